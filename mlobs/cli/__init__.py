@@ -1,0 +1,50 @@
+"""The command line: `mlobs NOUN VERB`.
+
+One file per noun. Each has `register`, which adds the noun's verbs and their handlers to the
+parser; a handler takes the parsed arguments and returns the exit status. Results go to
+stdout, talk to stderr. Every deliberate error is one sentence on stderr and exit status 2.
+
+Files here may import every room, and do so inside their handlers, so that `mlobs traces list`
+does not pay for the store engine.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+from mlobs.errors import MlobsError
+
+NOUNS = ("demo", "up", "traces", "drift", "alerts", "dashboards", "collector")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="mlobs",
+        description="Observability for ML models and agents on plain OpenTelemetry.",
+        epilog="exit status: 0 done, 1 found what it looks for (drift, a failed check), 2 could not be done",
+    )
+    top.add_argument("--version", action="version", version=f"mlobs {version('mlobs')}")
+    nouns = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for noun in NOUNS:
+        import_module(f"mlobs.cli.{noun}").register(nouns)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    arguments = parser().parse_args(argv)
+    try:
+        status: int = arguments.handler(arguments)
+    except MlobsError as error:
+        print(f"mlobs: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `mlobs traces list | head` is not an error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status

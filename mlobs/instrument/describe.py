@@ -1,0 +1,96 @@
+"""What a finished call looks like on the wire: its name, attributes and status.
+
+Pure: both recorders use it, the exporter on its own thread and the tracer recorder at the end
+of the call.
+"""
+
+from datetime import date
+from pathlib import Path
+from traceback import FrameSummary, StackSummary
+from typing import TYPE_CHECKING
+
+from mlobs.instrument.prices import cost_usd
+from mlobs.semconv import attributes as a
+
+if TYPE_CHECKING:
+    from mlobs.instrument.calls import Call, Failure
+    from mlobs.instrument.sites import Value
+
+_OURS = str(Path(__file__).parent)  # frames of the decorators say nothing about the program
+
+
+def dynamic(call: "Call", day: date) -> "dict[str, Value]":
+    """Return the attributes that differ from call to call. Absent facts are left out."""
+    found: dict[str, Value] = dict(call.extra) if call.extra else {}
+    if call.session is not None:
+        _session(call, found)
+    if call.chunks >= 0:
+        _stream(call, found)
+    if call.usage is not None:
+        _usage(call, found, day)
+    if call.state is not None:
+        found[a.CALL_STATE.name] = call.state
+    if call.failure is not None and a.ERROR_TYPE.name not in found:
+        found[a.ERROR_TYPE.name] = call.failure.type
+    return found
+
+
+def is_error(call: "Call") -> bool:
+    """Return whether the call failed; cancelled and abandoned calls did not."""
+    return (call.failure is not None and call.state is None) or call.marked_failed is not None
+
+
+def status_message(call: "Call") -> str:
+    """Return the words of a failed call's status."""
+    if call.marked_failed is not None:
+        return call.marked_failed
+    return call.failure.message if call.failure is not None else ""
+
+
+def stacktrace(failure: "Failure") -> str:
+    """Return the text Python would print for the exception."""
+    theirs = [frame for frame in failure.frames if not frame[0].startswith(_OURS)]
+    frames = StackSummary.from_list([FrameSummary(*frame, lookup_line=False) for frame in theirs])
+    head = "Traceback (most recent call last):\n"
+    return f"{head}{''.join(frames.format())}{failure.type}: {failure.message}"
+
+
+def _session(call: "Call", found: "dict[str, Value]") -> None:
+    session = call.session
+    assert session is not None
+    found[a.SESSION_ID.name] = session.id
+    if call.site.row.operation:  # the conventions define the conversation on their operations only
+        found[a.CONVERSATION_ID.name] = session.id
+    if session.user is not None:
+        found[a.USER_ID.name] = session.user
+    for key, value in session.tags.items():
+        found[f"{a.TAG.name}.{key}"] = value
+
+
+def _stream(call: "Call", found: "dict[str, Value]") -> None:
+    found[a.STREAM_CHUNKS.name] = call.chunks
+    if call.site.row.noun == "llm":
+        found[a.REQUEST_STREAM.name] = True
+        if call.chunks:
+            found[a.TIME_TO_FIRST_CHUNK.name] = (call.first_chunk_ns - call.started_ns) / 1e9
+
+
+def _usage(call: "Call", found: "dict[str, Value]", day: date) -> None:
+    usage = call.usage
+    assert usage is not None
+    found[a.INPUT_TOKENS.name] = usage.input_total
+    found[a.OUTPUT_TOKENS.name] = usage.output_total
+    for attribute, count in (
+        (a.CACHE_READ_TOKENS, usage.cached_read),
+        (a.CACHE_WRITE_TOKENS, usage.cached_write),
+        (a.REASONING_TOKENS, usage.reasoning),
+    ):
+        if count:
+            found[attribute.name] = count
+    known = {**call.site.attributes, **found}
+    model = known.get(a.RESPONSE_MODEL.name) or known.get(a.REQUEST_MODEL.name)
+    if model is not None and a.COST_USD.name not in found:
+        provider = known.get(a.PROVIDER_NAME.name)
+        cost = cost_usd(usage, None if provider is None else str(provider), str(model), day)
+        if cost is not None:
+            found[a.COST_USD.name] = cost

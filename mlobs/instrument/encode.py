@@ -1,0 +1,156 @@
+"""Writes finished calls as an OTLP trace request.
+
+Field numbers are those of opentelemetry/proto/trace/v1/trace.proto. Building the message with
+protobuf's Python classes costs ten times as much, attribute by attribute; a test parses what is
+written here with those classes.
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from mlobs.instrument.describe import dynamic, is_error, stacktrace, status_message
+from mlobs.semconv import attributes as a
+from mlobs.semconv.events import EXCEPTION
+
+if TYPE_CHECKING:
+    from mlobs.instrument.calls import Call
+
+KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
+VALUE_CHARACTERS_MAX = 16_384
+SAMPLED, HAS_IS_REMOTE, IS_REMOTE = 0x001, 0x100, 0x200
+
+_fixed64 = struct.Struct("<Q").pack
+_fixed32 = struct.Struct("<I").pack
+_double = struct.Struct("<d").pack
+_times = struct.Struct("<BQBQ").pack  # start_time_unix_nano (7) and end_time_unix_nano (8)
+_STATUS_CODE_ERROR = b"\x18\x02"
+
+
+def request(spans: Iterable[bytes], resource: Mapping[str, object], scope: str, version: str) -> bytes:
+    """Return an ExportTraceServiceRequest with one resource and one scope."""
+    scope_body = _text(1, scope) + _text(2, version)
+    scope_spans = _block(1, scope_body) + b"".join(_block(2, span) for span in spans)
+    resource_body = _block(1, attributes(1, resource))
+    return _block(1, resource_body + _block(2, scope_spans))
+
+
+def span(call: "Call", epoch_ns: int, day: date) -> bytes:
+    """Return one Span message.
+
+    Args:
+        call: A finished call.
+        epoch_ns: What to add to the call's times to get nanoseconds since 1970.
+        day: The day whose prices hold.
+    """
+    if not call.site.encoded:
+        call.site.encoded.append(attributes(9, call.site.attributes))
+    found = dynamic(call, day)
+    overridden = found.keys() & call.site.attributes.keys()
+    static = call.site.encoded[0]
+    if overridden:  # an attribute set during the call replaces the one given at decoration
+        kept = {key: value for key, value in call.site.attributes.items() if key not in overridden}
+        static = attributes(9, kept)
+    start = call.started_ns + epoch_ns
+    parts = [
+        b"\x0a\x10" + call.trace_id.to_bytes(16, "big") + b"\x12\x08" + call.span_id.to_bytes(8, "big"),
+        _text(3, call.trace_state.to_header()) if call.trace_state else b"",
+        b"\x22\x08" + call.parent_id.to_bytes(8, "big") if call.parent_id else b"",
+        _text(5, call.name or call.site.name),
+        b"\x30" + bytes((KINDS[call.site.row.kind],)),
+        _times(0x39, start, 0x41, call.ended_ns + epoch_ns),
+        static,
+        attributes(9, found),
+        _events(call, epoch_ns),
+    ]
+    if is_error(call):
+        parts.append(_block(15, _text(2, status_message(call)) + _STATUS_CODE_ERROR))
+    flags = SAMPLED | HAS_IS_REMOTE | (IS_REMOTE if call.remote_parent else 0)
+    parts.append(b"\x85\x01" + _fixed32(flags))
+    return b"".join(parts)
+
+
+def attributes(field: int, values: Mapping[str, object]) -> bytes:
+    """Return repeated KeyValue messages under `field`."""
+    tag = bytes(((field << 3) | 2,))
+    out = []
+    for key, value in values.items():
+        body = _key(key) + _block(2, any_value(value))
+        out.append(tag + varint(len(body)) + body)
+    return b"".join(out)
+
+
+def any_value(value: object) -> bytes:
+    """Return an AnyValue message; what OTLP has no type for becomes its JSON text."""
+    if isinstance(value, str):
+        text = value if len(value) <= VALUE_CHARACTERS_MAX else value[: VALUE_CHARACTERS_MAX - 1] + "…"
+        return _text(1, text)
+    if isinstance(value, bool):
+        return b"\x10\x01" if value else b"\x10\x00"
+    if isinstance(value, int):
+        if not -(1 << 63) <= value < 1 << 63:
+            return _text(1, str(value))
+        return b"\x18" + varint(value & 0xFFFFFFFFFFFFFFFF)
+    if isinstance(value, float):
+        return b"\x21" + _double(value)
+    if isinstance(value, bytes):
+        return _block(7, value[:VALUE_CHARACTERS_MAX])
+    if isinstance(value, Sequence):
+        return _block(5, b"".join(_block(1, any_value(item)) for item in value))
+    return any_value(_json(value))
+
+
+def varint(number: int) -> bytes:
+    """Return `number`, 0 or more, as protobuf writes it."""
+    if number < 128:
+        return _ONE_BYTE[number]
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+_ONE_BYTE = [bytes((n,)) for n in range(128)]
+
+
+def _json(value: object) -> str:
+    """Return JSON, or a repr where an object has none; never raise on what users hand us."""
+    try:
+        return json.dumps(value, default=repr)
+    except Exception as error:  # noqa: BLE001 # cyclic, or with a __repr__ that raises
+        return f"<{type(value).__name__} that cannot be written: {type(error).__name__}>"
+
+
+def _events(call: "Call", epoch_ns: int) -> bytes:
+    """Return the call's events, and its exception as one."""
+    events = list(call.events or ())
+    if call.failure is not None and call.state is None:
+        about = {
+            a.EXCEPTION_TYPE.name: call.failure.type,
+            a.EXCEPTION_MESSAGE.name: call.failure.message,
+            a.EXCEPTION_STACKTRACE.name: stacktrace(call.failure),
+        }
+        events.append((EXCEPTION.name, call.ended_ns + epoch_ns, about))
+    return b"".join(
+        _block(11, b"\x09" + _fixed64(when) + _text(2, name) + attributes(3, about))
+        for name, when, about in events
+    )
+
+
+@lru_cache(maxsize=4096)  # keys may be made from user input
+def _key(key: str) -> bytes:
+    return _text(1, key)
+
+
+def _text(field: int, text: str) -> bytes:
+    return _block(field, text.encode("utf-8", "replace"))
+
+
+def _block(field: int, body: bytes) -> bytes:
+    tag = bytes(((field << 3) | 2,))
+    return tag + varint(len(body)) + body

@@ -1,0 +1,19 @@
+"""The events that mlobs emits: log records with an event name."""
+
+from mlobs.semconv import attributes as a
+from mlobs.semconv.rows import Event
+
+EVALUATION_RESULT = Event(
+    "gen_ai.evaluation.result",
+    9,
+    "A score of a call, given by a judge, a rule or a person.",
+    (a.EVALUATION_NAME, a.EVALUATION_SCORE, a.EVALUATION_LABEL, a.EVALUATION_EXPLANATION, a.EVALUATION_BY),
+)
+EXCEPTION = Event(
+    "exception",
+    17,
+    "An exception that left a call; on the span, where every viewer looks for it.",
+    (a.EXCEPTION_TYPE, a.EXCEPTION_MESSAGE, a.EXCEPTION_STACKTRACE),
+)
+
+EVENTS: tuple[Event, ...] = (EVALUATION_RESULT, EXCEPTION)

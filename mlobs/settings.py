@@ -1,0 +1,131 @@
+"""What mlobs can be told, by flag, by environment variable or not at all.
+
+Each field is one row: its variable is `MLOBS_` and the field's name in capitals, its sentence
+is the field's description. Flags win over variables, variables over defaults. The standard
+`OTEL_*` variables are honoured by the SDK settings; the field names them.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mlobs.errors import SettingError
+
+
+def _http_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("an address such as http://127.0.0.1:4318 was expected")
+    return text.rstrip("/")
+
+
+Address = Annotated[str, AfterValidator(_http_address)]
+
+
+class SdkSettings(BaseSettings):
+    """What an instrumented program can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True, populate_by_name=True)
+
+    endpoint: Address = Field(
+        "http://127.0.0.1:4318",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Where OTLP over HTTP is sent.",
+    )
+    headers: str = Field(
+        "",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_HEADERS"),
+        description="Sent with each export: key=value, separated by commas.",
+    )
+    compression: Literal["none", "gzip"] = Field(
+        "none",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_COMPRESSION"),
+        description="Compresses exports; worth it beyond loopback.",
+    )
+    timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds one export may take.")
+    export_interval_s: float = Field(0.2, gt=0, le=60, description="Seconds between exports.")
+    queue_spans_max: int = Field(50_000, ge=1, description="Spans that wait for export; more are dropped.")
+    metrics_interval_s: float = Field(5.0, gt=0, le=3600, description="Seconds between metric exports.")
+    disabled: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("OTEL_SDK_DISABLED"),
+        description="Record and export nothing.",
+    )
+
+
+class ServerSettings(BaseSettings):
+    """What `mlobs up` can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="The address to listen on; loopback only.")
+    port: int = Field(4318, ge=0, le=65_535, description="The port to listen on; 0 takes a free one.")
+    data: Path = Field(Path("mlobs-data"), description="The folder that holds everything.")
+    body_bytes_max: int = Field(20 << 20, ge=1024, description="Larger request bodies get 413.")
+    segment_bytes_max: int = Field(16 << 20, ge=1024, description="A journal segment is sealed at this size.")
+    segment_seconds_max: float = Field(0.5, gt=0, le=60, description="A segment is sealed at this age.")
+    pending_bytes_max: int = Field(
+        2 << 30, ge=1 << 20, description="Journal bytes that may wait for the store; more get 503."
+    )
+    memory_bytes_max: int = Field(
+        1 << 30, ge=256 << 20, description="Memory the store may use for one query."
+    )
+    query_seconds_max: float = Field(10.0, gt=0, le=3600, description="Seconds one question may take.")
+
+
+class AlertSettings(BaseSettings):
+    """Where alerts go and how often rules are evaluated."""
+
+    model_config = SettingsConfigDict(env_prefix="MLOBS_ALERT_", extra="ignore", frozen=True)
+
+    webhook_url: Address | None = Field(None, description="Where alerts are delivered; nowhere if unset.")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="Signs deliveries with HMAC-SHA256.")
+    interval_s: float = Field(15.0, gt=0, le=3600, description="Seconds between evaluations.")
+    error_ratio_max: float = Field(0.05, gt=0, lt=1, description="Share of failed calls that alerts.")
+    tool_failure_ratio_max: float = Field(0.2, gt=0, lt=1, description="Share of failed tool calls that alerts.")
+    calls_min: int = Field(20, ge=1, description="Fewer calls in the window never alert.")
+    hold_s: int = Field(120, ge=0, le=86_400, description="Seconds a share stays too high before it alerts.")
+    attempts_max: int = Field(20, ge=1, le=100, description="Attempts before a delivery is given up.")
+    runbook_base: Address | None = Field(
+        None, description="Where the runbook pages are; the server's /runbooks if unset."
+    )
+
+
+SETTINGS: tuple[type[BaseSettings], ...] = (SdkSettings, ServerSettings, AlertSettings)
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S], **given: Any) -> S:
+    """Read settings from the environment; values in `given` that are not None win.
+
+    Raises:
+        SettingError: A value cannot be used. The sentence names the variable and the value.
+    """
+    try:
+        return kind(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise SettingError(" ".join(_sentence(kind, problem) for problem in error.errors())) from None
+
+
+def variable(kind: type[BaseSettings], field: str) -> str:
+    """Return the environment variable of a setting."""
+    alias = kind.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"{kind.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def _sentence(kind: type[BaseSettings], problem: Any) -> str:
+    place = str(problem["loc"][0])
+    field = next(
+        (name for name in kind.model_fields if place.lower() in {name, variable(kind, name).lower()}), place
+    )
+    what = problem["msg"].removeprefix("Value error, ")
+    default = kind.model_fields[field].default if field in kind.model_fields else None
+    shown = "" if isinstance(default, SecretStr) else f" (default: {default})"
+    came = "" if isinstance(default, SecretStr) else f"={problem['input']!r}"
+    return f"{variable(kind, field)}{came} cannot be used: {what[:1].lower()}{what[1:]}{shown}."

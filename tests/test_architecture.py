@@ -1,0 +1,106 @@
+"""The shape of the house: who imports whom, how large files grow, what an import costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "mlobs"
+FILES = sorted(PACKAGE.rglob("*.py"))
+FLOOR = {"semconv", "settings", "errors", "assets", "_extras", "_guard"}
+ROOMS = {"instrument", "drift", "server", "dashboards", "alerts", "evaluate"}
+DOOR = {"__init__", "cli", "testing"}
+EDGE = {
+    "dashboards/push.py",
+    "instrument/annotate.py",
+    "instrument/calls.py",
+    "instrument/context.py",
+    "instrument/export.py",
+    "instrument/init.py",
+    "instrument/recorders.py",
+    "drift/meter.py",
+    "drift/monitor.py",
+    "drift/readers.py",
+    "server/app.py",
+    "server/journal.py",
+    "server/loader.py",
+    "server/receivers.py",
+    "server/store.py",
+    "server/serve.py",
+    "evaluate/scores.py",
+    "alerts/delivery.py",
+    "alerts/evaluator.py",
+    "alerts/outbox.py",
+}
+WORLD = {
+    "asyncio", "http", "logging", "opentelemetry", "os", "random", "requests", "socket", "sqlite3",
+    "subprocess", "threading", "time", "urllib3",
+}  # fmt: skip
+
+
+def imported(path: Path) -> set[str]:
+    """Return every dotted name that `path` imports, `from x import y` as x.y."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_point_downwards(path):
+    """A room sees itself and the floor. Only the door sees every room."""
+    where = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    ours = {name.split(".")[1] for name in imported(path) if name.startswith("mlobs.")}
+    assert where in FLOOR | ROOMS | DOOR, f"{where} is neither floor, room nor door"
+    if where in FLOOR:
+        assert ours <= FLOOR
+    elif where in ROOMS:
+        assert ours <= FLOOR | {where}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_only_edge_files_touch_the_world(path):
+    """Everything else is data in, data out, and can be tested with a literal."""
+    name = name_of(path)
+    if name.split("/")[0] in ROOMS and name not in EDGE:
+        assert not {n.split(".")[0] for n in imported(path)} & WORLD
+
+
+def test_every_edge_file_exists():
+    """A list that names files long gone guards nothing."""
+    assert {name for name in EDGE if not (PACKAGE / name).exists()} == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_file_or_function_grows_without_end(path):
+    """A file over 400 lines or a function over 70 has two things in it."""
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert lines <= 70, f"{node.name} has {lines} lines"
+
+
+def test_no_room_is_empty():
+    """A room without a file of its own is a promise nobody keeps."""
+    for room in ROOMS:
+        assert [path for path in (PACKAGE / room).glob("*.py") if path.name != "__init__.py"], room
+
+
+def test_import_mlobs_loads_no_heavy_package():
+    """A tracing library that is slow to import gets removed from command lines."""
+    code = "import mlobs, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    heavy = {"numpy", "chdb", "pyarrow", "pandas", "opentelemetry.sdk", "pydantic", "rich", "requests"}
+    assert heavy & set(loaded.split()) == set()
