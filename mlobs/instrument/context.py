@@ -5,10 +5,12 @@ ours under theirs, and so that whatever carries that context (tasks, `carry`, pr
 carries ours too.
 """
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import Context, attach, create_key, get_current
+from opentelemetry.context import _RUNTIME_CONTEXT, Context, attach, create_key, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 if TYPE_CHECKING:
@@ -29,14 +31,26 @@ class Session:
     tags: dict[str, str | bool | int | float]
 
 
-def current() -> Context:
-    """Return the context the running code is in."""
-    return get_current()
+def _fastest() -> tuple[Callable[[], Context], Callable[[Context], object]]:
+    """Return how to get and set the current context.
+
+    OpenTelemetry's default keeps it in a ContextVar, whose own methods are five times as fast as
+    the three Python calls of the public way. Where another runtime is configured, or the name is
+    gone, the public way is taken; both are tested.
+    """
+    variable = getattr(_RUNTIME_CONTEXT, "_current_context", None)
+    if isinstance(variable, ContextVar) and isinstance(variable.get(), Context):
+        return variable.get, variable.set
+    return get_current, attach
+
+
+current, switch = _fastest()
+restore = switch  # the same act; the name says that the context was current before
 
 
 def current_call() -> "Call | None":
     """Return the innermost decorated call the running code is in."""
-    call: Any = get_current().get(CALL_KEY)
+    call: Any = current().get(CALL_KEY)
     return call  # type: ignore[no-any-return] # contexts hold objects of any type
 
 
@@ -48,12 +62,3 @@ def entered(call: "Call", span: Span, outer: Context) -> Context:
 def with_session(session: Session, outer: Context) -> Context:
     """Return `outer` with `session` as the current one."""
     return Context({**outer, SESSION_KEY: session})
-
-
-def switch(to: Context) -> None:
-    """Make `to` the current context, of this task or thread only."""
-    attach(to)
-
-
-# The same act; the name says that the context was current before.
-restore = switch

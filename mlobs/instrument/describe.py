@@ -79,7 +79,8 @@ def _usage(call: "Call", found: "dict[str, Value]", day: date) -> None:
     usage = call.usage
     assert usage is not None
     found[a.INPUT_TOKENS.name] = usage.input_total
-    found[a.OUTPUT_TOKENS.name] = usage.output_total
+    if call.site.row.noun != "embedding":  # nothing is written by an embedding
+        found[a.OUTPUT_TOKENS.name] = usage.output_total
     for attribute, count in (
         (a.CACHE_READ_TOKENS, usage.cached_read),
         (a.CACHE_WRITE_TOKENS, usage.cached_write),

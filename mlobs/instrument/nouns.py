@@ -109,6 +109,8 @@ def _observing(row: Span, function: Function, monitor: Observer | None) -> After
     def after(call: Call | None, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         if len(names) == 1:
             given: object = args[-1] if args else next(iter(kwargs.values()))
+            if given is None or isinstance(given, str | bool | int | float):
+                given = {names[0]: given}  # one feature, not a row of them
         else:
             given = {**dict(zip(names, args, strict=False)), **kwargs}
         monitor.observe(given, result, trace=call)

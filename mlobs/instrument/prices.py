@@ -6,32 +6,30 @@ has no row costs `None`, which means unknown; nothing is ever assumed to be free
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.resources import files
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from mlobs.instrument.usage import Usage
 
 
-class Price(BaseModel):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Price:
     """What one model's tokens cost from a day on, in US dollars per million.
 
     A bucket without a price of its own is charged as the bucket it is part of: cached input as
     input, reasoning as output.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     provider: str
     model: str
     valid_from: date
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cached_read: float | None = Field(None, ge=0)
-    cached_write: float | None = Field(None, ge=0)
+    input: float
+    output: float
     source: str
+    cached_read: float | None = None
+    cached_write: float | None = None
 
     def of(self, usage: Usage) -> float:
         """Return the cost of `usage` in US dollars."""
@@ -44,8 +42,11 @@ class Price(BaseModel):
 @cache
 def packaged() -> tuple[Price, ...]:
     """Return the prices that ship with mlobs, newest first."""
-    rows = json.loads((files("mlobs.instrument") / "prices.json").read_text())
-    return tuple(sorted(map(Price.model_validate, rows), key=lambda row: row.valid_from, reverse=True))
+    rows = [
+        Price(**{**row, "valid_from": date.fromisoformat(row["valid_from"])})
+        for row in json.loads((files("mlobs.instrument") / "prices.json").read_text())
+    ]
+    return tuple(sorted(rows, key=lambda row: row.valid_from, reverse=True))
 
 
 def find(rows: Iterable[Price], provider: str | None, model: str, day: date) -> Price | None:

@@ -63,7 +63,11 @@ def site_of(
         SettingError: An option does not go with the noun.
     """
     label = str(name or getattr(function, "__name__", type(function).__name__))
-    known: dict[str, Value] = {a.KIND.name: row.noun, a.CODE_FUNCTION.name: _place(function)}
+    known: dict[str, Value] = {
+        a.KIND.name: row.noun,
+        a.NAME.name: label,
+        a.CODE_FUNCTION.name: _place(function),
+    }
     if row.operation:
         known[a.OPERATION_NAME.name] = row.operation
     for attribute, value in _options(row, label, model=model, provider=provider, version=version).items():

@@ -60,6 +60,7 @@ COST_USD = Attribute(
 
 # How a call went, and where it came from
 KIND = Attribute("mlobs.kind", "string", "The decorator's noun: agent, tool, llm and so on.", "Kind")
+NAME = Attribute("mlobs.name", "string", "The function's name, or the one given to its decorator.")
 CALL_STATE = Attribute(
     "mlobs.call.state", "string", "cancelled or abandoned; absent for ok and error.", "CallState"
 )
@@ -72,7 +73,7 @@ SDK_DROPPED = Attribute("mlobs.dropped.reason", "string", "Why telemetry was dro
 MODEL_NAME = Attribute("mlobs.model.name", "string", "A classical model, as in churn@7.", "ModelName")
 MODEL_VERSION = Attribute("mlobs.model.version", "string", "What follows the @ of a model.", "ModelVersion")
 FEATURE = Attribute("mlobs.feature", "string", "A column of a model's input, or its prediction.")
-BIN = Attribute("mlobs.bin", "string", "A bin of a feature: 00, 01, ... or a reserved name.")
+BIN = Attribute("mlobs.bin", "string", "A bin of a feature: 00, 01, ..., a category, or a reserved name.")
 PROFILE_REF = Attribute("mlobs.profile.ref", "string", "The profile's version; changes with its bins.")
 DRIFT_METHOD = Attribute("mlobs.drift.method", "string", "psi, js, ks, tv or w1.")
 DRIFT_LOG_E = Attribute("mlobs.drift.log_e", "double", "Evidence against 'unchanged', in nats.")
@@ -93,7 +94,7 @@ EXCEPTION_STACKTRACE = Attribute("exception.stacktrace", "string", "Where it was
 SIGNAL = Attribute("mlobs.signal", "string", "traces, metrics or logs.")
 REASON = Attribute("mlobs.reason", "string", "Why a request was refused.")
 RULE = Attribute("mlobs.rule", "string", "An alert rule.")
-OUTCOME = Attribute("mlobs.outcome", "string", "delivered, failed or duplicate.")
+OUTCOME = Attribute("mlobs.outcome", "string", "delivered, failed (to be tried again), dead or dropped.")
 
 ATTRIBUTES: tuple[Attribute, ...] = tuple(
     value for value in dict(globals()).values() if isinstance(value, Attribute)

@@ -150,7 +150,7 @@ DRIFT_DISTANCE = Metric(
     "mlobs.drift.distance",
     "gauge",
     "{distance}",
-    "Distance of live data since the last alarm from the profile.",
+    "Distance of recent live data from the profile; after an alarm, of data since the change.",
     (*FEATURE_LABELS, a.DRIFT_METHOD),
 )
 DRIFT_TV_LOWER_BOUND = Metric(
@@ -159,6 +159,13 @@ DRIFT_TV_LOWER_BOUND = Metric(
     "{proportion}",
     "At least this share of live values sits in the wrong bin.",
     FEATURE_LABELS,
+)
+DRIFT_DROPPED = Metric(
+    "mlobs.drift.dropped",
+    "counter",
+    "{row}",
+    "Rows a monitor could not count.",
+    (*MODEL_LABELS, a.SDK_DROPPED),
 )
 
 # The SDK about itself.
@@ -191,6 +198,9 @@ SERVER_PENDING_BYTES = Metric(
     "mlobs.server.pending.bytes", "gauge", "By", "Journal bytes that wait to be loaded.", (a.SIGNAL,)
 )
 ALERT_FIRING = Metric("mlobs.alert.firing", "gauge", "{alert}", "Alerts that fire now.", (a.RULE,))
+ALERT_RULE_FAILURES = Metric(
+    "mlobs.alert.rule.failures", "counter", "{failure}", "Evaluations of a rule that failed.", (a.RULE,)
+)
 ALERT_DELIVERIES = Metric(
     "mlobs.alert.deliveries", "counter", "{delivery}", "Webhook deliveries.", (a.OUTCOME,)
 )

@@ -335,3 +335,35 @@ print("ok")
         SINK=sink.url,
     )
     assert done.stdout == "ok\n", done.stderr
+
+
+def test_another_context_runtime_is_honoured(sink, run_program):
+    """OTEL_PYTHON_CONTEXT may name one that does not keep its context where the default does."""
+    done = run_program(
+        """
+import os
+import opentelemetry.context as oc
+class Other:
+    def __init__(self, inner): self.inner = inner
+    def attach(self, context): return self.inner.attach(context)
+    def get_current(self): return self.inner.get_current()
+    def detach(self, token): self.inner.detach(token)
+oc._RUNTIME_CONTEXT = Other(oc._RUNTIME_CONTEXT)
+import mlobs
+mlobs.init("s", endpoint=os.environ["SINK"])
+@mlobs.tool
+def leaf(): pass
+@mlobs.llm
+def stream():
+    leaf()
+    yield 1
+@mlobs.agent
+def root(): list(stream())
+root()
+""",
+        SINK=sink.url,
+    )
+    assert done.returncode == 0, done.stderr
+    spans_seen = {span.name: span for span in sink.spans()}
+    assert spans_seen["chat"].parent_id == spans_seen["invoke_agent root"].span_id
+    assert spans_seen["execute_tool leaf"].parent_id == spans_seen["chat"].span_id

@@ -100,4 +100,5 @@ def test_every_packaged_price_says_where_it_is_from():
     """A number without a source cannot be checked."""
     rows = json.loads((files("mlobs.instrument") / "prices.json").read_text())
     assert len(packaged()) == len(rows) > 10
+    assert all(min(value for value in row.values() if isinstance(value, float)) >= 0 for row in rows)
     assert all(row["source"].startswith("https://") for row in rows)

@@ -1,0 +1,316 @@
+"""A monitor counts what a service sees, never gets in its way, and tells what it knows."""
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from collections import namedtuple
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from pydantic import BaseModel
+
+from mlobs.drift.monitor import Monitor
+from mlobs.drift.profile import Profile
+from mlobs.errors import SettingError
+from mlobs.semconv import attributes as a
+from mlobs.semconv import metrics as m
+
+BLOCK = 200
+
+
+@pytest.fixture(scope="module")
+def profile():
+    rng = np.random.default_rng(1)
+    n = 40_000
+    data = {
+        "x": rng.normal(size=n),
+        "c": np.array(["a", "b"])[rng.integers(0, 2, n)],
+        "score": rng.random(n),
+    }
+    return Profile.of(data, model="churn@7", prediction="score")
+
+
+@pytest.fixture
+def monitor(profile):
+    made = Monitor(profile, block_rows=BLOCK)
+    yield made
+    made.close()
+
+
+def rows(n, shift=0.0, seed=2):
+    rng = np.random.default_rng(seed)
+    return [{"x": float(rng.normal(shift)), "c": "ab"[rng.integers(2)]} for _ in range(n)]
+
+
+def watch_of(monitor, feature):
+    return next(watch for watch in monitor.state() if watch.feature == feature)
+
+
+def binned(monitor, feature):
+    counted = next(counted for counted in monitor.counted() if counted.feature == feature)
+    return {name: count for name, count in zip(counted.bins, counted.live, strict=True) if count}
+
+
+def test_unchanged_rows_raise_no_alarm_and_changed_ones_do(monitor):
+    """The whole story: 6,000 rows as in training, then another population."""
+    rng = np.random.default_rng(3)
+    for row in rows(6_000):
+        monitor.observe(row, rng.random())
+    assert not any(watch.alarm for watch in monitor.state())
+    before = watch_of(monitor, "x")
+    for row in rows(1_000, shift=1.0, seed=4):
+        monitor.observe(row, rng.random())
+    first = monitor.state()[0]
+    assert (first.feature, first.alarm) == ("x", True)
+    assert first.log_e >= first.threshold > before.log_e
+    assert first.change_start <= first.raised
+    assert first.distances.w1 == pytest.approx(1.0, abs=0.3)
+    assert first.tv_lower_bound > 0.05
+    assert [watch.alarm for watch in monitor.state()[1:]] == [False, False]
+
+
+def test_on_alarm_is_called_once_for_each_alarm(profile):
+    """A page, not a flood; and what the callback raises stays with mlobs."""
+    told = []
+
+    def page(watch):
+        told.append(watch.feature)
+        raise RuntimeError("the pager is broken")
+
+    monitor = Monitor(profile, block_rows=BLOCK, on_alarm=page)
+    for row in rows(2_000, shift=2.0):
+        monitor.observe(row, 0.5)
+    monitor.close()
+    assert sorted(told) == ["prediction", "x"]
+
+
+@dataclass
+class Slotted:
+    x: float
+    c: str
+
+
+class Model(BaseModel):
+    x: float
+    c: str
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"x": 0.1, "c": "a", "score": 0.9},
+        {"x": 0.1, "c": "a"},
+        Slotted(0.1, "a"),
+        Model(x=0.1, c="a"),
+        namedtuple("Named", ["c", "x"])("a", 0.1),  # noqa: PYI024
+        [0.1, "a"],
+        (np.float32(0.1), np.str_("a")),
+    ],
+)
+def test_rows_of_every_form_are_counted_alike(monitor, row):
+    """Services have dicts, models, records and vectors; the given prediction wins over the row's."""
+    monitor.observe(row, np.array([0.1]))
+    monitor.flush()
+    assert len(binned(monitor, "x")) == 1
+    assert set(binned(monitor, "x")) <= {"04", "05"}  # the edges are quantiles of a sample
+    assert binned(monitor, "c") == {"a": 1}
+    assert set(binned(monitor, "prediction")) <= {"00", "01"}
+
+
+def test_a_missing_value_is_null_and_a_wrong_type_is_other(monitor):
+    """Both are findings, and neither is an exception."""
+    monitor.observe({"c": 5}, "no number")
+    monitor.flush()
+    assert binned(monitor, "x") == {"__null__": 1}
+    assert binned(monitor, "c") == {"__other__": 1}
+    assert binned(monitor, "prediction") == {"__other__": 1}
+
+
+@pytest.mark.parametrize("row", [None, 5, "text", [1.0], object()])
+def test_what_is_no_row_is_counted_as_unreadable(monitor, row):
+    """Nothing may be dropped in silence."""
+    monitor.observe(row)
+    monitor.observe({"x": 0.0, "c": "a"}, 0.5)
+    monitor.flush()
+    assert monitor.dropped() == {"queue_full": 0, "closed": 0, "unreadable": 1}
+    assert watch_of(monitor, "x").rows == 1
+
+
+def test_rows_beyond_the_queue_are_dropped_and_counted(profile):
+    """A service that is busier than we can count keeps its memory."""
+    monitor = Monitor(profile, queue_rows_max=10)
+    with monitor._lock:  # as if the counting thread got no turn
+        for row in rows(25):
+            monitor.observe(row)
+    monitor.close()
+    monitor.observe(rows(1)[0])
+    assert monitor.dropped() == {"queue_full": 15, "closed": 1, "unreadable": 0}
+    assert watch_of(monitor, "x").rows == 10
+
+
+def test_rows_from_many_threads_are_all_counted(monitor):
+    """Servers are threaded; a lost row is a wrong count."""
+    given = rows(500)
+    threads = [threading.Thread(target=lambda: [monitor.observe(row) for row in given]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert watch_of(monitor, "x").rows == 4_000
+
+
+def test_the_thread_counts_without_being_asked(monitor):
+    """A service never calls flush."""
+    counted = threading.Event()
+    inner = monitor._live.add
+    monitor._live.add = lambda *given: (inner(*given), counted.set())[0]
+    monitor.observe({"x": 0.0, "c": "a"})
+    assert counted.wait(10)
+
+
+def test_a_forked_child_counts_its_own_rows(monitor):
+    """Otherwise a fleet of workers counts the parent's rows once for each worker."""
+    for row in rows(100):
+        monitor.observe(row)
+    monitor.flush()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        for row in rows(30):
+            monitor.observe(row)
+        os.write(write, str(watch_of(monitor, "x").rows).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 10) == b"30"
+    assert watch_of(monitor, "x").rows == 100
+
+
+def test_evidence_outlives_a_restart(profile, tmp_path):
+    """A service that is deployed daily would otherwise never see slow drift."""
+    straight = Monitor(profile, block_rows=BLOCK)
+    given = [rows(400), rows(2_000, shift=0.35, seed=5)]
+    for row in given[0] + given[1]:
+        straight.observe(row, 0.5)
+    for part in given:
+        restarted = Monitor(profile, block_rows=BLOCK, state=tmp_path / "state.json")
+        for row in part:
+            restarted.observe(row, 0.5)
+        restarted.close()
+    assert watch_of(restarted, "x").log_e == pytest.approx(watch_of(straight, "x").log_e, abs=1e-9)
+    straight.close()
+
+
+def test_the_state_of_another_profile_is_not_used(profile, tmp_path, caplog):
+    """Bins with the same numbers are not the same bins."""
+    other = Profile.of({"x": np.arange(1_000.0)}, model="m")
+    Monitor(other, state=tmp_path / "state.json").close()
+    Monitor(profile, state=tmp_path / "state.json").close()
+    assert "is of another profile or other settings. The monitor starts anew." in caplog.text
+
+
+def test_what_waits_is_counted_when_the_program_ends(tmp_path, profile):
+    """Short jobs end before the thread's first turn."""
+    profile.write(tmp_path / "p.json")
+    code = (
+        "import mlobs; from pathlib import Path\n"
+        f"there = Path({str(tmp_path)!r})\n"
+        "monitor = mlobs.Monitor(there / 'p.json', block_rows=5, state=there / 's.json')\n"
+        "for _ in range(10): monitor.observe({'x': 0.0, 'c': 'a'}, 0.5)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert '"blocks":2' in (tmp_path / "s.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"floor": 1.5}, "floor=1.5 cannot be used: a share from 0 to below 1"),
+        ({"false_alarms_per_year": 0}, "false_alarms_per_year=0 cannot be used: it must be above 0"),
+        ({"block_rows": 0}, "block_rows=0 cannot be used: at least 1 row"),
+    ],
+)
+def test_wrong_settings_are_refused_at_the_start(profile, given, sentence):
+    """At configuration we raise; in requests we count."""
+    with pytest.raises(SettingError, match=sentence):
+        Monitor(profile, **given)
+
+
+def test_a_monitor_without_a_model_is_refused():
+    """Its metrics would say that something somewhere has drifted."""
+    with pytest.raises(SettingError, match=r"A monitor needs the model's name\. Give it model='churn@7', or"):
+        Monitor(Profile.of({"x": [1.0]}))
+
+
+def points_of(reader, row):
+    data = reader.get_metrics_data()
+    found = [] if data is None else data.resource_metrics[0].scope_metrics[0].metrics
+    return [point for metric in found if metric.name == row.name for point in metric.data.data_points]
+
+
+def test_every_drift_metric_goes_out_with_its_labels(reader, profile):
+    """Dashboards and rules are built from the same rows."""
+    monitor = Monitor(profile, block_rows=BLOCK)
+    for row in rows(2_000, shift=2.0):
+        monitor.observe(row, 0.5, trace=SimpleNamespace(trace_id=0xABC, span_id=0xDEF))
+    monitor.flush()
+    data = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    assert {metric.name for metric in data} == {row.name for row in m.DRIFT}
+    units = {metric.name: metric.unit for metric in data}
+    labels = {row.name: {label.name for label in row.labels} for row in m.DRIFT}
+    assert units == {row.name: row.unit for row in m.DRIFT}
+    for metric in data:
+        assert all(set(point.attributes) == labels[metric.name] for point in metric.data.data_points)
+    monitor.close()
+
+
+def test_every_bin_goes_out_from_the_start_with_its_reference(reader, profile):
+    """A bin that appears later loses its first increase, and one without a partner is not compared."""
+    monitor = Monitor(profile)
+    live, reference = points_of(reader, m.DRIFT_OBSERVATIONS), points_of(reader, m.DRIFT_REFERENCE_RATIO)
+    key = lambda point: (point.attributes[a.FEATURE.name], point.attributes[a.BIN.name])  # noqa: E731
+    assert {key(point) for point in live} == {key(point) for point in reference}
+    assert {("x", "__null__"), ("x", "__above__"), ("c", "__other__"), ("prediction", "00")} <= set(
+        map(key, live)
+    )
+    assert sum(point.value for point in live) == 0
+    assert sum(point.value for point in reference) == pytest.approx(3)
+    monitor.close()
+
+
+def test_an_alarm_carries_the_trace_of_a_recent_row(reader, profile):
+    """From the page to one request that caused it is one click."""
+    monitor = Monitor(profile, block_rows=BLOCK)
+    for number, row in enumerate(rows(2_000, shift=2.0)):
+        monitor.observe(row, 0.5, trace=SimpleNamespace(trace_id=number + 1, span_id=7))
+    monitor.flush()
+    point = next(p for p in points_of(reader, m.DRIFT_ALARM) if p.attributes[a.FEATURE.name] == "x")
+    assert point.value == 1
+    assert [(exemplar.trace_id, exemplar.span_id) for exemplar in point.exemplars] == [(2_000, 7)]
+    start = next(p for p in points_of(reader, m.DRIFT_CHANGE_START) if p.attributes[a.FEATURE.name] == "x")
+    assert start.value == watch_of(monitor, "x").change_start.timestamp()
+    monitor.close()
+
+
+def test_two_monitors_of_one_model_are_one_series(reader, profile):
+    """Two routes may serve the same model; their counts add up."""
+    monitors = [Monitor(profile), Monitor(profile)]
+    for monitor in monitors:
+        monitor.observe({"x": 0.0, "c": "a"}, 0.5)
+        monitor.flush()
+    points = [p for p in points_of(reader, m.DRIFT_OBSERVATIONS) if p.attributes[a.FEATURE.name] == "c"]
+    assert [p.value for p in points if p.attributes[a.BIN.name] == "a"] == [2]
+    for monitor in monitors:
+        monitor.close()
+
+
+def test_a_monitor_that_nobody_holds_stops_reporting(reader, profile):
+    """Reloaded models must not leave their ghosts on the dashboards."""
+    monitor = Monitor(profile, model="ghost@1")
+    assert any(p.attributes[a.MODEL_NAME.name] == "ghost" for p in points_of(reader, m.DRIFT_ALARM))
+    del monitor
+    gc.collect()
+    assert not any(p.attributes[a.MODEL_NAME.name] == "ghost" for p in points_of(reader, m.DRIFT_ALARM))
