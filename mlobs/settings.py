@@ -76,6 +76,14 @@ class ServerSettings(BaseSettings):
     query_seconds_max: float = Field(10.0, gt=0, le=3600, description="Seconds one question may take.")
 
 
+class ClientSettings(BaseSettings):
+    """Whom the command line asks."""
+
+    model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True)
+
+    server: Address = Field("http://127.0.0.1:4318", description="The server that commands ask.")
+
+
 class AlertSettings(BaseSettings):
     """Where alerts go and how often rules are evaluated."""
 
@@ -85,16 +93,18 @@ class AlertSettings(BaseSettings):
     webhook_secret: SecretStr = Field(SecretStr(""), description="Signs deliveries with HMAC-SHA256.")
     interval_s: float = Field(15.0, gt=0, le=3600, description="Seconds between evaluations.")
     error_ratio_max: float = Field(0.05, gt=0, lt=1, description="Share of failed calls that alerts.")
-    tool_failure_ratio_max: float = Field(0.2, gt=0, lt=1, description="Share of failed tool calls that alerts.")
+    tool_failure_ratio_max: float = Field(
+        0.2, gt=0, lt=1, description="Share of failed tool calls that alerts."
+    )
     calls_min: int = Field(20, ge=1, description="Fewer calls in the window never alert.")
     hold_s: int = Field(120, ge=0, le=86_400, description="Seconds a share stays too high before it alerts.")
     attempts_max: int = Field(20, ge=1, le=100, description="Attempts before a delivery is given up.")
     runbook_base: Address | None = Field(
-        None, description="Where the runbook pages are; the server's /runbooks if unset."
+        None, description="The folder of the runbook pages; the server's /runbooks if unset."
     )
 
 
-SETTINGS: tuple[type[BaseSettings], ...] = (SdkSettings, ServerSettings, AlertSettings)
+SETTINGS: tuple[type[BaseSettings], ...] = (SdkSettings, ServerSettings, ClientSettings, AlertSettings)
 
 S = TypeVar("S", bound=BaseSettings)
 

@@ -1,0 +1,17 @@
+"""Alert rules as data, their evaluation, and webhooks that arrive.
+
+`catalogue` holds the rules, `prometheus` and `sql` render them, `states` says when one fires,
+`outbox` remembers what has to be told and `delivery` tells it. `alerting` ties them to a
+clock; everything the server mounts is there.
+
+Why one catalogue and two renderings: a rule kept twice, in PromQL and in SQL, disagrees with
+itself within a month. An indicator therefore says what is measured ("the share of failed
+calls of this metric"), never how to ask for it. We gave up free-form expressions. Think
+again when somebody needs an alert no indicator can say; then add an indicator.
+
+Why SQLite for the outbox and not the store: a change of state and the message about it must
+become durable in one transaction, a few times an hour, also while the store is down.
+
+Why at least once: a sink that takes a message and dies before it answers cannot be told from
+one that never got it. So a message may arrive twice, always under the same delivery id.
+"""

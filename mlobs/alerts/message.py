@@ -1,0 +1,75 @@
+"""What a sink is told about an alert: a JSON object, like one alert of Alertmanager's webhook.
+
+version      "mlobs/1"; fields may be added under it, none removed or changed
+status       "firing" or "resolved"
+rule         the rule's name; severity, component: as in the rule
+summary      one line; description: with numbers and the first thing to do
+labels       whom it is about; values are at most 1024 characters
+value        what was measured last, or null if it is not finite
+since        when the trouble began, by estimate; started: when the alert began to fire;
+             resolved: when it ended, or null. ISO 8601, UTC
+fingerprint  the same for every message about this rule and these labels
+runbook_url  what to do; trace_url: an example, or null; trace_ids: up to 5 examples
+server_url   who says so
+"""
+
+import json
+import math
+from datetime import UTC, datetime
+
+from mlobs.alerts.rules import Rule
+from mlobs.alerts.states import Alert, Change
+from mlobs.alerts.words import for_people
+
+VERSION = "mlobs/1"
+LABEL_CHARACTERS_MAX = 1024
+TRACES_MAX = 5
+
+
+def message(
+    alert: Alert, rule: Rule, change: Change, *, now_s: float, server_url: str, runbook_base: str
+) -> dict[str, object]:
+    """Return the message about one change of an alert's state."""
+    found = alert.finding
+    trace_ids = [one for one in reversed(found.trace_ids) if one.isalnum()][:TRACES_MAX]
+    return {
+        "version": VERSION,
+        "status": change,
+        "rule": rule.name,
+        "severity": rule.severity,
+        "component": rule.component,
+        "summary": for_people(rule, rule.summary, found.labels, found.value),
+        "description": for_people(rule, rule.description, found.labels, found.value),
+        "labels": {
+            **{name: text[:LABEL_CHARACTERS_MAX] for name, text in found.labels.items()},
+            **rule.labels,
+        },
+        "value": finite(found.value),
+        "since": iso(alert.active_s if found.since_s is None else found.since_s),
+        "started": iso(alert.active_s if alert.firing_s is None else alert.firing_s),
+        "resolved": iso(now_s) if change == "resolved" else None,
+        "fingerprint": alert.fingerprint,
+        "runbook_url": f"{runbook_base}/{rule.page}.md",
+        "trace_url": f"{server_url}/traces/{trace_ids[0]}" if trace_ids else None,
+        "trace_ids": trace_ids,
+        "server_url": server_url,
+    }
+
+
+def encode(body: dict[str, object]) -> bytes:
+    """Return the bytes that are signed and sent."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def finite(value: float) -> float | None:
+    """Return `value`, or None where JSON has no word for it."""
+    return value if math.isfinite(value) else None
+
+
+def iso(time_s: float) -> str:
+    """Return a moment in ISO 8601, UTC.
+
+    >>> iso(1_700_000_000.5)
+    '2023-11-14T22:13:20.500Z'
+    """
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,119 @@
+"""Renders the rules as files for Prometheus and Alertmanager.
+
+The files are committed in alerts/, and a test renders them again and compares. YAML is
+written here line by line: its shape is fixed, and strings are quoted as JSON, which YAML
+reads.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from mlobs.alerts.promql import expression
+from mlobs.alerts.rules import Rule
+from mlobs.alerts.words import duration, for_prometheus
+from mlobs.semconv import attributes as a
+
+RULES_FILE = "mlobs.rules.yml"
+ALERTMANAGER_FILE = "alertmanager.yml"
+WATCHDOG = "MlobsWatchdog"
+TELEMETRY_ABSENT = "MlobsTelemetryAbsent"
+MADE_BY = "# Made by `mlobs alerts build` from mlobs/alerts/catalogue.py; change it there."
+
+
+def files(rules: Sequence[Rule], *, runbook_base: str) -> dict[str, str]:
+    """Return the text of every file that is rendered, by file name."""
+    return {
+        RULES_FILE: rules_file(rules, runbook_base=runbook_base),
+        ALERTMANAGER_FILE: alertmanager_file(rules),
+    }
+
+
+def rules_file(rules: Sequence[Rule], *, runbook_base: str) -> str:
+    """Return a Prometheus rule file, one group per component."""
+    lines = [MADE_BY, "groups:"]
+    for component in dict.fromkeys(rule.component for rule in rules):
+        lines += [f"- name: mlobs.{component}", "  rules:"]
+        for rule in rules:
+            if rule.component == component:
+                lines += (f"  {line}" for line in _alert(rule, runbook_base))
+    return "\n".join(lines) + "\n"
+
+
+def alertmanager_file(rules: Sequence[Rule]) -> str:
+    """Return an Alertmanager configuration to start from: who hears what, and what silences what."""
+    known = {rule.name for rule in rules}
+    by_service = [rule.name for rule in rules if a.SERVICE_NAME in rule.indicator.by]
+    quiet = [name for name in by_service if name != TELEMETRY_ABSENT]
+    group_by = ["alertname", a.SERVICE_NAME.label, a.REQUEST_MODEL.label, a.MODEL_NAME.label]
+    assert {WATCHDOG, TELEMETRY_ABSENT} <= known
+    return _ALERTMANAGER.format(
+        made_by=MADE_BY.replace("catalogue", "prometheus"),
+        group_by=", ".join(group_by),
+        watchdog=WATCHDOG,
+        absent=TELEMETRY_ABSENT,
+        quiet="|".join(quiet),
+        service=a.SERVICE_NAME.label,
+    )
+
+
+def _alert(rule: Rule, runbook_base: str) -> Iterable[str]:
+    yield f"- alert: {rule.name}"
+    yield "  expr: |"
+    yield from (f"    {line}" for line in expression(rule).splitlines())
+    if rule.hold_s:
+        yield f"  for: {duration(rule.hold_s)}"
+    if rule.keep_firing_s:
+        yield f"  keep_firing_for: {duration(rule.keep_firing_s)}"
+    yield "  labels:"
+    yield from (f"    {name}: {_quoted(value)}" for name, value in rule.fixed_labels.items())
+    yield "  annotations:"
+    yield f"    summary: {_quoted(for_prometheus(rule, rule.summary))}"
+    yield f"    description: {_quoted(for_prometheus(rule, rule.description))}"
+    yield f"    runbook_url: {_quoted(f'{runbook_base}/{rule.page}.md')}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+_ALERTMANAGER = """\
+{made_by}
+# A routing to start from. Put your own addresses where 127.0.0.1:5001 stands; whatever takes
+# Alertmanager's webhook (version 4) will do.
+route:
+  receiver: morning
+  group_by: [{group_by}]
+  group_wait: 30s
+  group_interval: 5m
+  repeat_interval: 4h
+  routes:
+  # The watchdog always fires. Its receiver must raise the alarm when it stops arriving.
+  - matchers: [alertname="{watchdog}"]
+    receiver: deadman
+    group_wait: 0s
+    group_interval: 1m
+    repeat_interval: 5m
+  - matchers: [severity="critical"]
+    receiver: page
+  - matchers: [severity="info"]
+    receiver: nobody
+inhibit_rules:
+# Of a service that sends nothing, nothing else is known.
+- source_matchers: [alertname="{absent}"]
+  target_matchers: [alertname=~"{quiet}"]
+  equal: [{service}]
+receivers:
+- name: page
+  webhook_configs:
+  - url: http://127.0.0.1:5001/page
+    max_alerts: 100
+- name: morning
+  webhook_configs:
+  - url: http://127.0.0.1:5001/morning
+    max_alerts: 100
+- name: deadman
+  webhook_configs:
+  - url: http://127.0.0.1:5001/deadman
+    send_resolved: false
+- name: nobody
+"""

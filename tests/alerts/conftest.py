@@ -1,0 +1,117 @@
+"""What the tests of this room share: the packaged rules, and a store with the server's own tables."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mlobs.alerts.catalogue import catalogue
+from mlobs.alerts.rules import Rule
+from mlobs.alerts.sql import question
+from mlobs.settings import AlertSettings
+
+NOW_S = 1_800_000_000.0
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch):
+    """A variable set on the machine must not change what the tests see."""
+    for name in AlertSettings.model_fields:
+        monkeypatch.delenv(f"MLOBS_ALERT_{name.upper()}", raising=False)
+
+
+@pytest.fixture
+def rules() -> dict[str, Rule]:
+    return {rule.name: rule for rule in catalogue(AlertSettings())}
+
+
+class Tables:
+    """The server's tables, filled by hand."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.writer = store.connection()
+
+    def clear(self) -> None:
+        for table in ("otel_traces", "otel_metrics_gauge", "otel_metrics_sum"):
+            self.writer.run(f"TRUNCATE TABLE {table}")
+
+    def spans(
+        self, count: int, *, ago_s: float = 60, duration_s: float = 0.1, trace: str = "", **facts: str
+    ) -> None:
+        """Add spans that ended `ago_s` ago; `facts` are service, operation, kind, model, error and so on."""
+        attributes = {
+            "gen_ai.operation.name": facts.get("operation", "chat"),
+            "mlobs.kind": facts.get("kind", ""),
+            "gen_ai.request.model": facts.get("model", ""),
+            "gen_ai.agent.name": facts.get("agent", ""),
+            "gen_ai.tool.name": facts.get("tool", ""),
+            "error.type": facts.get("error", ""),
+            "mlobs.call.state": facts.get("state", ""),
+        }
+        pairs = ", ".join(f"'{name}', '{value}'" for name, value in attributes.items() if value)
+        status = "Error" if facts.get("error") else "Unset"
+        begin_ms = round((NOW_S - ago_s - duration_s) * 1000)
+        self.writer.run(
+            "INSERT INTO otel_traces "
+            "(Timestamp, TraceId, ServiceName, SpanAttributes, Duration, StatusCode) SELECT "
+            f"fromUnixTimestamp64Milli({begin_ms} + number), '{trace}', '{facts.get('service', 'shop')}', "
+            f"map({pairs}), {round(duration_s * 1e9)}, '{status}' FROM numbers({count})"
+        )
+
+    def point(
+        self,
+        table: str,
+        metric: str,
+        value: float,
+        *,
+        ago_s: float = 5,
+        start_ago_s: float = 9000,
+        **facts: Any,
+    ) -> None:
+        """Add one point; `facts` are service, instance, attributes, exemplars and temporality."""
+        pairs = ", ".join(f"'{name}', '{text}'" for name, text in facts.get("attributes", {}).items())
+        ids = facts.get("exemplars", [])
+        row = {
+            "ServiceName": f"'{facts.get('service', 'shop')}'",
+            "ResourceAttributes": f"map('service.instance.id', '{facts.get('instance', 'one')}')",
+            "MetricName": f"'{metric}'",
+            "Attributes": f"map({pairs})",
+            "TimeUnix": f"fromUnixTimestamp64Milli({round((NOW_S - ago_s) * 1000)})",
+            "StartTimeUnix": f"fromUnixTimestamp64Milli({round((NOW_S - start_ago_s) * 1000)})",
+            "Value": str(value),
+            "Exemplars.TraceId": f"CAST({ids}, 'Array(String)')",
+            "Exemplars.SpanId": f"CAST({[''] * len(ids)}, 'Array(String)')",
+            "Exemplars.Value": f"CAST({[0.0] * len(ids)}, 'Array(Float64)')",
+            "Exemplars.TimeUnix": f"CAST({[0] * len(ids)}, 'Array(DateTime64(9))')",
+            "Exemplars.FilteredAttributes": (
+                f"CAST({['{}'] * len(ids)}, 'Array(Map(LowCardinality(String), String))')"
+            ).replace("'{}'", "map()"),
+        }
+        if table == "otel_metrics_sum":
+            row["AggregationTemporality"] = str(facts.get("temporality", 2))
+        columns = ", ".join(row)
+        self.writer.run(f"INSERT INTO {table} ({columns}) SELECT {', '.join(row.values())}")
+
+    def answer(self, rule: Rule, *, now_s: float = NOW_S) -> list[dict[str, Any]]:
+        asked = question(rule, now_s=now_s)
+        assert asked is not None
+        rows: list[dict[str, Any]] = self.store.query(asked.sql, asked.params)
+        return rows
+
+
+@pytest.fixture(scope="package")
+def _tables(tmp_path_factory) -> Iterator[Tables]:
+    store_module = pytest.importorskip("mlobs.server.store")
+    store = store_module.Store(
+        tmp_path_factory.mktemp("store"), memory_bytes_max=1 << 29, query_seconds_max=20.0
+    )
+    yield Tables(store)
+    store.close()
+
+
+@pytest.fixture
+def tables(_tables) -> Tables:
+    """Return empty tables."""
+    _tables.clear()
+    return _tables

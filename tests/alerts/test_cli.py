@@ -1,0 +1,103 @@
+"""`mlobs alerts` at the command line."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import yaml
+
+from mlobs.cli import main
+
+ANSWER = {
+    "firing": [
+        {
+            "rule": "MlobsFeatureDrift",
+            "severity": "warning",
+            "state": "firing",
+            "since": "2027-01-15T07:58:30.000Z",
+            "summary": "age of [bold]churn[/bold] moved.",
+            "trace_ids": ["b" * 32, "c" * 32],
+        }
+    ],
+    "pending": [],
+    "rules": [
+        {"rule": "MlobsErrorRatioHigh", "error": "no memory"},
+        {"rule": "MlobsFeatureDrift", "error": None},
+    ],
+}
+
+
+@contextmanager
+def server(status, body):
+    """Answer every request the same."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status if self.path == "/api/alerts" else 404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    listening = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.server_port}"
+    finally:
+        listening.shutdown()
+        listening.server_close()
+
+
+def test_list_prints_what_fires_and_which_rules_cannot_be_asked(capsys):
+    """A rule that fails must not look like a rule that is well."""
+    with server(200, json.dumps(ANSWER).encode()) as url:
+        assert main(["alerts", "list", "--server", f"{url}/"]) == 0
+    out, err = capsys.readouterr()
+    assert "MlobsFeatureDrift" in out
+    assert "age of [bold]churn[/bold] moved." in out
+    assert "c" * 32 in out
+    assert err.splitlines() == [
+        "1 alerts fire, 0 are about to",
+        "MlobsErrorRatioHigh cannot be evaluated: no memory",
+    ]
+
+
+def test_list_as_json_is_the_servers_answer(capsys):
+    """Programs read the same as the API gives."""
+    with server(200, json.dumps(ANSWER).encode()) as url:
+        assert main(["alerts", "list", "--server", url, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == ANSWER
+
+
+def test_rules_are_printed_with_the_thresholds_of_the_house(capsys, monkeypatch):
+    """What is printed is what fires."""
+    monkeypatch.setenv("MLOBS_ALERT_ERROR_RATIO_MAX", "0.02")
+    assert main(["alerts", "rules", "--json"]) == 0
+    rows = {row["alert"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["MlobsErrorRatioHigh"]["fires when"] == "over 2% of at least 20 calls in 5m failed"
+
+
+def test_build_writes_the_files_with_the_settings_of_the_house(capsys, monkeypatch, tmp_path):
+    """Thresholds and the runbooks' address are settings, for Prometheus too."""
+    monkeypatch.setenv("MLOBS_ALERT_TOOL_FAILURE_RATIO_MAX", "0.5")
+    monkeypatch.setenv("MLOBS_ALERT_RUNBOOK_BASE", "https://wiki.example/mlobs/")
+    assert main(["alerts", "build", "-o", str(tmp_path / "new")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        str(tmp_path / "new" / name) for name in ("mlobs.rules.yml", "alertmanager.yml")
+    ]
+    groups = yaml.safe_load((tmp_path / "new" / "mlobs.rules.yml").read_text())["groups"]
+    tool = next(
+        rule for group in groups for rule in group["rules"] if rule["alert"] == "MlobsToolFailureRatio"
+    )
+    assert ") > 0.5\n" in tool["expr"]
+    assert tool["annotations"]["runbook_url"] == "https://wiki.example/mlobs/MlobsToolFailureRatio.md"
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(capsys, tmp_path):
+    """Which folder, why, and what to do."""
+    (tmp_path / "file").write_text("")
+    assert main(["alerts", "build", "-o", str(tmp_path / "file")]) == 2
+    assert "file' cannot be written: File exists. Choose another with -o DIR." in capsys.readouterr().err

@@ -1,0 +1,99 @@
+"""The rendered files: the committed ones are those of the code, and Prometheus' own tools take them."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from mlobs import assets
+from mlobs.alerts.prometheus import files
+from mlobs.semconv.attributes import ATTRIBUTES
+from mlobs.semconv.metrics import METRICS
+from tests.parts import require
+
+ALERTS = assets.root() / "alerts"
+BASE = "http://127.0.0.1:4318/runbooks"
+
+
+@pytest.fixture
+def rendered(rules) -> dict[str, str]:
+    return files(list(rules.values()), runbook_base=BASE)
+
+
+def test_the_committed_files_are_what_the_code_renders(rendered):
+    """Otherwise somebody edited a file that the next build overwrites; run: mlobs alerts build."""
+    for name, text in rendered.items():
+        assert (ALERTS / name).read_text(encoding="utf-8") == text, (
+            f"alerts/{name} is old: mlobs alerts build"
+        )
+
+
+def test_every_rule_is_there_once_and_whole(rendered, rules):
+    """A rule that is not rendered never fires."""
+    groups = yaml.safe_load(rendered["mlobs.rules.yml"])["groups"]
+    alerts = {alert["alert"]: alert for group in groups for alert in group["rules"]}
+    assert list(alerts) == list(rules)
+    for name, alert in alerts.items():
+        assert alert["labels"]["severity"] == rules[name].severity
+        assert alert["annotations"]["runbook_url"] == f"{BASE}/{name}.md"
+        assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+
+
+def test_every_name_in_every_expression_is_one_we_emit(rendered):
+    """A renamed metric must break the build, not an alert."""
+    groups = yaml.safe_load(rendered["mlobs.rules.yml"])["groups"]
+    names = {f"{metric.prometheus}{end}" for metric in METRICS for end in ("", "_count")}
+    labels = {attribute.label for attribute in ATTRIBUTES}
+    words = {"sum", "by", "increase", "max", "group", "vector", "unless", "and", "or", "m", "h"}
+    for alert in (alert for group in groups for alert in group["rules"]):
+        bare = re.sub(r'"(\\.|[^"\\])*"', "", alert["expr"])
+        assert set(re.findall(r"[a-z_]{1,}[a-z_]*", bare)) <= names | labels | words, alert["alert"]
+
+
+def test_promtool_takes_the_rules():
+    """With every lint there is."""
+    promtool = require("promtool")
+    run(promtool, "check", "rules", "--lint=all", "--lint-fatal", str(ALERTS / "mlobs.rules.yml"))
+
+
+def test_every_rule_fires_when_it_should_and_not_before(rules):
+    """The unit tests beside the rules: just before and at the moment, with the full text."""
+    promtool = require("promtool")
+    tests = sorted((ALERTS / "tests").iterdir())
+    run(promtool, "test", "rules", *map(str, tests))
+    tested = {
+        check["alertname"]
+        for path in tests
+        for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+        for check in test["alert_rule_test"]
+        if check["exp_alerts"]
+    }
+    assert tested == set(rules)
+
+
+def test_amtool_takes_the_routing_and_sends_alerts_where_they_belong():
+    """Critical wakes somebody, warnings wait, the watchdog goes to the dead man's switch."""
+    amtool = require("amtool")
+    config = str(ALERTS / "alertmanager.yml")
+    run(amtool, "check-config", config)
+    for receiver, labels in {
+        "page": ("alertname=MlobsErrorRatioHigh", "severity=critical"),
+        "morning": ("alertname=MlobsFeatureDrift", "severity=warning"),
+        "deadman": ("alertname=MlobsWatchdog", "severity=info"),
+        "nobody": ("alertname=Other", "severity=info"),
+    }.items():
+        run(
+            amtool,
+            "config",
+            "routes",
+            "test",
+            f"--config.file={config}",
+            f"--verify.receivers={receiver}",
+            *labels,
+        )
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr

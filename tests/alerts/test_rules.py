@@ -1,0 +1,115 @@
+"""Rules as data: what is refused, and what the catalogue promises."""
+
+import pytest
+from pydantic import ValidationError
+
+from mlobs import assets
+from mlobs.alerts.rules import Absence, FailureRatio, Gauge, Rule, Watchdog
+from mlobs.alerts.words import fires_when, for_people, for_prometheus
+from mlobs.semconv import attributes as a
+from mlobs.semconv import metrics as m
+
+HEADINGS = ["## What it means", "## Who is hurt", "## What to look at first", "## What to do"]
+
+
+def rule(**given):
+    """Return a rule that is right but for what is given."""
+    fields = {
+        "name": "MlobsTest",
+        "indicator": Gauge(metric=m.DRIFT_ALARM, by=(a.SERVICE_NAME,)),
+        "above": 0,
+        "severity": "warning",
+        "component": "test",
+        "summary": "Something in {service.name}.",
+        "description": "It is {value}, over {limit}.",
+    }
+    return Rule(**{**fields, **given})
+
+
+def test_every_packaged_rule_has_a_runbook_with_four_headings(rules):
+    """Someone will read it at three in the morning."""
+    pages = assets.root() / "alerts" / "runbooks"
+    assert {page.name for page in pages.iterdir()} == {f"{one.page}.md" for one in rules.values()}
+    for one in rules.values():
+        lines = (pages / f"{one.page}.md").read_text(encoding="utf-8").splitlines()
+        assert lines[0] == f"# {one.name}"
+        assert [line for line in lines if line.startswith("## ")] == HEADINGS
+
+
+def test_summaries_have_no_numbers_and_descriptions_name_whom_it_is_about(rules):
+    """A summary is what alerts are grouped and searched by; it must not change with the value."""
+    for one in rules.values():
+        assert "{value}" not in one.summary
+        for attribute in one.indicator.by:
+            assert f"{{{attribute.name}}}" in one.summary + one.description, (one.name, attribute.name)
+
+
+def test_a_slot_that_is_not_a_label_is_named_with_those_there_are():
+    """A typo would otherwise show in the alert itself, at night."""
+    with pytest.raises(ValidationError, match=r"rule MlobsTest says \{servicename\}, which it does not know"):
+        rule(summary="Something in {servicename}.")
+    with pytest.raises(ValidationError, match=r"it knows \{service.name\}, \{value\}, \{limit\}"):
+        rule(summary="Something in {servicename}.")
+
+
+def test_a_limit_is_needed_exactly_where_there_is_something_to_compare():
+    """A rule without a limit would fire always, or never."""
+    with pytest.raises(ValidationError, match="has the indicator gauge, which needs a limit: set 'above'"):
+        rule(above=None)
+    with pytest.raises(ValidationError, match="has the indicator watchdog, which needs no limit: leave out"):
+        rule(indicator=Watchdog(), summary="x", description="y")
+
+
+def test_an_indicator_that_does_not_fit_its_metric_is_refused():
+    """It would ask for series that nobody ever sends."""
+    with pytest.raises(
+        ValidationError, match=r"mlobs.drift.alarm is a gauge, this indicator needs a histogram"
+    ):
+        FailureRatio(metric=m.DRIFT_ALARM, by=(), window_s=60, calls_min=1)
+    with pytest.raises(
+        ValidationError, match=r"gen_ai.execute_tool.duration has no label gen_ai.agent.name; it has"
+    ):
+        FailureRatio(metric=m.TOOL_DURATION, by=(a.AGENT_NAME,), window_s=60, calls_min=1)
+    with pytest.raises(ValidationError, match=r"has no label error.type"):
+        FailureRatio(metric=m.TIME_TO_FIRST_CHUNK, by=(), window_s=60, calls_min=1)
+    with pytest.raises(ValidationError, match="is a counter, this indicator needs a histogram"):
+        Absence(metrics=(m.COST,), window_s=60, memory_s=600, calls_min=1)
+
+
+def test_an_unknown_field_is_refused():
+    """`hold: 5m` instead of `hold_s: 300` must not be read as no hold."""
+    with pytest.raises(ValidationError, match="hold"):
+        rule(hold="5m")
+
+
+def test_the_texts_name_the_labels_and_the_numbers():
+    """The same sentence for Prometheus, as a template, and for people, filled in."""
+    one = rule()
+    assert for_prometheus(one, one.summary) == "Something in {{ $labels.service_name }}."
+    assert for_prometheus(one, one.description) == "It is {{ $value | humanize }}, over 0."
+    assert for_people(one, one.description, {"service_name": "shop"}, 1.0) == "It is 1, over 0."
+    assert for_people(one, one.summary, {}, 1.0) == "Something in (no service.name)."
+
+
+@pytest.mark.parametrize(
+    ("evil", "shown"),
+    [
+        ("{value}", "{value}"),
+        ("{0.__class__}", "{0.__class__}"),
+        ("\\1", "\\1"),
+        ("a\x1b[2Jb\nc", "a [2Jb c"),
+        ("x" * 300, "x" * 199 + "…"),
+    ],
+)
+def test_a_label_is_put_in_as_it_is_and_never_read_as_a_template(evil, shown):
+    """Label values come from whoever sends telemetry."""
+    one = rule()
+    assert for_people(one, one.summary, {"service_name": evil}, 1.0) == f"Something in {shown}."
+
+
+def test_every_condition_can_be_said_in_words(rules):
+    """`mlobs alerts rules` is read by people who do not read PromQL."""
+    said = {name: fires_when(one) for name, one in rules.items()}
+    assert said["MlobsErrorRatioHigh"] == "over 5% of at least 20 calls in 5m failed"
+    assert said["MlobsTelemetryAbsent"] == "no call in 10m, after 20 or more per 10m over 6h"
+    assert said["MlobsWatchdog"] == "always"

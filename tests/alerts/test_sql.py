@@ -1,0 +1,180 @@
+"""The rules as questions to the server's own tables."""
+
+import pytest
+
+from mlobs.alerts.sql import question
+from tests.alerts.conftest import NOW_S
+
+FEATURE = {
+    "mlobs.model.name": "churn",
+    "mlobs.model.version": "7",
+    "mlobs.feature": "age",
+    "mlobs.profile.ref": "p1",
+}
+
+
+def test_failed_calls_alert_by_service_and_model(tables, rules):
+    """The row names whom it is about and a trace to open."""
+    tables.spans(30, model="m1")
+    tables.spans(9, model="m1", error="timeout", trace="aa", ago_s=50)
+    tables.spans(1, model="m1", error="timeout", trace="bb", ago_s=10)
+    tables.spans(40, model="fine")
+    (row,) = tables.answer(rules["MlobsErrorRatioHigh"])
+    assert row == {
+        "service_name": "shop",
+        "gen_ai_request_model": "m1",
+        "value": 0.25,
+        "volume": 40,
+        "trace_ids": ["bb"],
+        "since_s": None,
+    }
+
+
+def test_low_traffic_does_not_alert(tables, rules):
+    """One failure of three calls says little; nobody should be woken by it."""
+    tables.spans(10, model="m1")
+    tables.spans(9, model="m1", error="timeout")
+    assert tables.answer(rules["MlobsErrorRatioHigh"]) == []
+    tables.spans(1, model="m1")
+    assert len(tables.answer(rules["MlobsErrorRatioHigh"])) == 1
+
+
+def test_cancelled_and_abandoned_calls_are_not_failures(tables, rules):
+    """People close chat windows; that is no outage."""
+    tables.spans(20, model="m1", state="cancelled")
+    tables.spans(20, model="m1", state="abandoned")
+    tables.spans(20, model="m1", state="abandoned", error="GeneratorExit")
+    assert tables.answer(rules["MlobsErrorRatioHigh"]) == []
+
+
+def test_what_a_user_typed_is_not_our_failure(tables, rules):
+    """A too long prompt is refused by the provider, and the service is fine."""
+    tables.spans(30, model="m1", error="openai.BadRequestError")
+    assert tables.answer(rules["MlobsErrorRatioHigh"]) == []
+    tables.spans(30, model="m1", error="openai.AuthenticationError")
+    assert [row["value"] for row in tables.answer(rules["MlobsErrorRatioHigh"])] == [0.5]
+
+
+def test_a_failed_span_without_an_error_type_still_failed(tables, rules):
+    """Other instrumentations set the status and nothing else."""
+    tables.writer.run(
+        "INSERT INTO otel_traces (Timestamp, ServiceName, SpanAttributes, StatusCode) SELECT "
+        f"fromUnixTimestamp64Milli({round((NOW_S - 9) * 1000)}), 'shop', "
+        "map('gen_ai.operation.name', 'chat'), 'Error' FROM numbers(30)"
+    )
+    assert [row["value"] for row in tables.answer(rules["MlobsErrorRatioHigh"])] == [1]
+
+
+def test_a_call_that_hung_for_long_counts_when_it_ended(tables, rules):
+    """Timeouts of ten minutes begin before a window of five, and are what one wants to know of."""
+    tables.spans(30, model="m1", error="timeout", duration_s=600, ago_s=30)
+    assert len(tables.answer(rules["MlobsErrorRatioHigh"])) == 1
+    assert tables.answer(rules["MlobsErrorRatioHigh"], now_s=NOW_S + 300) == []
+
+
+def test_agents_and_tools_have_their_own_ratio(tables, rules):
+    """A tool that fails does not make the model look broken."""
+    tables.spans(30, operation="execute_tool", tool="search", error="KeyError")
+    tables.spans(30, operation="invoke_agent", agent="support", error="ValueError")
+    assert tables.answer(rules["MlobsErrorRatioHigh"]) == []
+    assert [row["gen_ai_tool_name"] for row in tables.answer(rules["MlobsToolFailureRatio"])] == ["search"]
+    assert [row["gen_ai_agent_name"] for row in tables.answer(rules["MlobsAgentErrorRatioHigh"])] == [
+        "support"
+    ]
+
+
+def test_a_drift_alarm_names_the_feature_since_when_and_examples(tables, rules):
+    """The newest point that has exemplars gives the traces; older ones have left the store first."""
+    for name, value in (("mlobs.drift.alarm", 1), ("mlobs.drift.change_start_timestamp", NOW_S - 777)):
+        tables.point("otel_metrics_gauge", name, value, attributes=FEATURE, ago_s=5)
+    tables.point(
+        "otel_metrics_gauge", "mlobs.drift.alarm", 1, attributes=FEATURE, ago_s=10, exemplars=["c1", "c2"]
+    )
+    tables.point(
+        "otel_metrics_gauge", "mlobs.drift.alarm", 1, attributes=FEATURE, ago_s=20, exemplars=["old"]
+    )
+    tables.point(
+        "otel_metrics_gauge", "mlobs.drift.alarm", 0, attributes={**FEATURE, "mlobs.feature": "calm"}
+    )
+    (row,) = tables.answer(rules["MlobsFeatureDrift"])
+    assert row == {
+        "service_name": "shop",
+        "mlobs_model_name": "churn",
+        "mlobs_model_version": "7",
+        "mlobs_feature": "age",
+        "value": 1,
+        "volume": 1,
+        "trace_ids": ["c1", "c2"],
+        "since_s": NOW_S - 777,
+    }
+
+
+def test_only_the_newest_point_of_each_process_counts(tables, rules):
+    """An alarm that ended must end here too, unless another process still has it."""
+    tables.point("otel_metrics_gauge", "mlobs.drift.alarm", 1, attributes=FEATURE, ago_s=60)
+    tables.point("otel_metrics_gauge", "mlobs.drift.alarm", 0, attributes=FEATURE, ago_s=5)
+    assert tables.answer(rules["MlobsFeatureDrift"]) == []
+    tables.point("otel_metrics_gauge", "mlobs.drift.alarm", 1, attributes=FEATURE, ago_s=9, instance="two")
+    assert [row["volume"] for row in tables.answer(rules["MlobsFeatureDrift"])] == [2]
+
+
+def test_a_gauge_nobody_vouches_for_any_more_is_gone(tables, rules):
+    """The process that sent it may have been dead for an hour."""
+    tables.point("otel_metrics_gauge", "mlobs.drift.alarm", 1, attributes=FEATURE, ago_s=299)
+    assert len(tables.answer(rules["MlobsFeatureDrift"])) == 1
+    assert tables.answer(rules["MlobsFeatureDrift"], now_s=NOW_S + 2) == []
+
+
+@pytest.mark.parametrize(
+    ("points", "grown"),
+    [
+        ([(400, 9000, 10), (5, 9000, 13)], 3),  # grew within the window
+        ([(400, 9000, 10), (5, 9000, 10)], None),  # did not
+        ([(250, 9000, 10), (5, 9000, 14)], 4),  # its past is unknown: from the first point within
+        ([(5, 100, 7)], 7),  # a process that began within the window
+        ([(400, 9000, 10), (5, 100, 2)], 2),  # restarted
+        ([(400, 9000, 10)], None),  # gone
+    ],
+)
+def test_a_counter_grows_by_what_was_added_within_the_window(tables, rules, points, grown):
+    """Restarts must neither hide a loss nor invent one."""
+    for ago_s, start_ago_s, value in points:
+        tables.point(
+            "otel_metrics_sum",
+            "mlobs.sdk.dropped",
+            value,
+            ago_s=ago_s,
+            start_ago_s=start_ago_s,
+            attributes={"mlobs.dropped.reason": "queue_full"},
+        )
+    rows = tables.answer(rules["MlobsTelemetryDropped"])
+    assert [row["value"] for row in rows] == ([grown] if grown else [])
+    assert all(row["mlobs_dropped_reason"] == "queue_full" for row in rows)
+
+
+def test_deltas_are_added_up(tables, rules):
+    """Some exporters send what was added since the last point."""
+    for ago_s in (400, 200, 100, 5):
+        tables.point("otel_metrics_sum", "mlobs.sdk.dropped", 2, ago_s=ago_s, temporality=1)
+    assert [row["value"] for row in tables.answer(rules["MlobsTelemetryDropped"])] == [6]
+
+
+def test_a_busy_service_that_falls_silent_is_missed(tables, rules):
+    """And since when: its last call."""
+    tables.spans(800, ago_s=660, trace="aa")
+    tables.spans(800, ago_s=660, service="alive", kind="predict", operation="")
+    tables.spans(1, ago_s=30, service="alive", operation="execute_tool")
+    (row,) = tables.answer(rules["MlobsTelemetryAbsent"])
+    assert (row["service_name"], row["volume"], row["trace_ids"]) == ("shop", 800, ["aa"])
+    assert row["since_s"] == pytest.approx(NOW_S - 660, abs=1)
+
+
+def test_a_quiet_service_is_not_missed(tables, rules):
+    """A nightly job ends every night."""
+    tables.spans(500, ago_s=3000)
+    assert tables.answer(rules["MlobsTelemetryAbsent"]) == []
+
+
+def test_the_watchdog_asks_the_store_nothing(rules):
+    """It watches Prometheus and what follows; the server's own pulse is /readyz."""
+    assert question(rules["MlobsWatchdog"], now_s=NOW_S) is None
