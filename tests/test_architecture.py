@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "mlobs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOOR = {"semconv", "settings", "errors", "assets", "_extras", "_guard"}
 ROOMS = {"instrument", "drift", "server", "dashboards", "alerts", "evaluate"}
-DOOR = {"__init__", "cli", "testing"}
+DOOR = {"__init__", "__main__", "cli", "testing"}
 EDGE = {
     "dashboards/push.py",
     "instrument/annotate.py",
@@ -30,6 +30,7 @@ EDGE = {
     "server/store.py",
     "server/serve.py",
     "evaluate/scores.py",
+    "alerts/alerting.py",
     "alerts/delivery.py",
     "alerts/evaluator.py",
     "alerts/outbox.py",

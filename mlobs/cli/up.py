@@ -1,0 +1,41 @@
+"""`mlobs up`: the server, until it is told to stop."""
+
+import argparse
+import logging
+import signal
+import threading
+from pathlib import Path
+
+from mlobs.settings import AlertSettings, ServerSettings, load
+
+
+def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    command = nouns.add_parser("up", help="start the server; it listens on this machine only")
+    command.add_argument("--host", help="the loopback address to listen on (default: 127.0.0.1)")
+    command.add_argument("--port", type=int, help="the port to listen on; 0 takes a free one (default: 4318)")
+    command.add_argument("--data", type=Path, help="the folder that holds everything (default: mlobs-data)")
+    command.set_defaults(handler=up)
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Run the server until SIGINT or SIGTERM."""
+    from mlobs._extras import require
+
+    for package in ("chdb", "uvicorn", "starlette", "httptools", "prometheus_client"):
+        require(package, extra="server", feature="The server")
+    from mlobs.cli.serving import server_with_alerts
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load(ServerSettings, host=arguments.host, port=arguments.port, data=arguments.data)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with server_with_alerts(settings, load(AlertSettings)) as server:
+        print(f"OTLP      {server.url}  (POST /v1/traces /v1/metrics /v1/logs)")
+        print(f"traces    {server.url}/api/traces  (or: mlobs traces list --server {server.url})")
+        print(f"metrics   {server.url}/metrics")
+        print(f"alerts    {server.url}/api/alerts")
+        print(f"data      {settings.data.absolute()}", flush=True)
+        stopping.wait()
+    return 0

@@ -1,0 +1,86 @@
+"""Rows and counts as Prometheus families, named and labelled by the vocabulary.
+
+A row of a metric the vocabulary does not have, or with other bucket bounds than it has now, is
+left out. Series beyond the limit of a metric carry `__overflow__` in every label.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.utils import floatToGoString
+
+from mlobs.semconv.attributes import SERVICE_NAME
+from mlobs.semconv.metrics import DERIVED
+from mlobs.semconv.rows import Metric
+from mlobs.server.counts import Counts
+from mlobs.server.derived import EMITTED, PARTS
+
+SERIES_MAX = 2_000  # For each metric.
+STALE_SECONDS = 300  # A gauge that nobody sent for so long is left out.
+OVERFLOW = "__overflow__"
+
+Row = Mapping[str, Any]
+
+
+def of_spans(rows: Iterable[Row]) -> Iterator[Family]:
+    """Return the families of the rows of `queries/metric_totals.sql`."""
+    found = _by_metric(rows)
+    for metric in DERIVED:
+        family = _family(metric)
+        for row in found.get(metric.name, ()):
+            if tuple(row["bounds"]) != metric.buckets:
+                continue
+            total = (row["whole"] * PARTS + row["part"]) / PARTS
+            if isinstance(family, HistogramMetricFamily):
+                bounds = [str(floatToGoString(bound)) for bound in metric.buckets]  # type: ignore[no-untyped-call] # it has none
+                buckets = [*zip(bounds, row["buckets"], strict=True), ("+Inf", row["count"])]
+                family.add_metric(_label_values(metric, row), buckets, total)
+            else:
+                family.add_metric(_label_values(metric, row), total)
+        yield family
+
+
+def of_programs(rows: Iterable[Row]) -> Iterator[Family]:
+    """Return the families of the rows of `queries/metric_latest.sql`."""
+    found = _by_metric(rows)
+    for metric in EMITTED:
+        family = _family(metric)
+        for row in found.get(metric.name, ()):
+            if metric.kind == "counter":
+                family.add_metric(_label_values(metric, row), row["counter"])
+            elif row["live"]:
+                family.add_metric(_label_values(metric, row), row["gauge"])
+        yield family
+
+
+def of_server(counts: Counts) -> Iterator[Family]:
+    """Return the families of what the server counted. They carry no service name."""
+    families: dict[str, Any] = {}
+    for metric, labels, value in counts.series():
+        names = [label.label for label in metric.labels]
+        family = families.setdefault(metric.name, _family(metric, names))
+        family.add_metric(list(labels), value)
+    yield from families.values()
+
+
+def _by_metric(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["metric"], []).append(row)
+    return found
+
+
+def _label_values(metric: Metric, row: Row) -> list[str]:
+    if row["overflow"]:
+        return [OVERFLOW] * (len(metric.labels) + 1)
+    return [row["service"], *(row["labels"].get(label.label, "") for label in metric.labels)]
+
+
+def _family(metric: Metric, labels: list[str] | None = None) -> Any:
+    names = labels if labels is not None else [SERVICE_NAME.label, *(label.label for label in metric.labels)]
+    if metric.kind == "histogram":
+        return HistogramMetricFamily(metric.prometheus, metric.about, labels=names)
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    return kind(metric.prometheus.removesuffix("_total"), metric.about, labels=names)

@@ -1,0 +1,30 @@
+-- Log records of a journal segment.
+INSERT INTO otel_logs (
+    Timestamp, TraceId, SpanId, TraceFlags, SeverityText, SeverityNumber, ServiceName, Body,
+    ResourceSchemaUrl, ResourceAttributes, ScopeSchemaUrl, ScopeName, ScopeVersion, ScopeAttributes,
+    LogAttributes, EventName
+)
+SELECT
+    fromUnixTimestamp64Nano(toInt64(least(if(l.time = 0, l.observed, l.time), 9223372036854775807)), 'UTC'),
+    lower(hex(l.trace_id)),
+    lower(hex(l.span_id)),
+    toUInt8(bitAnd(l.flags, 255)),
+    l.severity_text,
+    toUInt8(least(l.severity_number, 255)),
+    resource_attributes['service.name'],
+    text(l.body),
+    resource_schema,
+    resource_attributes,
+    scope.schema_url,
+    scope.scope.name,
+    scope.scope.version,
+    scope_attributes,
+    attributes(l.attributes),
+    l.event_name
+FROM (
+    SELECT resource_attributes, resource_schema, scope, attributes(scope.scope.attributes) AS scope_attributes, arrayJoin(scope.items) AS l
+    FROM (
+        SELECT attributes(r.resource.attributes) AS resource_attributes, r.schema_url AS resource_schema, arrayJoin(r.scopes) AS scope
+        FROM (SELECT arrayJoin(resources) AS r FROM file({path:String}, 'Protobuf', {structure:String}))
+    )
+)

@@ -1,0 +1,37 @@
+-- Spans of a journal segment.
+INSERT INTO otel_traces (
+    Timestamp, TraceId, SpanId, ParentSpanId, TraceState, SpanName, SpanKind, ServiceName,
+    ResourceAttributes, ScopeName, ScopeVersion, SpanAttributes, Duration, StatusCode, StatusMessage,
+    Events.Timestamp, Events.Name, Events.Attributes,
+    Links.TraceId, Links.SpanId, Links.TraceState, Links.Attributes
+)
+SELECT
+    fromUnixTimestamp64Nano(toInt64(least(s.start, 9223372036854775807)), 'UTC'),
+    lower(hex(s.trace_id)),
+    lower(hex(s.span_id)),
+    lower(hex(s.parent_span_id)),
+    s.trace_state,
+    s.name,
+    transform(s.kind, [1, 2, 3, 4, 5], ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], 'Unspecified'),
+    resource_attributes['service.name'],
+    resource_attributes,
+    scope_name,
+    scope_version,
+    attributes(s.attributes),
+    if(s.end > s.start, s.end - s.start, 0),
+    transform(s.status.code, [1, 2], ['Ok', 'Error'], 'Unset'),
+    s.status.message,
+    arrayMap(e -> fromUnixTimestamp64Nano(toInt64(least(e.time, 9223372036854775807)), 'UTC'), s.events),
+    arrayMap(e -> e.name, s.events),
+    arrayMap(e -> attributes(e.attributes), s.events),
+    arrayMap(l -> lower(hex(l.trace_id)), s.links),
+    arrayMap(l -> lower(hex(l.span_id)), s.links),
+    arrayMap(l -> l.trace_state, s.links),
+    arrayMap(l -> attributes(l.attributes), s.links)
+FROM (
+    SELECT resource_attributes, scope.scope.name AS scope_name, scope.scope.version AS scope_version, arrayJoin(scope.items) AS s
+    FROM (
+        SELECT attributes(r.resource.attributes) AS resource_attributes, arrayJoin(r.scopes) AS scope
+        FROM (SELECT arrayJoin(resources) AS r FROM file({path:String}, 'Protobuf', {structure:String}))
+    )
+)
