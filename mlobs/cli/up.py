@@ -11,7 +11,12 @@ from mlobs.settings import AlertSettings, ServerSettings, load
 
 def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
-    command = nouns.add_parser("up", help="start the server; it listens on this machine only")
+    command = nouns.add_parser(
+        "up",
+        help="start the server; it listens on this machine only",
+        description="Start the server and run it until it is interrupted.",
+        epilog="exit status: 0 stopped, 2 could not start (port taken, folder held or unwritable)",
+    )
     command.add_argument("--host", help="the loopback address to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=int, help="the port to listen on; 0 takes a free one (default: 4318)")
     command.add_argument("--data", type=Path, help="the folder that holds everything (default: mlobs-data)")

@@ -143,6 +143,7 @@ class Store:
             "format_schema": f"{schema}:{MESSAGES[signal]}",
             "input_format_protobuf_oneof_presence": 1,
             "insert_deduplication_token": path.stem,
+            "output_format_json_escape_forward_slashes": 1,  # `wire` counts on it.
             "deduplicate_blocks_in_dependent_materialized_views": 1,
             # The same blocks each time, or a repeated segment is not recognised. Also what
             # bounds the memory a load takes.

@@ -17,24 +17,21 @@ DEPTH = 2  # Arrays and maps inside each other; deeper ones show as MARK.
 MARK = "…"
 MESSAGES = {"traces": "Traces", "metrics": "Metrics", "logs": "Logs"}
 
-_KINDS = "kind Enum8('absent'=0, 'text'=1, 'flag'=2, 'whole'=3, 'real'=4, {nested}, 'raw'=7)"
-_WHOLE, _CUT = "'items'=5, 'pairs'=6", "'cut_items'=5, 'cut_pairs'=6"
-_SCALARS = "text String, flag Bool, whole Int64, real Float64, raw String"
-_NUMBER = "number Enum8('absent'=0, 'real'={real}, 'whole'=6), real Float64, whole Int64"
+# `k` is the number of the field that is set in `otlp.proto`, 0 for none.
+_TEXT, _FLAG, _WHOLE, _REAL, _ITEMS, _PAIRS_KIND, _BYTES = range(1, 8)
+_SCALARS = "k UInt8, t String, f Bool, w Int64, r Float64, b String"
+_NUMBER = "number UInt8, real Float64, whole Int64"
 
 
 def _value(level: int) -> str:
     if level == DEPTH:
-        cut = "cut_items Tuple(end UInt8), cut_pairs Tuple(end UInt8)"
-        return f"Tuple({_KINDS.format(nested=_CUT)}, {_SCALARS}, {cut}, end UInt8)"
+        return f"Tuple({_SCALARS}, i_e UInt8, p_e UInt8, e UInt8)"
     inner = _value(level + 1)
-    items = f"items Tuple(values Array({inner}))"
-    pairs = f"pairs Tuple(values Array(Tuple(key String, value {inner}, end UInt8)))"
-    return f"Tuple({_KINDS.format(nested=_WHOLE)}, {_SCALARS}, {items}, {pairs}, end UInt8)"
+    return f"Tuple({_SCALARS}, i_v Array({inner}), p_v Array(Tuple(n String, v {inner}, z UInt8)), e UInt8)"
 
 
 _VALUE = _value(0)
-_PAIRS = f"Array(Tuple(key String, value {_VALUE}))"
+_PAIRS = f"Array(Tuple(n String, v {_VALUE}))"
 _SCOPE = f"Tuple(name String, version String, attributes {_PAIRS}, dropped UInt32)"
 _SPAN = (
     "trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind UInt32, "
@@ -48,11 +45,11 @@ _LOG = (
     "flags UInt32, trace_id String, span_id String, observed UInt64, event_name String"
 )
 _EXEMPLARS = (
-    f"exemplars Array(Tuple(time UInt64, {_NUMBER.format(real=3)}, span_id String, trace_id String, "
+    f"exemplars Array(Tuple(time UInt64, {_NUMBER}, span_id String, trace_id String, "
     f"attributes {_PAIRS}))"
 )
 _POINT = f"start UInt64, time UInt64, {_EXEMPLARS}, attributes {_PAIRS}, flags UInt32"
-_NUMBERS = f"points Array(Tuple({_POINT}, {_NUMBER.format(real=4)}))"
+_NUMBERS = f"points Array(Tuple({_POINT}, {_NUMBER}))"
 _HISTOGRAMS = (
     f"points Array(Tuple({_POINT}, count UInt64, sum Float64, bucket_counts Array(UInt64), "
     "bounds Array(Float64), min Float64, max Float64))"
@@ -82,27 +79,40 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 
 
 def expand(statement: str) -> str:
-    """Return `statement` with `attributes(x)` and `text(x)` written out.
+    """Return `statement` with `attributes(x)`, `text(x)` and elements of tuples written out.
 
-    >>> expand("SELECT 1")
-    'SELECT 1'
+    The engine takes `a.b` for a subcolumn and lists every subcolumn of `a` to find it, which for
+    these types is slower than reading a small segment. The function does not.
+
+    >>> expand("SELECT s.status.code, '1.a.b'")
+    "SELECT tupleElement(tupleElement(s, 'status'), 'code'), '1.a.b'"
     """
     written = re.sub(r"\battributes\(([\w.]+)\)", lambda found: _attributes(found[1]), statement)
-    return re.sub(r"\btext\(([\w.]+)\)", lambda found: _text(found[1]), written)
+    written = re.sub(r"\btext\(([\w.]+)\)", lambda found: _text(found[1]), written)
+    return re.sub(r"'(?:[^'\\]|\\.)*'|--[^\n]*|\b[a-z]\w*(?:\.[a-z]\w*)+", _element, written)
+
+
+def _element(found: re.Match[str]) -> str:
+    if found[0][0] in "'-":
+        return found[0]
+    first, *names = found[0].split(".")
+    for name in names:
+        first = f"tupleElement({first}, '{name}')"
+    return first
 
 
 def _attributes(pairs: str) -> str:
     """Return SQL that turns a column of pairs into a map of text."""
-    texts = f"arrayMap(v -> {_text('v')}, {pairs}.value)"
-    return f"CAST(({pairs}.key, {texts}), 'Map(LowCardinality(String), String)')"
+    texts = f"arrayMap(v -> {_text('v')}, {pairs}.v)"
+    return f"CAST(({pairs}.n, {texts}), 'Map(LowCardinality(String), String)')"
 
 
 def _text(value: str) -> str:
     """Return SQL that turns one value into text."""
     return (
-        f"multiIf({value}.kind = 'text', {value}.text, {value}.kind = 'whole', toString({value}.whole), "
-        f"{value}.kind = 'real', toString({value}.real), {value}.kind = 'flag', toString({value}.flag), "
-        f"{value}.kind = 'raw', lower(hex({value}.raw)), {value}.kind = 'absent', '', {_json(value)})"
+        f"multiIf({value}.k = {_TEXT}, {value}.t, {value}.k = {_WHOLE}, toString({value}.w), "
+        f"{value}.k = {_REAL}, toString({value}.r), {value}.k = {_FLAG}, toString({value}.f), "
+        f"{value}.k = {_BYTES}, lower(hex({value}.b)), {value}.k = 0, '', {_json(value)})"
     )
 
 
@@ -117,51 +127,52 @@ def _json(value: str) -> str:
 def _pieces() -> list[tuple[str, str]]:
     """Return what is replaced in the engine's JSON of a value, in this order.
 
-    A value is written as kind, text, flag, whole, real, raw, items, pairs, end, all of them.
+    A value is written as k, t, f, w, r, b, i_v, p_v, e, all of them; the deepest as k, t, f, w,
+    r, b, i_e, p_e, e.
     """
-    deepest = ',"cut_items":{"end":0},"cut_pairs":{"end":0}'
-    none = ',"items":{"values":[]},"pairs":{"values":[]}'
-    fields = ['"text":""', '"flag":false', '"whole":0', '"real":0', '"raw":""']
-    end = ',"end":0}'
+    fields = ['"t":""', '"f":false', '"w":0', '"r":0', '"b":""']
+    deepest = ',"i_e":0,"p_e":0'
+    end = ',"e":0}'
 
-    def before(kind: str, count: int) -> str:
-        return f'{{"kind":"{kind}",' + "".join(f"{field}," for field in fields[:count])
+    def before(kind: int, count: int) -> str:
+        return f'{{"k":{kind},' + "".join(f"{field}," for field in fields[:count])
 
     def after(count: int) -> str:
         return "".join(f",{field}" for field in fields[count:]) + end
 
-    def whole(kind: str) -> str:
-        return before(kind, 4) + fields[4] + end
+    def unset(kind: int) -> str:
+        return before(kind, 4) + fields[4]
 
     return [
         ("\\\\/", "/"),
+        (unset(_ITEMS) + deepest + end, f'"{MARK}"'),
+        (unset(_PAIRS_KIND) + deepest + end, f'"{MARK}"'),
         (deepest, ""),
-        (none, ""),
-        (before("items", 5) + '"items":{"values":[', "["),
-        (']},"pairs":{"values":[]}' + end, "]"),
-        (before("pairs", 5) + '"items":{"values":[]},"pairs":{"values":[', "{"),
-        ("]}" + end, "}"),
-        (whole("items"), "[]"),
-        (whole("pairs"), "{}"),
-        (whole("cut_items"), f'"{MARK}"'),
-        (whole("cut_pairs"), f'"{MARK}"'),
-        (whole("absent"), "null"),
+        (',"i_v":[],"p_v":[]', ""),
+        (before(_ITEMS, 5) + '"i_v":[', "["),
+        ('],"p_v":[]' + end, "]"),
+        (before(_PAIRS_KIND, 5) + '"i_v":[],"p_v":[', "{"),
+        ("]" + end, "}"),
+        (unset(_ITEMS) + end, "[]"),
+        (unset(_PAIRS_KIND) + end, "{}"),
+        (unset(0) + end, "null"),
         # Zeros whole, because what follows them is also what follows other kinds.
-        (whole("flag"), "false"),
-        (whole("whole"), "0"),
-        (whole("real"), "0"),
-        (whole("raw"), '""'),
+        (unset(_FLAG) + end, "false"),
+        (unset(_WHOLE) + end, "0"),
+        (unset(_REAL) + end, "0"),
+        (unset(_BYTES) + end, '""'),
         # Longer ends first: each is the end of the one before it.
-        (before("text", 0) + '"text":', ""),
+        (before(_TEXT, 0) + '"t":', ""),
         (after(1), ""),
-        (before("flag", 1) + '"flag":', ""),
+        (before(_FLAG, 1) + '"f":', ""),
         (after(2), ""),
-        (before("whole", 2) + '"whole":', ""),
+        (before(_WHOLE, 2) + '"w":', ""),
         (after(3), ""),
-        (before("real", 3) + '"real":', ""),
+        (before(_REAL, 3) + '"r":', ""),
         (after(4), ""),
-        (before("raw", 4) + '"raw":', ""),
-        ('{"key":', ""),
-        (',"value":', ":"),
+        (before(_BYTES, 4) + '"b":', ""),
         (end, ""),
+        ('{"n":', ""),
+        (',"v":', ":"),
+        (',"z":0}', ""),
     ]

@@ -23,10 +23,10 @@ SELECT
     p.flags,
     arrayMap(e -> attributes(e.attributes), p.exemplars),
     arrayMap(e -> fromUnixTimestamp64Nano(toInt64(least(e.time, 9223372036854775807)), 'UTC'), p.exemplars),
-    arrayMap(e -> if(e.number = 'whole', toFloat64(e.whole), e.real), p.exemplars),
+    arrayMap(e -> if(e.number = 6, toFloat64(e.whole), e.real), p.exemplars),
     arrayMap(e -> lower(hex(e.span_id)), p.exemplars),
     arrayMap(e -> lower(hex(e.trace_id)), p.exemplars),
-    if(p.number = 'whole', toFloat64(p.whole), p.real)
+    if(p.number = 6, toFloat64(p.whole), p.real)
 FROM (
     SELECT
         resource_attributes, resource_schema, scope_name, scope_version, scope_attributes, scope_dropped, scope_schema,

@@ -1,0 +1,58 @@
+"""Runs the built collector with the sidecar's configuration, for tests."""
+
+import functools
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mlobs.cli.collector import binary
+from tests.parts import require
+from tests.processes import MLOBS, free_port, process, wait_for
+
+
+@dataclass
+class Sidecar:
+    """One running collector and its addresses."""
+
+    process: "subprocess.Popen[bytes]"
+    http: str
+    grpc: str
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+
+@functools.cache
+def build() -> None:
+    """Build the collector, or skip where it cannot be built; minutes the first time."""
+    if not binary().exists():
+        require("go")
+        done = subprocess.run([*MLOBS, "collector", "build"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.fail(done.stderr)
+
+
+@contextmanager
+def running(folder: Path, endpoint: str) -> Iterator[Sidecar]:
+    """Run `mlobs collector run` until the block ends; its queue is in `folder`."""
+    build()
+    http, grpc, health = (free_port() for _ in range(3))
+    environment = {
+        **os.environ,
+        "MLOBS_ENDPOINT": endpoint,
+        "MLOBS_SIDECAR_HTTP": f"127.0.0.1:{http}",
+        "MLOBS_SIDECAR_GRPC": f"127.0.0.1:{grpc}",
+        "MLOBS_SIDECAR_HEALTH": f"127.0.0.1:{health}",
+        "MLOBS_SIDECAR_QUEUE": str(folder / "queue"),
+    }
+    log = folder / "collector.log"
+    with process(*MLOBS, "collector", "run", log=log, env=environment) as started:
+        wait_for(f"http://127.0.0.1:{health}/", log)
+        yield Sidecar(started, f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}")
