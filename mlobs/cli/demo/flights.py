@@ -67,22 +67,29 @@ class DelayModel:
     """A gradient-boosted classifier: the chance that a flight arrives over 15 minutes late."""
 
     def __init__(self, training: Season) -> None:
-        from perpetual import PerpetualBooster
+        from forust import GradientBooster
 
         self._codes = {
             name: {value: code for code, value in enumerate(sorted({row[name] for row in training.rows}))}
             for name in CATEGORICAL
         }
-        self._booster = PerpetualBooster(objective="LogLoss", budget=0.3, num_threads=1)
+        self._booster = GradientBooster(
+            objective_type="LogLoss",
+            iterations=100,
+            max_depth=5,
+            learning_rate=0.2,
+            parallel=False,
+            seed=SEED,
+        )
         self._booster.fit(self._matrix(training.rows), training.late)
 
     def chance(self, row: Mapping[str, Any]) -> float:
         """Return the chance that the flight arrives late, from 0 to 1."""
-        return float(self._booster.predict_proba(self._matrix([row]))[0, 1])
+        return float(self._chances(self._matrix([row]))[0])
 
     def chances(self, rows: list[Row]) -> Any:
         """Return the chance of each row."""
-        return self._booster.predict_proba(self._matrix(rows))[:, 1]
+        return self._chances(self._matrix(rows))
 
     def auc(self, season: Season) -> float:
         """Return the share of (late, punctual) pairs of flights the model puts in the right order."""
@@ -90,6 +97,10 @@ class DelayModel:
         late = season.late == 1
         pairs = late.sum() * (~late).sum()
         return float((ranks[late].sum() - late.sum() * (late.sum() - 1) / 2) / pairs)
+
+    def _chances(self, matrix: Any) -> Any:
+        log_odds = self._booster.predict(matrix, parallel=False)
+        return 1 / (1 + np.exp(-log_odds))
 
     def _matrix(self, rows: list[Any]) -> Any:
         return np.array([list(self._encode(row)) for row in rows], dtype=float)

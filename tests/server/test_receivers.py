@@ -1,0 +1,131 @@
+"""What the endpoints take, what they refuse, and that a refusal leaves nothing behind."""
+
+import gzip
+import socket
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.server.otlp import post, span
+
+
+def stored(server) -> int:
+    server.drain()
+    return server.store.query("SELECT count() AS spans FROM otel_traces")[0]["spans"]
+
+
+def a_span(name="span", **attributes) -> bytes:
+    request = ExportTraceServiceRequest()
+    span(request, name, **attributes)
+    return request.SerializeToString()
+
+
+def refused(server, reason) -> float:
+    return sum(
+        value
+        for metric, labels, value in server.counts.series()
+        if metric.name == "mlobs.server.refused" and labels == ("traces", reason)
+    )
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_what_is_acknowledged_can_be_asked_for(served, compress):
+    """Plain and gzip, which most exporters send."""
+    before, body = stored(served), a_span("acknowledged")
+    answer = (
+        post(served.url, gzip.compress(body), Content_Encoding="gzip") if compress else post(served.url, body)
+    )
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert stored(served) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "reason", "sentence"),
+    [
+        (b"not OTLP at all", {}, 400, "not_otlp", "is not an ExportTraceServiceRequest"),
+        (a_span()[:-3], {}, 400, "not_otlp", "is not an ExportTraceServiceRequest"),
+        (b"\x1f\x8b junk", {"Content_Encoding": "gzip"}, 400, "gzip", "is not gzip"),
+        (gzip.compress(a_span())[:-9], {"Content_Encoding": "gzip"}, 400, "gzip", "ends before its end"),
+        (b"{}", {"Content_Type": "text/plain"}, 415, "content_type", "'text/plain' came"),
+        (a_span(), {"Content_Encoding": "br"}, 415, "encoding", "'br' came; gzip or none"),
+        (b"\0" * 300_000, {}, 413, "body_bytes_max", "300000 bytes came; a body may have 200000 bytes"),
+        (
+            gzip.compress(b"\0" * 50_000_000),
+            {"Content_Encoding": "gzip"},
+            413,
+            "body_bytes_max",
+            "MLOBS_BODY_BYTES_MAX",
+        ),
+    ],
+    ids=["text", "cut", "no gzip", "cut gzip", "content type", "encoding", "too large", "bomb"],
+)
+def test_a_body_that_is_not_taken_is_refused_with_the_reason(served, body, headers, status, reason, sentence):
+    """Counted by its reason, nothing stored."""
+    before, counted = stored(served), refused(served, reason)
+    answer = post(served.url, body, **headers)
+    assert answer.status_code == answer.json()["status"] == status
+    assert sentence in answer.json()["error"]
+    assert (stored(served), refused(served, reason)) == (before, counted + 1)
+
+
+def test_an_empty_request_is_a_request(served):
+    """Exporters send them when there is nothing to say."""
+    assert post(served.url, b"").status_code == 200
+
+
+@settings(max_examples=150)
+@given(
+    st.binary(max_size=400)
+    | st.builds(lambda cut, flip: mangled(cut, flip), st.integers(1, 120), st.binary(min_size=1, max_size=4))
+)
+def test_no_bytes_break_the_server(served, body):
+    """A sender's bug is a 400 or a stored truth, never a 500 and never a stuck loader."""
+    assert post(served.url, body).status_code in {200, 400}
+
+
+def mangled(cut: int, flip: bytes) -> bytes:
+    body = a_span("mangled", gen_ai__operation__name="chat")
+    return body[:cut] + flip + body[cut + len(flip) :]
+
+
+def test_the_loader_lives_after_all_that(served):
+    """Whatever was taken is loaded, and nothing was set aside."""
+    assert post(served.url, a_span("after the storm")).status_code == 200
+    served.drain()
+    assert (
+        served.store.query("SELECT count() AS n FROM otel_traces WHERE SpanName = 'after the storm'")[0]["n"]
+        == 1
+    )
+    assert served.failures() == {}
+    assert not list((served.settings.data / "journal").glob("*.set-aside"))
+
+
+def test_a_sender_that_leaves_in_the_middle_leaves_nothing(served):
+    """Half a body is no body."""
+    before, body = stored(served), a_span()
+    host, port = served.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        head = f"POST /v1/traces HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-protobuf\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
+    assert stored(served) == before
+
+
+def test_web_pages_of_other_hosts_cannot_read(served):
+    """A page that makes its name point at 127.0.0.1 is still another host."""
+    answer = requests.get(f"{served.url}/api/traces", headers={"Host": "evil.example"}, timeout=10)
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/v1/traces", "/api/traces?limit=no", "/api/traces?status=odd", "/api/traces/none"]
+)
+def test_every_error_has_one_shape(served, path):
+    """Programs read errors too."""
+    answer = requests.get(f"{served.url}{path}", timeout=10)
+    assert answer.status_code in {400, 404, 405}
+    assert answer.json().keys() == {"error", "status"}
+    assert answer.json()["status"] == answer.status_code
+    assert answer.json()["error"]
