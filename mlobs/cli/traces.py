@@ -106,16 +106,13 @@ def drawn(trace: dict[str, Any]) -> "Tree":
     from rich.text import Text
     from rich.tree import Tree
 
-    from mlobs.server.tree import facts, tree, walk
+    from mlobs.server.tree import facts, title, tree, walk
 
     top = Tree(Text(f"trace {trace['trace_id']}", style="bold"))
     branches = [top]
     for depth, node in walk(tree(trace["spans"])):
         span = node.span
-        line = Text(str(span["name"]), style="red" if span["status"] == "Error" else "")
-        given = span["attributes"].get("mlobs.name")
-        if given and given not in span["name"]:
-            line.append(f" {given}", style="italic")
+        line = Text(title(span), style="red" if span["status"] == "Error" else "")
         line.append(f"  {'  '.join(facts(span))}", style="dim")
         if node.orphan:
             line.append("  its parent is missing", style="yellow")

@@ -91,7 +91,7 @@ def check(dashboard: Json) -> list[Finding]:
 
 def query(expr: str, variables: Iterable[str] = ()) -> list[str]:
     """Return what is wrong with one PromQL query; it may hold Grafana's variables."""
-    promql = require("promql_parser", extra="server", feature="Checking dashboards")
+    promql = require("promql_parser", extra="grafana", feature="Checking dashboards")
     problems = [
         f"takes a rate over [{window}]; use [$__rate_interval], which follows the scrape interval"
         for window in re.findall(r"\[([^\]]+)\]", expr)

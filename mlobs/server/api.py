@@ -1,4 +1,4 @@
-"""The routes that answer: /api/traces, /traces/{id}, /metrics, /healthz, /readyz.
+"""The routes that answer: /, /api/traces, /traces/{id}, /metrics, /healthz, /readyz.
 
 Handlers find the server's parts in `request.app.state` (set by `app.create_app`). Questions
 run in a thread, so that a slow one does not hold up what arrives.
@@ -19,7 +19,7 @@ from mlobs.errors import PayloadError, QueryError
 from mlobs.semconv.metrics import INFERENCE_OPERATIONS
 from mlobs.server import answers, exposition
 from mlobs.server.counts import Counts
-from mlobs.server.page import message_page, trace_page
+from mlobs.server.page import list_page, message_page, trace_page
 from mlobs.server.store import Store
 
 TRACES_MAX = 1_000
@@ -48,8 +48,17 @@ class Families(Collector):
         yield from exposition.of_server(self._counts)
 
 
+async def home(request: Request) -> Response:
+    """GET /: the newest traces for people."""
+    return HTMLResponse(list_page(await _newest(request)))
+
+
 async def list_traces(request: Request) -> Response:
     """GET /api/traces: the newest traces."""
+    return JSONResponse({"traces": await _newest(request)})
+
+
+async def _newest(request: Request) -> list[dict[str, Any]]:
     asked = request.query_params
     status = asked.get("status", "")
     if status not in STATUSES:
@@ -63,7 +72,7 @@ async def list_traces(request: Request) -> Response:
         "operations": ",".join((*INFERENCE_OPERATIONS, "embeddings")),
     }
     rows = await run_in_threadpool(_store(request).named, "trace_list", params)
-    return JSONResponse({"traces": answers.traces(rows)})
+    return answers.traces(rows)
 
 
 async def show_trace(request: Request) -> Response:
@@ -105,6 +114,7 @@ async def readyz(request: Request) -> Response:
 
 
 ROUTES = (
+    Route("/", home),
     Route("/api/traces", list_traces),
     Route("/api/traces/{trace_id}", show_trace),
     Route("/traces/{trace_id}", trace_html),

@@ -1,47 +1,69 @@
-"""One trace as a plain page: the tree as escaped text. Works without scripts."""
+"""Plain pages: the newest traces, and one trace as its tree. Everything shown is escaped text.
+
+They work without scripts and fetch nothing; the one style is in the page.
+"""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from mlobs.server.tree import Span, duration, facts, tree, walk
+from mlobs.server.tree import Span, cost, duration, facts, title, tree, walk
 
-_STYLE = "body{font:14px/1.5 monospace;margin:2em} .error{color:#b00020} ul{list-style:none;padding-left:0}"
+_STYLE = (
+    ":root{color-scheme:light dark} body{font:14px/1.6 system-ui,sans-serif;margin:2em} "
+    "table{border-collapse:collapse} td,th{text-align:left;padding:.1em 1.2em .1em 0} "
+    ".error{color:#d33} small{opacity:.7} ul{list-style:none;padding-left:0} nav a{margin-right:1em}"
+)
+_LINKS = '<nav><a href="/">traces</a><a href="/api/alerts">alerts</a><a href="/metrics">metrics</a></nav>'
+
+
+def list_page(traces: Sequence[Mapping[str, Any]]) -> str:
+    """Return the page of the newest traces."""
+    rows = "".join(map(_row, traces))
+    names = "".join(
+        f"<th>{name}</th>" for name in ("UTC", "trace", "service", "took", "spans", "errors", "cost")
+    )
+    table = f"<table><tr>{names}</tr>{rows}</table>" if traces else "<p>Nothing has arrived yet.</p>"
+    return _page("newest traces", table)
 
 
 def trace_page(trace_id: str, spans: Sequence[Span]) -> str:
     """Return the page of one trace."""
     lines = []
     for depth, node in walk(tree(spans)):
-        css = ' class="error"' if node.span["status"] == "Error" else ""
         orphan = " (its parent is missing)" if node.orphan else ""
-        text = f"{node.span['name']}  {'  '.join(facts(node.span))}  {node.span['service']}{orphan}"
-        lines.append(f'<li{css} style="padding-left:{min(depth, 60) * 2}em">{escape(text)}</li>')
-    title = escape(f"trace {trace_id}")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1><ul>{''.join(lines)}</ul></body></html>"
-    )
-
-
-def list_page(traces: Sequence[Mapping[str, Any]]) -> str:
-    """Return the page of the newest traces."""
-    lines = []
-    for row in traces:
-        css = ' class="error"' if row["errors"] else ""
-        text = f"{row['name']}  {duration(row['duration_ms'])}  {row['spans']} spans  {row['service']}"
-        link = f'<a href="/traces/{escape(row["trace_id"])}">{escape(text)}</a>'
-        lines.append(f"<li{css}>{escape(row['started'])} {link}</li>")
-    body = f"<ul>{''.join(lines)}</ul>" if lines else "<p>Nothing has arrived yet.</p>"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>mlobs</title>'
-        f"<style>{_STYLE}</style></head><body><h1>newest traces</h1>{body}</body></html>"
-    )
+        lines.append(
+            f'<li{_mark(node.span["status"] == "Error")} style="padding-left:{min(depth, 60) * 2}em">'
+            f"{escape(title(node.span))} <small>{escape('  '.join(facts(node.span)) + orphan)}</small></li>"
+        )
+    return _page(f"trace {trace_id}", f"<ul>{''.join(lines)}</ul>")
 
 
 def message_page(message: str) -> str:
     """Return a page with one sentence."""
+    return _page("mlobs", f"<p>{escape(message)}</p>")
+
+
+def _row(trace: Mapping[str, Any]) -> str:
+    cells = (
+        escape(trace["started"][:19].replace("T", " ")),
+        f'<a href="/traces/{escape(trace["trace_id"])}">{escape(trace["name"])}</a>',
+        escape(trace["service"]),
+        duration(trace["duration_ms"]),
+        str(trace["spans"]),
+        str(trace["errors"] or ""),
+        "" if trace["cost_usd"] is None else cost(trace["cost_usd"]),
+    )
+    return f"<tr{_mark(trace['errors'])}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _mark(failed: object) -> str:
+    return ' class="error"' if failed else ""
+
+
+def _page(name: str, body: str) -> str:
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>mlobs</title>'
-        f"<style>{_STYLE}</style></head><body><p>{escape(message)}</p></body></html>"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(name)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
+        f"<body>{_LINKS}<h1>{escape(name)}</h1>{body}</body></html>"
     )

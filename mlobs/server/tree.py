@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlobs.semconv.attributes import NAME
+
 Span = Mapping[str, Any]
 
 
@@ -58,6 +60,16 @@ def walk(roots: Sequence[Node]) -> Iterator[tuple[int, Node]]:
         depth, node = waiting.pop()
         yield depth, node
         waiting.extend((depth + 1, child) for child in reversed(node.children))
+
+
+def title(span: Span) -> str:
+    """Return a span's name, with the function's where the conventions leave it out.
+
+    >>> title({"name": "chat m", "attributes": {"mlobs.name": "answer"}})
+    'chat m answer'
+    """
+    given = span["attributes"].get(NAME.name)
+    return f"{span['name']} {given}" if given and given not in span["name"] else str(span["name"])
 
 
 def facts(span: Span) -> list[str]:
