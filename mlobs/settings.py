@@ -65,7 +65,7 @@ class ServerSettings(BaseSettings):
     port: int = Field(4318, ge=0, le=65_535, description="The port to listen on; 0 takes a free one.")
     data: Path = Field(Path("mlobs-data"), description="The folder that holds everything.")
     body_bytes_max: int = Field(20 << 20, ge=1024, description="Larger request bodies get 413.")
-    segment_bytes_max: int = Field(16 << 20, ge=1024, description="A journal segment is sealed at this size.")
+    segment_bytes_max: int = Field(64 << 20, ge=1024, description="A journal segment is sealed at this size.")
     segment_seconds_max: float = Field(0.5, gt=0, le=60, description="A segment is sealed at this age.")
     pending_bytes_max: int = Field(
         2 << 30, ge=1 << 20, description="Journal bytes that may wait for the store; more get 503."

@@ -5,15 +5,22 @@ segments are loaded into the embedded ClickHouse engine by one INSERT for each t
 `wire`, `queries/load_*.sql`) and deleted; questions, pages and /metrics read the tables
 (`store`, `api`, `tree`, `page`, `derived`, `exposition`). `serve.Server` starts and stops it all.
 
-Why the body that is journaled is not the one that came: after parsing, unknown fields are
-dropped and the message is serialised again (about 1 µs a span). Bodies that Python's parser
-forgives and the engine's refuses would otherwise stop a whole segment.
+Why a segment the engine refuses is rewritten and tried again: Python's parser skips a known field
+with a wrong wire type, the engine's refuses the file for it. Rewriting every body on arrival would
+cost five times what checking it does.
+
+Why one block for each segment: it is stored whole or not at all, which makes both the rewriting
+and the recognition of a repeated segment safe.
 
 Why bytes attributes become hexadecimal and not base64: the lite engine has no base64 functions.
+
+Known of the engine (26.5, lite): it writes 1e100 as 1e10, dropping the zeros that end an exponent of
+three digits. Attributes of that size are stored wrong.
 
 Why sums in `metric_totals` are whole numbers: parts merge in any order, and sums of floats
 depend on the order. A counter that goes back by one bit is a restart to Prometheus.
 
-Why values nest two deep: each level doubles the columns an attribute has while it is read, and
-with three the conversion cost more than reading, sorting and writing together.
+Why values nest two deep, tuple elements are read with tupleElement() and attributes have fields of
+one letter: planning a statement over these types costs the engine more than running it on a small
+segment, and grows with each level.
 """

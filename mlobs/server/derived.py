@@ -1,8 +1,9 @@
 """The metrics of /metrics that come from the tables: SQL made from the rows of the vocabulary.
 
-`totals_view` adds every stored span into `metric_totals`, one row for each metric, service and
-set of labels; `latest_views` keep the last point of every series that programs send. Buckets
-are cumulative, as Prometheus has them.
+`totals_view` adds every stored span into `metric_totals`: for its operation, each column that
+some metric measures, with the values of every label a metric of that kind may have.
+`exposition` picks from these what each metric shows. `latest_views` keep the last point of
+every series that programs send. Buckets are cumulative, as Prometheus has them.
 
 Totals are whole numbers: so many units and so many billionths of one.
 """
@@ -16,43 +17,58 @@ from mlobs.semconv.spans import PREDICT
 
 SERVERS_OWN = ("mlobs.server.", "mlobs.alert.")
 EMITTED = tuple(m for m in METRICS if not m.operations and not m.name.startswith(SERVERS_OWN))
-OPERATION = "operation_or_noun"
+DURATION = "Duration"
 PARTS = 10**9  # To one unit.
 UNITS_MAX = 10**6  # Of one call: 11 days, a million dollars.
 TOKENS_MAX = 10**9  # Of one call.
-_WITHOUT_COLUMN = {a.TOKEN_MODALITY.name: "unknown"}
+# Labels that no span has, with what a derived metric says for them.
+CONSTANT_LABELS = {a.TOKEN_MODALITY: "unknown"}
+
+
+def measure(metric: Metric) -> str:
+    """Return the column of otel_traces that `metric` adds up."""
+    return metric.measures or DURATION
+
+
+def label_columns() -> dict[Attribute, str]:
+    """Return every label that is read from a column; the operation is a key of its own."""
+    found = {}
+    for metric in DERIVED:
+        for label in metric.labels:
+            if label in CONSTANT_LABELS or label == a.OPERATION_NAME:
+                continue
+            if not label.column:
+                raise ValueError(f"{label.name} labels {metric.name} and has no column in otel_traces.")
+            found[label] = label.column
+    return found
 
 
 def totals_view() -> str:
     """Return the statement that creates the view from spans to totals."""
-    labels = [label for metric in DERIVED for label in metric.labels if label.name not in _WITHOUT_COLUMN]
-    keys = ["ServiceName", *dict.fromkeys(_column(label) for label in labels)]
-    if OPERATION not in keys:
-        keys.append(OPERATION)
+    columns = list(label_columns().values())
+    measures = {measure(metric): metric for metric in DERIVED}
+    labels = ", ".join(
+        f"{_text(label.label)}, toString({column})" for label, column in label_columns().items()
+    )
+    noun = f"if(Kind = {_text(PREDICT.noun)}, {_text(PREDICT.noun)}, toString(Operation))"
     operations = sorted({operation for metric in DERIVED for operation in metric.operations})
-    entries = ",\n        ".join(_entry(number, metric) for number, metric in enumerate(DERIVED))
-    sums = ",\n            ".join(_sums(number, metric) for number, metric in enumerate(DERIVED))
-    measured = sorted({metric.measures or "Duration" for metric in DERIVED})
-    columns = ", ".join([*(key for key in keys if key != OPERATION), *measured])
-    noun = f"if(Kind = {_text(PREDICT.noun)}, {_text(PREDICT.noun)}, toString(Operation)) AS {OPERATION}"
+    sums = ",\n        ".join(_sums(metric) for metric in measures.values())
+    entries = ", ".join(_entry(metric) for metric in measures.values())
     return f"""CREATE MATERIALIZED VIEW metric_totals_view TO metric_totals AS
 SELECT
-    entry.1 AS MetricName, ServiceName, entry.2 AS Labels, entry.3 AS Bounds, now64(9, 'UTC') AS FirstSeen,
-    sum(entry.4) AS Count, sum(entry.5) AS Whole, sum(entry.6) AS Part,
-    sumForEachState(entry.7) AS Buckets
+    operation AS Operation, tupleElement(entry, 1) AS Measure, ServiceName, labels AS Labels,
+    tupleElement(entry, 2) AS Bounds, now64(9, 'UTC') AS FirstSeen, tupleElement(entry, 3) AS Count,
+    tupleElement(entry, 4) AS Whole, tupleElement(entry, 5) AS Part, tupleElement(entry, 6) AS Buckets
 FROM (
-    SELECT ServiceName, arrayJoin(arrayFilter(e -> e.4 > 0, [
-        {entries}
-    ])) AS entry
-    FROM (
-        SELECT {", ".join(keys)},
-            {sums}
-        FROM (SELECT {columns}, {noun} FROM otel_traces)
-        WHERE {OPERATION} IN ({", ".join(map(_text, operations))})
-        GROUP BY {", ".join(keys)}
-    )
+    SELECT {noun} AS operation, ServiceName, {", ".join(columns)},
+        CAST(map({labels}), 'Map(LowCardinality(String), String)') AS labels,
+        {sums},
+        arrayJoin([{entries}]) AS entry
+    FROM otel_traces
+    WHERE operation IN ({", ".join(map(_text, operations))})
+    GROUP BY operation, ServiceName, {", ".join(columns)}
 )
-GROUP BY MetricName, ServiceName, Labels, Bounds"""
+WHERE Count > 0"""
 
 
 def latest_views() -> dict[str, str]:
@@ -76,60 +92,58 @@ def latest_views() -> dict[str, str]:
     return views
 
 
-def _sums(number: int, metric: Metric) -> str:
+def _sums(metric: Metric) -> str:
     """Return how often, how much and, for histograms, how many calls were within each bound."""
-    value = _value(metric)
-    chosen = f"{OPERATION} IN ({', '.join(map(_text, metric.operations))}) AND isNotNull({value})"
-    buckets = "CAST([], 'Array(UInt64)')"
+    column, value = measure(metric), _value(metric)
+    known = f"assumeNotNull({value})"
+    whole, part, buckets = f"intDiv({known}, {PARTS})", f"{known} % {PARTS}", "CAST([], 'Array(UInt64)')"
+    if metric.unit == "{token}":
+        whole, part = known, "toUInt64(0)"
     if metric.buckets:
-        # x <= bound in the metric's unit, compared as whole numbers so that bounds are exact.
-        bounds = ", ".join(str(round(bound * PARTS)) for bound in metric.buckets)
-        within = f"arrayMap(b -> toUInt64(assumeNotNull({value}) <= b), [{bounds}])"
-        buckets = f"sumForEachIf({within}, {chosen})"
-    whole, part = f"assumeNotNull({value})", "toUInt64(0)"
-    if metric.unit != "{token}":
-        whole, part = f"intDiv(assumeNotNull({value}), {PARTS})", f"assumeNotNull({value}) % {PARTS}"
+        buckets = f"arrayMap(b -> toUInt64({known} <= b), {_bounds(column, PARTS)})"
+    is_known = f"isNotNull({value})"
     return (
-        f"countIf({chosen}) AS count_{number}, sumIf({whole}, {chosen}) AS whole_{number}, "
-        f"sumIf({part}, {chosen}) AS part_{number}, {buckets} AS buckets_{number}"
+        f"countIf({is_known}) AS count_{column}, sumIf({whole}, {is_known}) AS whole_{column}, "
+        f"sumIf({part}, {is_known}) AS part_{column}, "
+        f"sumForEachStateIf({buckets}, {is_known}) AS buckets_{column}"
     )
+
+
+def _entry(metric: Metric) -> str:
+    column = measure(metric)
+    return (
+        f"({_text(column)}, {_bounds(column, 1)}, "
+        f"count_{column}, whole_{column}, part_{column}, buckets_{column})"
+    )
+
+
+def _bounds(column: str, parts: int) -> str:
+    """Return the bucket bounds of the metrics that measure `column`, by the span's operation."""
+    chosen = []
+    for metric in DERIVED:
+        if measure(metric) == column and metric.buckets:
+            # Compared as whole numbers, so that a value on a bound is within it.
+            bounds = (round(bound * PARTS) if parts == PARTS else bound for bound in metric.buckets)
+            kind = "UInt64" if parts == PARTS else "Float64"
+            operations = ", ".join(map(_text, metric.operations))
+            chosen.append(
+                f"operation IN ({operations}), CAST([{', '.join(map(str, bounds))}], 'Array({kind})')"
+            )
+    none = f"CAST([], 'Array({'UInt64' if parts == PARTS else 'Float64'})')"
+    return f"multiIf({', '.join(chosen)}, {none})" if chosen else none
 
 
 def _value(metric: Metric) -> str:
     """Return what one span adds: tokens, or billionths of the metric's unit."""
-    if not metric.measures:
-        return f"least(Duration, {UNITS_MAX * PARTS})"
+    column = measure(metric)
+    if column == DURATION:
+        return f"least({DURATION}, {UNITS_MAX * PARTS})"
     if metric.unit == "{token}":
         # least() skips NULL, so it must not see any.
-        least = f"least(assumeNotNull({metric.measures}), {TOKENS_MAX})"
-        return f"if(isNull({metric.measures}), NULL, {least})"
-    usable = f"isFinite({metric.measures}) AND {metric.measures} >= 0"
-    whole = f"toUInt64(round(least(assumeNotNull({metric.measures}), {UNITS_MAX}) * {PARTS}))"
+        return f"if(isNull({column}), NULL, least(assumeNotNull({column}), {TOKENS_MAX}))"
+    usable = f"isFinite({column}) AND {column} >= 0"
+    whole = f"toUInt64(round(least(assumeNotNull({column}), {UNITS_MAX}) * {PARTS}))"
     return f"if(ifNull({usable}, 0), {whole}, NULL)"
-
-
-def _entry(number: int, metric: Metric) -> str:
-    labels = ", ".join(f"{_text(label.label)}, {_label_value(label)}" for label in metric.labels)
-    bounds = ", ".join(map(str, metric.buckets))
-    return (
-        f"({_text(metric.name)}, CAST(map({labels}), 'Map(LowCardinality(String), String)'), "
-        f"CAST([{bounds}], 'Array(Float64)'), "
-        f"count_{number}, whole_{number}, part_{number}, buckets_{number})"
-    )
-
-
-def _column(label: Attribute) -> str:
-    if label == a.OPERATION_NAME:
-        return OPERATION
-    if not label.column:
-        raise ValueError(f"{label.name} labels a derived metric and has no column in otel_traces.")
-    return label.column
-
-
-def _label_value(label: Attribute) -> str:
-    if label.name in _WITHOUT_COLUMN:
-        return _text(_WITHOUT_COLUMN[label.name])
-    return f"toString({_column(label)})"
 
 
 def _text(value: str) -> str:

@@ -44,7 +44,12 @@ class _Segment:
         self.size = 0
         self.opened = time.monotonic()
         self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        sync_folder(path.parent)
+        try:
+            sync_folder(path.parent)
+        except OSError:
+            os.close(self.file)
+            path.unlink()
+            raise
 
     def append(self, data: bytes) -> None:
         view = memoryview(data)
@@ -87,7 +92,7 @@ class Journal:
     ) -> None:
         self.folder = folder
         self.signal = signal
-        self.failure: str | None = None
+        self._cannot: dict[str, str] = {}  # "write" or "seal", and why; gone when it worked again.
         self._hand_on = sealed
         self._parses = parses
         self._segment_bytes_max = segment_bytes_max
@@ -97,7 +102,8 @@ class Journal:
         self._segment: _Segment | None = None
         self._wounded = False
         self._number = 0
-        self._stopped = threading.Lock()  # Held for good once nothing more is taken.
+        self._stopped = False
+        self._taking = threading.Lock()  # So that nothing is queued behind the end.
         self._thread = threading.Thread(target=self._write, name=f"journal-{signal}", daemon=True)
 
     def start(self) -> None:
@@ -115,6 +121,11 @@ class Journal:
         except OSError as error:
             raise StoreError(f"The journal in {self.folder} cannot be read: {error}.") from error
         self._thread.start()
+
+    @property
+    def failure(self) -> str | None:
+        """Why data cannot be written or sealed now; None while all is well."""
+        return next(iter(self._cannot.copy().values()), None)
 
     @staticmethod
     def segments(folder: Path, signal: str) -> list[Path]:
@@ -134,15 +145,18 @@ class Journal:
 
     def stop(self) -> None:
         """Write what is queued, seal it and end. Later messages are refused."""
-        if self._stopped.acquire(blocking=False):
-            self._requests.put(None)
+        with self._taking:
+            if not self._stopped:
+                self._stopped = True
+                self._requests.put(None)
         self._thread.join()
 
     def _queue(self, request: _Waiting) -> "Future[None]":
-        if self._stopped.locked():
-            request.done.set_exception(StoreError("The server is stopping and takes no more data."))
-        else:
-            self._requests.put(request)
+        with self._taking:
+            if not self._stopped:
+                self._requests.put(request)
+                return request.done
+        request.done.set_exception(StoreError("The server is stopping and takes no more data."))
         return request.done
 
     def _write(self) -> None:
@@ -155,9 +169,8 @@ class Journal:
             sealed = self._seal_if_due(now=wants_seal)
             for request in group:
                 if request.message is None:
-                    _finish(
-                        request, None if sealed else StoreError(f"The journal cannot seal: {self.failure}.")
-                    )
+                    why = f"The journal cannot seal: {self._cannot.get('seal')}."
+                    _finish(request, None if sealed else StoreError(why))
             if stop:
                 return
 
@@ -190,32 +203,40 @@ class Journal:
                 self._segment = _Segment(self.folder / self._next_name())
             self._segment.append(data)
         except OSError as error:
-            self._fail(error)
+            self._failed("write", error)
+            self._wounded = self._segment is not None
+            self._try_to_heal()
             refusal = StoreError(f"The journal cannot write to {self.folder}: {error.strerror}.")
             for request in group:
                 _finish(request, refusal)
             return
-        if self.failure is not None:
-            log.warning("the journal of %s can write again", self.signal)
-            self.failure = None
+        self._worked("write")
         for request in group:
             _finish(request, None)
 
-    def _fail(self, error: OSError) -> None:
-        if self.failure is None:
-            log.error("the journal of %s cannot write: %s", self.signal, error)
-        self.failure = error.strerror or str(error)
-        self._wounded = self._segment is not None
+    def _failed(self, what: str, error: OSError) -> None:
+        if what not in self._cannot:
+            log.error("the journal of %s cannot %s: %s", self.signal, what, error)
+        self._cannot[what] = error.strerror or str(error)
+
+    def _worked(self, what: str) -> None:
+        if self._cannot.pop(what, None) is not None:
+            log.warning("the journal of %s can %s again", self.signal, what)
+
+    def _try_to_heal(self) -> None:
         try:
             self._heal()
         except OSError as still:
             log.warning("a failed write could not be cut off yet: %s", still)
 
     def _heal(self) -> None:
-        """After a failed write: cut it off and leave that file, whose pages cannot be trusted."""
-        if self._wounded and self._segment is not None:
-            self._segment.cut()
-            self._wounded = False
+        """Before anything is written: cut a failed write off and leave that file.
+
+        Its pages cannot be trusted. A file that has its sealed name already is left as well.
+        """
+        segment = self._segment
+        if segment is not None and (self._wounded or segment.path.suffix == SEALED):
+            segment.cut()
             self._seal()
 
     def _seal_if_due(self, *, now: bool) -> bool:
@@ -232,9 +253,7 @@ class Journal:
             self._heal()
             self._seal()
         except OSError as error:
-            if self.failure is None:
-                log.error("the journal of %s cannot seal %s: %s", self.signal, segment.path.name, error)
-            self.failure = error.strerror or str(error)
+            self._failed("seal", error)
             segment.opened = time.monotonic()  # Tried again when it is due again.
             return False
         return True
@@ -246,12 +265,13 @@ class Journal:
         if segment.size == 0:
             segment.path.unlink(missing_ok=True)
         else:
-            sealed = segment.path.with_suffix(SEALED)
-            segment.path.rename(sealed)
+            if segment.path.suffix == OPEN:
+                segment.path = segment.path.rename(segment.path.with_suffix(SEALED))
             sync_folder(self.folder)
-            self._hand_on(sealed)
+            self._hand_on(segment.path)
+        self._segment, self._wounded = None, False
+        self._worked("seal")
         os.close(segment.file)
-        self._segment = None
 
     def _next_name(self) -> str:
         # The clock makes numbers grow over restarts that found an empty folder; the maximum

@@ -2,11 +2,13 @@
 
 One loader thread for each signal. A segment is inserted into each of its tables and deleted
 only afterwards; after a crash in between it is inserted again, which the store recognises by
-its name. A segment whose content the engine refuses is set aside, so that the next ones go on;
-it may have been loaded in part. A full disk or too many parts are waited for.
+its name. A full disk or too many parts are waited for. A segment whose content the engine refuses
+is rewritten once without the fields that are no OTLP; if that does not help it is set aside, so
+that the next ones go on.
 """
 
 import logging
+import os
 import threading
 from collections import deque
 from pathlib import Path
@@ -14,9 +16,10 @@ from pathlib import Path
 from mlobs.errors import StoreError
 from mlobs.semconv import metrics as m
 from mlobs.server.counts import Counts
-from mlobs.server.journal import SET_ASIDE
+from mlobs.server.framing import frame, messages
+from mlobs.server.journal import SET_ASIDE, sync_folder
+from mlobs.server.receivers import rewritten
 from mlobs.server.store import Connection, EngineError, Store
-from mlobs.server.wire import TABLES
 
 TRIES_MAX = 4
 WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX = 0.1, 10.0
@@ -96,6 +99,8 @@ class Loader:
                 if self.failure is None:
                     log.warning("%s is not loaded yet: %s", path.name, error)
                 self.failure = str(error)
+                if not passing and tries == 1:
+                    self._rewrite(path)
                 if not passing and tries >= TRIES_MAX:
                     self._set_aside(path, error)
                     return True
@@ -108,10 +113,20 @@ class Loader:
         return False
 
     def _load(self, connection: Connection, path: Path) -> None:
-        for table in TABLES[self.signal]:
-            self._store.load(connection, table, self.signal, path)
+        self._store.load(connection, self.signal, path)
         path.unlink()
         self._counts.add(m.SERVER_LOADED, self.signal)
+
+    def _rewrite(self, path: Path) -> None:
+        """Replace a segment by one with the same rows. A segment is one block, so none is stored yet."""
+        temporary = path.with_suffix(".rewritten")
+        with temporary.open("wb") as file:
+            for message, _ in messages(path.read_bytes()):
+                file.write(frame(rewritten(self.signal, message)))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+        sync_folder(path.parent)
 
     def _set_aside(self, path: Path, error: StoreError | OSError) -> None:
         aside = path.with_suffix(SET_ASIDE)

@@ -1,15 +1,15 @@
 """OTLP over HTTP: POST /v1/traces, /v1/metrics and /v1/logs, protobuf, plain or gzip.
 
-A body is parsed by the C parser of the OpenTelemetry protobuf package, stripped of what that
-package does not know, appended to the journal and acknowledged when it is on the disk. Python
-looks at no span. What is refused is counted with its reason and leaves nothing behind.
+A body is parsed by the C parser of the OpenTelemetry protobuf package, appended to the journal
+as it came and acknowledged when it is on the disk. Python looks at no span. What is refused is
+counted with its reason and leaves nothing behind.
 """
 
 import asyncio
 import zlib
 from collections.abc import Callable
 
-from google.protobuf.message import DecodeError, EncodeError, Message
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -39,8 +39,8 @@ class RefusedError(PayloadError):
         self.reason = reason
 
 
-def canonical(signal: str, body: bytes) -> bytes:
-    """Return `body` as the protobuf package writes it, without fields it does not know.
+def check(signal: str, body: bytes) -> Message:
+    """Return `body` as a message.
 
     Raises:
         PayloadError: The body is not a message of this signal.
@@ -49,25 +49,29 @@ def canonical(signal: str, body: bytes) -> bytes:
     name = type(message).__name__
     try:
         message.ParseFromString(body)
-        message.DiscardUnknownFields()
-        written: bytes = message.SerializeToString()
-    except (DecodeError, EncodeError) as error:
+    except DecodeError as error:
         raise PayloadError(f"The body ({len(body)} bytes) is not an {name}: {error}.") from None
-    if body and not written:
+    if body and not message.ListFields():
         raise PayloadError(f"The body ({len(body)} bytes) has no field of an {name}.")
-    return written
+    return message
 
 
-def parses(signal: str) -> Callable[[bytes], bool]:
-    """Return whether bytes are a message of `signal`, as a function."""
+def parses(signal: str, body: bytes) -> bool:
+    """Return whether `body` is a message of `signal` that the journal would hold."""
+    try:
+        return bool(check(signal, body).ListFields())
+    except PayloadError:
+        return False
 
-    def check(body: bytes) -> bool:
-        try:
-            return canonical(signal, body) != b""
-        except PayloadError:
-            return False
 
-    return check
+def rewritten(signal: str, body: bytes) -> bytes:
+    """Return a body without the fields that the protobuf package does not know.
+
+    It skips fields whose wire type is not the one declared; the engine refuses the whole file.
+    """
+    message = check(signal, body)
+    message.DiscardUnknownFields()
+    return message.SerializeToString()
 
 
 class Receiver:
@@ -122,14 +126,14 @@ class Receiver:
             if encoding == "gzip":
                 body = await asyncio.to_thread(self._inflate, body)
             try:
-                message = canonical(self.signal, body)
+                check(self.signal, body)
             except PayloadError as error:
                 raise RefusedError(400, "not_otlp", str(error)) from None
-            if message:
-                await self._store(message)
+            if body:
+                await self._store(body)
         finally:
             self._in_flight_bytes -= sum(map(len, chunks))
-        return len(message)
+        return len(body)
 
     async def _store(self, message: bytes) -> None:
         try:

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -189,7 +190,7 @@ class Server:
             folder,
             signal,
             loader.take,
-            parses(signal),
+            partial(parses, signal),
             segment_bytes_max=settings.segment_bytes_max,
             segment_seconds_max=settings.segment_seconds_max,
             behind=lambda: loader.pending_bytes > 0,

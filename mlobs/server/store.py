@@ -18,14 +18,25 @@ from typing import Any
 from mlobs._extras import require
 from mlobs.errors import QueryError, StoreError
 from mlobs.server.derived import latest_views, totals_view
-from mlobs.server.wire import MESSAGES, STRUCTURES, expand
+from mlobs.server.wire import MESSAGES, POINTS, STRUCTURES, TABLES, expand
 
 READERS = 3
 ROWS_MAX = 100_000
 BLOCK_BYTES = 4 << 20  # Of a segment, read at a time.
-INSERT_BLOCK_BYTES = 64 << 20
-INSERT_BLOCK_ROWS = 65_536
+ROWS_IN_SEGMENT_MAX = 1 << 40
 Value = str | int | float
+INSERTING: Mapping[str, Value] = {
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # One block for each segment: it is stored whole or not at all, and is the same block when it
+    # is inserted again. The segment's size bounds the memory.
+    "max_insert_threads": 1,
+    "input_format_max_block_size_bytes": BLOCK_BYTES,
+    "min_insert_block_size_bytes": 0,
+    "min_insert_block_size_rows": ROWS_IN_SEGMENT_MAX,
+    "max_insert_block_size": ROWS_IN_SEGMENT_MAX,
+    # Spans of many days are one program's clock, not a reason to refuse the others'.
+    "max_partitions_per_insert_block": 0,
+}
 
 log = logging.getLogger("mlobs.server")
 
@@ -128,38 +139,34 @@ class Store:
             connection.run(line)
         return connection
 
-    def load(self, connection: Connection, table: str, signal: str, path: Path) -> None:
-        """Insert a segment's rows into `table`; a segment that is already there changes nothing.
+    def load(self, connection: Connection, signal: str, path: Path) -> None:
+        """Insert a segment's rows into their tables; a segment that is already there changes nothing.
 
         Raises:
             EngineError: The engine refused it.
         """
         with as_file(files("mlobs.server") / "otlp.proto") as schema:
-            self._insert(connection, table, signal, path, schema)
+            reading: dict[str, Value] = {
+                # A path, not the text: from text the engine makes a cache folder where the process stands.
+                "format_schema": f"{schema}:{MESSAGES[signal]}",
+                "input_format_protobuf_oneof_presence": 1,
+                "output_format_json_escape_forward_slashes": 1,  # `wire` counts on it.
+                "max_threads": 1,
+            }
+            tables = TABLES[signal]
+            if len(tables) > 1:
+                counted = self._run(connection, "segment_points", path, POINTS, reading)[0]
+                tables = tuple(table for table in tables if counted[table])
+            for table in tables:
+                inserting = {**reading, **INSERTING, "insert_deduplication_token": path.stem}
+                self._run(connection, f"load_{table}", path, STRUCTURES[table], inserting)
 
-    def _insert(self, connection: Connection, table: str, signal: str, path: Path, schema: Path) -> None:
-        settings: dict[str, Value] = {
-            # A path, not the text: from text the engine makes a cache folder where the process stands.
-            "format_schema": f"{schema}:{MESSAGES[signal]}",
-            "input_format_protobuf_oneof_presence": 1,
-            "insert_deduplication_token": path.stem,
-            "output_format_json_escape_forward_slashes": 1,  # `wire` counts on it.
-            "deduplicate_blocks_in_dependent_materialized_views": 1,
-            # The same blocks each time, or a repeated segment is not recognised. Also what
-            # bounds the memory a load takes.
-            "max_threads": 1,
-            "max_insert_threads": 1,
-            "input_format_max_block_size_bytes": BLOCK_BYTES,
-            "min_insert_block_size_bytes": INSERT_BLOCK_BYTES,
-            "min_insert_block_size_rows": INSERT_BLOCK_ROWS,
-            # Spans of many days are one program's clock, not a reason to refuse the others'.
-            "max_partitions_per_insert_block": 0,
-        }
-        ending = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
-        connection.run(
-            f"{expand(statement(f'load_{table}'))} SETTINGS {ending}",
-            {"path": str(path), "structure": STRUCTURES[table]},
-        )
+    def _run(
+        self, connection: Connection, name: str, path: Path, structure: str, settings: Mapping[str, Value]
+    ) -> list[dict[str, Any]]:
+        ending = ", ".join(f"{key} = {_literal(value)}" for key, value in settings.items())
+        text = f"{expand(statement(name))} SETTINGS {ending}"
+        return connection.run(text, {"path": str(path), "structure": structure})
 
     def close(self) -> None:
         """Close every connection. Questions that run are waited for."""

@@ -45,8 +45,7 @@ _LOG = (
     "flags UInt32, trace_id String, span_id String, observed UInt64, event_name String"
 )
 _EXEMPLARS = (
-    f"exemplars Array(Tuple(time UInt64, {_NUMBER}, span_id String, trace_id String, "
-    f"attributes {_PAIRS}))"
+    f"exemplars Array(Tuple(time UInt64, {_NUMBER}, span_id String, trace_id String, attributes {_PAIRS}))"
 )
 _POINT = f"start UInt64, time UInt64, {_EXEMPLARS}, attributes {_PAIRS}, flags UInt32"
 _NUMBERS = f"points Array(Tuple({_POINT}, {_NUMBER}))"
@@ -71,6 +70,11 @@ STRUCTURES: Mapping[str, str] = {
     "otel_metrics_sum": _message(f"{_METRIC}, sum Tuple({_NUMBERS}, temporality Int32, monotonic Bool)"),
     "otel_metrics_histogram": _message(f"{_METRIC}, histogram Tuple({_HISTOGRAMS}, temporality Int32)"),
 }
+_TIMES = "Tuple(points Array(Tuple(time UInt64)))"
+POINTS = (
+    "resources Array(Tuple(scopes Array(Tuple(items Array(Tuple("
+    f"gauge {_TIMES}, sum {_TIMES}, histogram {_TIMES}))))))"
+)
 TABLES: Mapping[str, tuple[str, ...]] = {
     "traces": ("otel_traces",),
     "metrics": ("otel_metrics_gauge", "otel_metrics_sum", "otel_metrics_histogram"),

@@ -187,11 +187,13 @@ PARTITION BY toDate(TimeUnix)
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
 
--- What /metrics shows of spans. Whole numbers only: sums of floats change with the order in which
--- parts merge, and a counter may never go backwards. A value is Whole units and Part billionths of
--- one, because the lite engine has no integers wider than 64 bits.
+-- What /metrics shows of spans: for each operation (or noun of ours without one) and measured
+-- column. Whole numbers only: sums of floats change with the order in which parts merge, and a
+-- counter may never go backwards. A value is Whole units and Part billionths of one, because the
+-- lite engine has no integers wider than 64 bits.
 CREATE TABLE IF NOT EXISTS metric_totals (
-    MetricName LowCardinality(String),
+    Operation LowCardinality(String),
+    Measure LowCardinality(String),
     ServiceName LowCardinality(String),
     Labels Map(LowCardinality(String), String),
     Bounds Array(Float64),
@@ -202,7 +204,7 @@ CREATE TABLE IF NOT EXISTS metric_totals (
     Buckets AggregateFunction(sumForEach, Array(UInt64))
 )
 ENGINE = AggregatingMergeTree
-ORDER BY (MetricName, ServiceName, Labels, Bounds)
+ORDER BY (Operation, Measure, ServiceName, Labels, Bounds)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- The last point of every series that programs send under a name of ours. A counter's series

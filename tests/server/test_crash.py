@@ -1,0 +1,234 @@
+"""Real servers that are killed, stopped and started twice: what was acknowledged is there, once."""
+
+import collections
+import contextlib
+import json
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from mlobs.semconv import attributes as a
+from mlobs.semconv import metrics as m
+from tests.processes import MLOBS, process, wait_for
+from tests.server.otlp import PROTOBUF, span
+
+ROUNDS = 6
+SENDERS = 3
+SERIES = re.compile(r"^(gen_ai_\w+_(?:count|sum|bucket|total)(?:\{.*\})?) (\S+)$", re.MULTILINE)
+COUNT_STORED = """
+import json, sys
+from pathlib import Path
+from mlobs.server.store import Store
+store = Store(Path(sys.argv[1]), memory_bytes_max=1 << 30, query_seconds_max=60)
+rows = store.connection().run("SELECT SpanId AS id, count() AS times FROM mlobs.otel_traces GROUP BY id")
+print(json.dumps({row["id"]: int(row["times"]) for row in rows}))
+store.close()
+"""
+
+
+@dataclass
+class Sent:
+    """What senders know: which spans were acknowledged, and which may or may not be there."""
+
+    url: str = ""
+    acknowledged: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
+    odd: list[int] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def send(self) -> None:
+        """Send small bodies until told to end. A body whose answer never came is not sent again."""
+        chance = random.Random()
+        while not self.ended.is_set():
+            request = ExportTraceServiceRequest()
+            tool = {a.OPERATION_NAME.name: "execute_tool", a.TOOL_NAME.name: f"tool-{chance.randrange(3)}"}
+            spans = [span(request, "tool", **tool) for _ in range(chance.randrange(1, 20))]
+            ids = {one.span_id.hex() for one in spans}
+            try:
+                status = requests.post(
+                    f"{self.url}/v1/traces", request.SerializeToString(), headers=PROTOBUF, timeout=30
+                ).status_code
+            except requests.RequestException:
+                self.unknown |= ids
+                self.ended.wait(0.05)
+                continue
+            if status == 200:
+                self.acknowledged |= ids
+            elif status == 503:
+                self.unknown |= ids
+            else:
+                self.odd.append(status)
+
+
+@contextlib.contextmanager
+def sending(sent: Sent) -> Iterator[None]:
+    threads = [threading.Thread(target=sent.send) for _ in range(SENDERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        sent.ended.set()
+        for thread in threads:
+            thread.join()
+
+
+@contextlib.contextmanager
+def running(folder: Path, number: int) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Run a server on folder/data; yield its address and its process."""
+    log = folder / f"server-{number}.log"
+    with process(*MLOBS, "up", "--port", "0", "--data", str(folder / "data"), log=log, cwd=folder) as started:
+        until = time.monotonic() + 60
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
+            assert started.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.05)
+        wait_for(f"{found[0]}/readyz", log)
+        yield found[0], started
+
+
+def counters(url: str) -> dict[str, float]:
+    """Return the derived counters and histograms on /metrics, by series."""
+    return {
+        name: float(value) for name, value in SERIES.findall(requests.get(f"{url}/metrics", timeout=30).text)
+    }
+
+
+def tool_calls(series: dict[str, float]) -> int:
+    return int(sum(v for name, v in series.items() if name.startswith(f"{m.TOOL_DURATION.prometheus}_count")))
+
+
+def stored(folder: Path) -> dict[str, int]:
+    """Return how often each span is stored. In a process of its own, which can hold any store."""
+    command = [sys.executable, "-c", COUNT_STORED, str(folder / "data" / "store")]
+    found: dict[str, int] = json.loads(
+        subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    )
+    return found
+
+
+def check_stored(folder: Path, sent: Sent) -> dict[str, int]:
+    found = stored(folder)
+    assert sent.odd == []
+    assert sent.acknowledged - found.keys() == set(), "acknowledged and lost"
+    assert found.keys() - sent.acknowledged - sent.unknown == set(), "stored and never sent"
+    assert collections.Counter(found.values()).keys() == {1}, "stored more than once"
+    return found
+
+
+@pytest.mark.slow
+def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path):
+    """The promise of the acknowledgement, and of counters that never go backwards."""
+    sent, chance, before = Sent(), random.Random(), dict[str, float]()
+    backwards: list[str] = []
+
+    def look(url: str) -> None:
+        now = counters(url)
+        backwards.extend(
+            f"{name}: {was} became {now.get(name)}" for name, was in before.items() if now.get(name, 0) < was
+        )
+        before.update(now)
+
+    with contextlib.ExitStack() as stack:
+        for number in range(ROUNDS):
+            with running(tmp_path, number) as (url, server):
+                sent.url = url
+                if number == 0:
+                    stack.enter_context(sending(sent))
+                until = time.monotonic() + chance.uniform(0.5, 3.5)
+                while time.monotonic() < until:
+                    look(url)
+                    time.sleep(chance.uniform(0, 0.3))
+                server.send_signal(signal.SIGKILL)
+                server.wait()
+    assert len(sent.acknowledged) > 1_000, "there was no load"
+    with running(tmp_path, ROUNDS) as (url, server):
+        until = time.monotonic() + 60
+        while tool_calls(before) < len(sent.acknowledged):
+            assert time.monotonic() < until, (tmp_path / f"server-{ROUNDS}.log").read_text()
+            look(url)
+            time.sleep(0.1)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+    assert list((tmp_path / "data" / "journal").iterdir()) == []
+    found = check_stored(tmp_path, sent)
+    with running(tmp_path, ROUNDS + 1) as (url, _):
+        look(url)
+    assert tool_calls(before) == len(found)
+    assert backwards == []
+    print(f"{len(sent.acknowledged)} spans acknowledged, {len(found)} stored, {ROUNDS} kills")
+
+
+@pytest.mark.slow
+def test_sigterm_under_load_exits_0_and_loses_nothing(tmp_path):
+    """Every rollout does it; a sender's request in that instant is answered or refused, not cut."""
+    sent = Sent()
+    with running(tmp_path, 0) as (url, server):
+        sent.url = url
+        with sending(sent):
+            time.sleep(2)
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(60) == 0
+    assert sent.acknowledged
+    # Left in the journal is what took too long to load; the next start loads it.
+    if list((tmp_path / "data" / "journal").iterdir()):
+        with running(tmp_path, 1) as (url, _):
+            until = time.monotonic() + 60
+            while tool_calls(counters(url)) < len(sent.acknowledged):
+                assert time.monotonic() < until
+                time.sleep(0.1)
+    check_stored(tmp_path, sent)
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    """Start a server that cannot start; return its one sentence."""
+    ended = subprocess.run([*MLOBS, "up", *arguments], capture_output=True, text=True, timeout=60, cwd=folder)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("mlobs: ")
+    assert ended.stderr.count("\n") == 1
+    return ended.stderr
+
+
+@pytest.mark.slow
+def test_a_second_server_on_the_folder_is_told_who_has_it(tmp_path):
+    """Two would load the same segments. The first must not notice."""
+    with running(tmp_path, 0) as (url, _):
+        sentence = refused(tmp_path, "--port", "0", "--data", str(tmp_path / "data"))
+        assert f"Another server holds the folder {tmp_path / 'data'}. Stop it, or choose another" in sentence
+        assert requests.get(f"{url}/readyz", timeout=10).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_one_sentence(tmp_path):
+    """The commonest reason not to start."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        sentence = refused(tmp_path, "--port", str(port), "--data", str(tmp_path / "data"))
+    assert (
+        f"Port {port} on 127.0.0.1 cannot be listened on: Address already in use. Choose another" in sentence
+    )
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
+    """Its parent is a file."""
+    (tmp_path / "file").write_text("not a folder")
+    sentence = refused(tmp_path, "--port", "0", "--data", str(tmp_path / "file" / "data"))
+    assert (
+        f"The folder {tmp_path / 'file' / 'data'} cannot be written: Not a directory. Choose another"
+        in sentence
+    )
