@@ -15,6 +15,7 @@ from mlobs.instrument.context import Session, current, current_call, restore, sw
 from mlobs.instrument.recorders import active, discover
 from mlobs.instrument.sites import Site, Value
 from mlobs.instrument.usage import Usage, read_usage
+from mlobs.instrument.values import freeze
 from mlobs.semconv import attributes as a
 from mlobs.semconv import spans
 
@@ -54,8 +55,12 @@ def usage(given: object) -> None:
 def set(attributes: Mapping[str, Value]) -> None:  # noqa: A001 # read as mlobs.set
     """Set attributes of the current call, such as `{"gen_ai.response.model": reply.model}`."""
     call = current_call()
-    if call is not None:
+    if call is None:
+        return
+    try:
         call.set_attributes(attributes)
+    except Exception:  # noqa: BLE001 # never into the user's program
+        _guard.failed("setting attributes")
 
 
 class session:  # noqa: N801 # read as a verb: with mlobs.session(...)
@@ -74,7 +79,9 @@ class session:  # noqa: N801 # read as a verb: with mlobs.session(...)
         user: str | None = None,
         tags: Mapping[str, str | bool | int | float] | None = None,
     ) -> None:
-        self._session = Session(str(id), None if user is None else str(user), dict(tags or {}))
+        self._session = Session(
+            str(id), None if user is None else str(user), _frozen(tags, "opening a session")
+        )
 
     def __enter__(self) -> None:
         self._outer = current()
@@ -102,8 +109,8 @@ class span:  # noqa: N801 # read as a verb: with mlobs.span(...)
     """
 
     def __init__(self, name: str, attributes: Mapping[str, Value] | None = None) -> None:
-        known: dict[str, Value] = {a.KIND.name: spans.STEP.noun, **(attributes or {})}
-        self._site = Site(spans.STEP, name, known)
+        known = {a.KIND.name: spans.STEP.noun, **_frozen(attributes, "opening a span")}
+        self._site = Site(spans.STEP, str(name), known)
 
     def __enter__(self) -> Self:
         self._recorder = active.recorder or discover()
@@ -129,6 +136,15 @@ class span:  # noqa: N801 # read as a verb: with mlobs.span(...)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, trace)
+
+
+def _frozen(given: object, doing: str) -> dict[str, Value]:
+    """Return attributes as they are now; what is no mapping is noted and left out."""
+    try:
+        return {str(key): freeze(value) for key, value in given.items()} if given else {}  # type: ignore[attr-defined] # it may be anything
+    except Exception:  # noqa: BLE001 # never into the user's program
+        _guard.failed(doing)
+        return {}
 
 
 def carry(function: F) -> F:

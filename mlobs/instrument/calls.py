@@ -18,6 +18,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Span, SpanContext, Status,
 from mlobs.instrument.context import SESSION_KEY, SPAN_KEY, Session
 from mlobs.instrument.sites import Site, Value
 from mlobs.instrument.usage import Usage
+from mlobs.instrument.values import freeze
 from mlobs.semconv import attributes as a
 from mlobs.semconv.events import EXCEPTION
 
@@ -99,6 +100,8 @@ class Call(Span):
             self.parent_id = parent.span_id
             if not parent.sampled:
                 self.sampled = False
+            if parent.trace_state is not None:
+                self.trace_state = parent.trace_state
         else:
             self._adopt(parent)
         self.session = outer.get(SESSION_KEY)  # type: ignore[assignment] # contexts hold objects of any type
@@ -110,6 +113,7 @@ class Call(Span):
         if above.is_valid:
             self.trace_id, self.parent_id = above.trace_id, above.span_id
             self.remote_parent, self.trace_state = above.is_remote, above.trace_state
+            self.sampled = above.trace_flags.sampled  # a sampler, if there is one, is asked afterwards
         else:
             self.trace_id, self.parent_id = new_trace_id(), 0
 
@@ -137,7 +141,7 @@ class Call(Span):
         """Set one attribute."""
         if self.extra is None:
             self.extra = {}
-        self.extra[key] = value
+        self.extra[str(key)] = freeze(value)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Set several attributes."""
@@ -148,7 +152,8 @@ class Call(Span):
         """Add an event; `timestamp` is in nanoseconds since 1970."""
         if self.events is None:
             self.events = []
-        self.events.append((name, timestamp or time.time_ns(), dict(attributes or {})))
+        about = {str(key): freeze(value) for key, value in dict(attributes or {}).items()}
+        self.events.append((name, timestamp or time.time_ns(), about))
 
     def update_name(self, name: str) -> None:
         """Change the span's name."""

@@ -15,6 +15,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 if TYPE_CHECKING:
     from mlobs.instrument.calls import Call
+    from mlobs.instrument.sites import Value
 
 # The key OpenTelemetry keeps the current span under has no public name, but a public setter.
 SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
@@ -28,7 +29,7 @@ class Session:
 
     id: str
     user: str | None
-    tags: dict[str, str | bool | int | float]
+    tags: "dict[str, Value]"
 
 
 def _fastest() -> tuple[Callable[[], Context], Callable[[Context], object]]:

@@ -5,7 +5,6 @@ protobuf's Python classes costs ten times as much, attribute by attribute; a tes
 written here with those classes.
 """
 
-import json
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -13,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mlobs.instrument.describe import dynamic, is_error, stacktrace, status_message
+from mlobs.instrument.values import freeze
 from mlobs.semconv import attributes as a
 from mlobs.semconv.events import EXCEPTION
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mlobs.instrument.calls import Call
 
 KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
-VALUE_CHARACTERS_MAX = 16_384
 SAMPLED, HAS_IS_REMOTE, IS_REMOTE = 0x001, 0x100, 0x200
 
 _fixed64 = struct.Struct("<Q").pack
@@ -84,10 +83,9 @@ def attributes(field: int, values: Mapping[str, object]) -> bytes:
 
 
 def any_value(value: object) -> bytes:
-    """Return an AnyValue message; what OTLP has no type for becomes its JSON text."""
+    """Return an AnyValue message. Values are frozen when they are set; others are frozen here."""
     if isinstance(value, str):
-        text = value if len(value) <= VALUE_CHARACTERS_MAX else value[: VALUE_CHARACTERS_MAX - 1] + "…"
-        return _text(1, text)
+        return _text(1, value)
     if isinstance(value, bool):
         return b"\x10\x01" if value else b"\x10\x00"
     if isinstance(value, int):
@@ -97,10 +95,10 @@ def any_value(value: object) -> bytes:
     if isinstance(value, float):
         return b"\x21" + _double(value)
     if isinstance(value, bytes):
-        return _block(7, value[:VALUE_CHARACTERS_MAX])
+        return _block(7, value)
     if isinstance(value, Sequence):
         return _block(5, b"".join(_block(1, any_value(item)) for item in value))
-    return any_value(_json(value))
+    return any_value(freeze(value))
 
 
 def varint(number: int) -> bytes:
@@ -116,14 +114,6 @@ def varint(number: int) -> bytes:
 
 
 _ONE_BYTE = [bytes((n,)) for n in range(128)]
-
-
-def _json(value: object) -> str:
-    """Return JSON, or a repr where an object has none; never raise on what users hand us."""
-    try:
-        return json.dumps(value, default=repr)
-    except Exception as error:  # noqa: BLE001 # cyclic, or with a __repr__ that raises
-        return f"<{type(value).__name__} that cannot be written: {type(error).__name__}>"
 
 
 def _events(call: "Call", epoch_ns: int) -> bytes:

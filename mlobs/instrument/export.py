@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import requests
@@ -42,7 +42,7 @@ class Exporter:
         settings: Where to, how often, how much may wait.
         url: The full address of the traces endpoint.
         headers: Sent with each request.
-        resource: The attributes of the process.
+        resource: Returns the attributes of the process; a forked child has others.
         version: Of mlobs, as the scope's version.
     """
 
@@ -52,10 +52,10 @@ class Exporter:
         *,
         url: str,
         headers: Mapping[str, str],
-        resource: Mapping[str, object],
+        resource: Callable[[], Mapping[str, object]],
         version: str,
     ) -> None:
-        self.resource = resource
+        self._resource = resource
         self.exported = 0
         self.dropped: dict[str, int] = {}
         self.reachable: bool | None = None  # None until the first try
@@ -74,6 +74,7 @@ class Exporter:
         """Start afresh, at first and in a forked child: the parent delivers what it had queued."""
         self._queue: deque[Call | threading.Event] = deque()
         self._session = requests.Session()
+        self._drop_lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._deadline_s = float("inf")
@@ -84,7 +85,9 @@ class Exporter:
 
     def offer(self, call: Call) -> None:
         """Queue a finished call, or count it as dropped."""
-        if len(self._queue) >= self._settings.queue_spans_max:
+        if self._stopping.is_set():
+            self._drop("shutdown", 1)
+        elif len(self._queue) >= self._settings.queue_spans_max:
             self._drop("queue_full", 1)
         else:
             self._queue.append(call)
@@ -116,10 +119,7 @@ class Exporter:
             self._wake.wait(self._settings.export_interval_s)
             self._wake.clear()
             last = self._stopping.is_set()
-            try:
-                self._drain()
-            except Exception:  # noqa: BLE001 # the thread must live; what it held is lost and noted
-                _guard.failed("exporting spans")
+            self._drain()
 
     def _drain(self) -> None:
         """Post everything that is queued now."""
@@ -130,11 +130,18 @@ class Exporter:
             if isinstance(item, Call):
                 calls.append(item)
             if len(calls) == BATCH_SPANS_MAX or not isinstance(item, Call):
-                self._post(self._encoded(calls))
+                self._deliver(calls)
                 calls = []
             if not isinstance(item, Call):
                 item.set()
-        self._post(self._encoded(calls))
+        self._deliver(calls)
+
+    def _deliver(self, calls: list[Call]) -> None:
+        try:
+            self._post(self._encoded(calls))
+        except Exception:  # noqa: BLE001 # the thread must live, and those who wait for it must be told
+            _guard.failed("exporting spans")
+            self._drop("mistake", len(calls))
 
     def _encoded(self, calls: list[Call]) -> list[bytes]:
         day = datetime.now(UTC).date()
@@ -154,7 +161,7 @@ class Exporter:
         if time.monotonic() > self._deadline_s:
             self._drop("shutdown", len(spans))
             return
-        body = encode.request(spans, self.resource, "mlobs", self._version)
+        body = encode.request(spans, self._resource(), "mlobs", self._version)
         if self._settings.compression == "gzip":
             body = gzip.compress(body, compresslevel=1)
         began_s, pause_s = time.monotonic(), 0.5
@@ -172,13 +179,20 @@ class Exporter:
                 self._warn("%s answered %d: %s", self._url, status, answer[:200].decode("utf-8", "replace"))
                 return
             self._warn("%s does not take spans (%s); they wait.", self._url, status or "no connection")
-            wait_s = told_s if told_s is not None else pause_s * random.uniform(0.8, 1.2)  # noqa: S311 # jitter
-            now_s = time.monotonic()
-            out_of_time = now_s + wait_s > min(self._deadline_s, began_s + RETRY_S_MAX)
-            if out_of_time or (self._stopping.wait(wait_s) and time.monotonic() > self._deadline_s):
+            left_s = min(self._deadline_s, began_s + RETRY_S_MAX) - time.monotonic()
+            nobody_there = status is None and self._stopping.is_set()
+            if left_s <= 0 or nobody_there:
                 self._drop("unreachable", len(spans))
                 return
+            wait_s = max(told_s or 0.0, pause_s * random.uniform(0.8, 1.2))  # noqa: S311 # jitter
+            self._pause(min(wait_s, left_s))
             pause_s = min(pause_s * 2, RETRY_PAUSE_S_MAX)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopping.is_set():
+            time.sleep(seconds)
+        else:
+            self._stopping.wait(seconds)  # a shutdown has less time than this, and wants to know
 
     def _try(self, body: bytes) -> tuple[int | None, float | None, bytes]:
         """Post once; return the status, the pause asked for in seconds, and the answer's beginning."""
@@ -192,10 +206,14 @@ class Exporter:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                answer = response.raw.read(RESPONSE_BYTES_MAX, decode_content=True)
                 self.reachable = True
                 after = response.headers.get("Retry-After", "")
-                return response.status_code, float(after) if after.isdecimal() else None, answer
+                told_s = float(after) if after.isdecimal() else None
+                try:
+                    answer = next(response.iter_content(RESPONSE_BYTES_MAX), b"")
+                except requests.RequestException:
+                    answer = b""  # the status came whole, and it is what counts
+                return response.status_code, told_s, answer
         except (requests.RequestException, OSError):
             self.reachable = False
             return None, None, b""
@@ -211,7 +229,8 @@ class Exporter:
             self._drop("rejected", rejected)
 
     def _drop(self, reason: str, count: int) -> None:
-        self.dropped[reason] = self.dropped.get(reason, 0) + count
+        with self._drop_lock:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def _warn(self, sentence: str, *values: object) -> None:
         if time.monotonic() - self._warned_s > WARN_EVERY_S:

@@ -8,7 +8,11 @@ there are none.
 
 import atexit
 import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from multiprocessing import util
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -22,8 +26,6 @@ from mlobs.semconv.metrics import SDK_DROPPED, SDK_EXPORTED
 from mlobs.settings import SdkSettings, load
 
 if TYPE_CHECKING:
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.resources import Resource
@@ -32,13 +34,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlobs")
 
+UNREACHED_S_MAX = 1.0  # what a program's end may wait for an endpoint that never answered
+
 
 class Telemetry:
     """What `init` started, so that `flush` and `shutdown` can reach it."""
 
     arguments: tuple[str | None, str | None] | None = None
     exporter: "Exporter | None" = None
-    exporters: "tuple[OTLPSpanExporter | OTLPLogExporter, ...]" = ()
     tracers: "TracerProvider | None" = None
     meters: "MeterProvider | None" = None
     loggers: "LoggerProvider | None" = None
@@ -71,6 +74,8 @@ def init(service: str | None = None, *, endpoint: str | None = None) -> None:
     if settings.disabled:
         active.closed = True
         return
+    # Our exporter says once what theirs would repeat for each signal and try.
+    logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
     from opentelemetry.sdk.resources import Resource  # only who switches mlobs on pays for the SDK
 
     resource = Resource.create({a.SERVICE_NAME.name: service} if service else None)
@@ -82,16 +87,31 @@ def init(service: str | None = None, *, endpoint: str | None = None) -> None:
         _install_tracing(settings, resource)
     _install_metrics(settings, resource)
     _install_logs(settings, resource)
+    _at_the_end()
+
+
+def _at_the_end() -> None:
+    """Deliver what is left when the program ends, also in children of multiprocessing.
+
+    Those end without `atexit`, but run the finalizers that are registered after the fork.
+    """
     atexit.register(shutdown)
+
+    def finalize(_: object = None) -> None:
+        util.Finalize(None, shutdown, exitpriority=0)
+
+    finalize()
+    util.register_after_fork(_telemetry, finalize)
 
 
 def flush(timeout_s: float = 10.0) -> bool:
     """Deliver everything recorded so far; return whether that was done within `timeout_s`."""
+    deadline_s = time.monotonic() + timeout_s
     done = _telemetry.exporter.flush(timeout_s) if _telemetry.exporter else True
-    for provider in (_telemetry.tracers, _telemetry.meters, _telemetry.loggers):
-        if provider is not None:
-            done = provider.force_flush(int(timeout_s * 1000)) is not False and done
-    return done
+    if _telemetry.exporter is not None and _telemetry.exporter.reachable is False:
+        return False
+    providers = (_telemetry.tracers, _telemetry.meters, _telemetry.loggers)
+    return _by(deadline_s, [one.force_flush for one in providers if one is not None]) and done
 
 
 def shutdown(timeout_s: float = 5.0) -> bool:
@@ -100,18 +120,35 @@ def shutdown(timeout_s: float = 5.0) -> bool:
     if closed:
         return True
     ours = _telemetry.exporter
+    deadline_s = time.monotonic() + timeout_s
     done = ours.shutdown(timeout_s) if ours else True
+    if ours is not None and ours.dropped.get("unreachable"):
+        log.warning(
+            "%d spans were lost: nothing took them at the endpoint. Start a server with: mlobs up",
+            ours.dropped["unreachable"],
+        )
     if ours is not None and not ours.reachable:
-        # The SDK's exporters would try for ten seconds each before they give up.
-        timeout_s = min(timeout_s, 1.0)
-        for exporter in _telemetry.exporters:
-            exporter.shutdown()  # type: ignore[no-untyped-call] # the SDK left it bare
-    for provider in (_telemetry.tracers, _telemetry.loggers):
-        if provider is not None:
-            provider.shutdown()
-    if _telemetry.meters is not None:
-        _telemetry.meters.shutdown(timeout_millis=int(timeout_s * 1000))
-    return done
+        deadline_s = min(deadline_s, time.monotonic() + UNREACHED_S_MAX)
+    providers = (_telemetry.tracers, _telemetry.loggers, _telemetry.meters)
+    return _by(deadline_s, [one.shutdown for one in providers if one is not None]) and done
+
+
+def _by(deadline_s: float, tasks: Sequence[Callable[[], object]]) -> bool:
+    """Do everything at once; return whether all was done by the deadline.
+
+    The SDK's processors do not keep to a timeout, so they are left behind in their threads.
+    """
+    results: list[object] = []
+    threads = [threading.Thread(target=lambda do=do: results.append(do()), daemon=True) for do in tasks]
+    for thread in threads:
+        try:
+            thread.start()
+        except RuntimeError:  # from Python 3.12 on no thread starts once the interpreter is ending
+            thread.run()
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+    return len(results) == len(tasks) and False not in results
 
 
 def _install_tracing(settings: SdkSettings, resource: "Resource") -> None:
@@ -124,12 +161,11 @@ def _install_tracing(settings: SdkSettings, resource: "Resource") -> None:
         settings,
         url=url,
         headers=_headers(settings.headers),
-        resource=dict(resource.attributes),
+        resource=lambda: dict((_telemetry.tracers.resource if _telemetry.tracers else resource).attributes),
         version=version("mlobs"),
     )
     _telemetry.tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
     foreign = OTLPSpanExporter(endpoint=url, timeout=settings.timeout_s)
-    _telemetry.exporters += (foreign,)
     _telemetry.tracers.add_span_processor(BatchSpanProcessor(foreign))
     trace.set_tracer_provider(_telemetry.tracers)
     active.recorder = OwnRecorder(_telemetry.exporter.offer, _unless_always_on(_telemetry.tracers.sampler))
@@ -179,7 +215,6 @@ def _install_logs(settings: SdkSettings, resource: "Resource") -> None:
 
     _telemetry.loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
     exporter = OTLPLogExporter(endpoint=f"{settings.endpoint}/v1/logs", timeout=settings.timeout_s)
-    _telemetry.exporters += (exporter,)
     _telemetry.loggers.add_log_record_processor(BatchLogRecordProcessor(exporter))
     _logs.set_logger_provider(_telemetry.loggers)
 

@@ -15,6 +15,7 @@ from mlobs.errors import SettingError
 from mlobs.instrument.calls import Call
 from mlobs.instrument.shells import After, Function, wrap
 from mlobs.instrument.sites import Observer, Value, site_of
+from mlobs.instrument.values import freeze
 from mlobs.semconv import spans
 from mlobs.semconv.rows import Span
 
@@ -78,11 +79,7 @@ def _noun(row: Span) -> Noun:
                 monitor=monitor,
                 attributes=attributes,
             )
-        if not (callable(function) or isinstance(function, staticmethod | classmethod)):
-            raise SettingError(
-                f"@mlobs.{row.noun} was given {function!r}, which cannot be called. Options are named: "
-                f"@mlobs.{row.noun}(name={function!r})."
-            )
+        _check(row, function)
         site = site_of(
             function,
             row,
@@ -90,7 +87,7 @@ def _noun(row: Span) -> Noun:
             model=model,
             provider=provider,
             version=version,
-            attributes=attributes or {},
+            attributes={str(key): freeze(value) for key, value in (attributes or {}).items()},
         )
         return wrap(function, site, _observing(row, function, monitor))
 
@@ -104,29 +101,51 @@ def _observing(row: Span, function: Function, monitor: Observer | None) -> After
         return None
     if row.noun != "predict":
         raise SettingError(f"@mlobs.{row.noun} has no option 'monitor'; it belongs to predict.")
-    names = _feature_names(function)
+    if not callable(getattr(monitor, "observe", None)):
+        raise SettingError(
+            f"monitor={monitor!r} cannot observe. Make a monitor of a profile: "
+            f"monitor=mlobs.Monitor('churn.json')."
+        )
+    bare = function.__func__ if isinstance(function, staticmethod | classmethod) else function
+    if inspect.isgeneratorfunction(bare) or inspect.isasyncgenfunction(bare):
+        raise SettingError(
+            "@mlobs.predict(monitor=...) watches what a function returns, and this one yields."
+        )
+    try:
+        signature = inspect.signature(bare)
+    except ValueError as error:
+        raise SettingError(f"@mlobs.predict(monitor=...) cannot read the arguments: {error}.") from None
 
     def after(call: Call | None, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        if len(names) == 1:
-            given: object = args[-1] if args else next(iter(kwargs.values()))
-            if given is None or isinstance(given, str | bool | int | float):
-                given = {names[0]: given}  # one feature, not a row of them
-        else:
-            given = {**dict(zip(names, args, strict=False)), **kwargs}
-        monitor.observe(given, result, trace=call)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        monitor.observe(_row(bound.arguments), result, trace=call)
 
     return after
 
 
-def _feature_names(function: Function) -> list[str]:
-    """Return the parameters that hold features: all but `self`."""
-    names = [
-        parameter.name
-        for parameter in inspect.signature(function).parameters.values()
-        if parameter.kind
-        in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
-    ]
-    return names[1:] if names[:1] in (["self"], ["cls"]) else names
+def _row(arguments: Mapping[str, object]) -> object:
+    """Return the features among a call's arguments: all but `self`, or the one that is a row."""
+    named = {name: value for name, value in arguments.items() if name not in {"self", "cls"}}
+    if len(named) == 1:
+        [value] = named.values()
+        if not (value is None or isinstance(value, str | bool | int | float)):
+            return value
+    return named
+
+
+def _check(row: Span, function: Function) -> None:
+    """Refuse what cannot be decorated."""
+    if inspect.isclass(function):
+        raise SettingError(
+            f"@mlobs.{row.noun} was given the class {function.__name__}, which would stop being one. "
+            f"Decorate its methods."
+        )
+    if not (callable(function) or isinstance(function, staticmethod | classmethod)):
+        raise SettingError(
+            f"@mlobs.{row.noun} was given {function!r}, which cannot be called. Options are named: "
+            f"@mlobs.{row.noun}(name={function!r})."
+        )
 
 
 agent = _noun(spans.AGENT)

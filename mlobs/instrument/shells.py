@@ -137,13 +137,11 @@ def _async_generator(function: Function, site: Site) -> Function:
     async def streaming(*args: Any, **kwargs: Any) -> Any:
         recorder = active.recorder or discover()
         call = recorder.start(site, current()) if recorder is not None else None
-        stream = function(*args, **kwargs)
-        if recorder is None or call is None:
-            step = stream.__anext__()
-        else:
+        if call is not None:
             call.chunks = 0
-            step = _advance_async(call, stream.__anext__())
         try:
+            stream = function(*args, **kwargs)
+            step = _advance_async(call, stream.__anext__())
             while True:
                 item = await step
                 if call is not None:

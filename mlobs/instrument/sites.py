@@ -1,6 +1,6 @@
 """What is known about a decorated function before it is ever called."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from mlobs.errors import SettingError
 from mlobs.semconv import attributes as a
 from mlobs.semconv.rows import Attribute, Span
 
-Value = str | bool | int | float | list[str] | list[int] | list[float] | list[bool]
+Value = str | bool | int | float | bytes | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
 
 
 class Trace(Protocol):

@@ -87,7 +87,8 @@ def read_usage(given: object) -> Usage:
             cached_write=_count(given, "cache_creation_input_tokens"),
             output=_count(given, "output_tokens"),
         )
-    if _has(given, "input_tokens"):
+    if _has(given, "input_tokens") or _has(given, "output_tokens"):
+        # Anthropic's streams end with the output alone; OpenAI's responses have both.
         return _inclusive(
             given, "input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details"
         )

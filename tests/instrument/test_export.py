@@ -41,7 +41,7 @@ def exporter_to():
                 load(SdkSettings, **{"export_interval_s": 0.02, **settings}),
                 url=f"{url}/v1/traces",
                 headers={"X-Team": "ml"},
-                resource={"service.name": "s"},
+                resource=lambda: {"service.name": "s"},
                 version="0",
             )
         )
@@ -100,7 +100,8 @@ def test_without_an_endpoint_the_program_runs_as_before(exporter_to, caplog):
         exporter.offer(call())
     assert time.monotonic() - began < 5
     time.sleep(0.1)
-    assert not exporter.shutdown(0.5)
+    assert not exporter.shutdown(5)
+    assert time.monotonic() - began < 5
     assert sum(exporter.dropped.values()) == 1000
     assert exporter.dropped["queue_full"] >= 800
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
@@ -162,6 +163,94 @@ def test_compression_is_an_option(sink, exporter_to):
     exporter.offer(call())
     assert exporter.flush(5)
     assert len(sink.spans()) == 1
+
+
+@pytest.mark.parametrize("after", ["0", "1"])
+def test_a_busy_endpoint_is_not_hammered_at_the_end(sink, exporter_to, after):
+    """A thousand programs that end at once must not take the server down."""
+    sink.answers = [(503, {"Retry-After": after})] * 1000
+    exporter = exporter_to(sink.url, export_interval_s=30)
+    exporter.offer(call())
+    assert not exporter.shutdown(1.5)
+    assert len(sink.answers) > 990
+    assert exporter.dropped == {"unreachable": 1}
+
+
+def test_an_answer_that_is_cut_short_counts_by_its_status(sink, exporter_to):
+    """Its body says nothing we need."""
+
+    def cut(handler):
+        handler.send_response(503)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        handler.wfile.write(b"too li")
+        handler.close_connection = True
+
+    sink.answers = [cut]
+    exporter = exporter_to(sink.url)
+    exporter.offer(call())
+    assert exporter.flush(10)
+    assert (len(sink.spans()), exporter.dropped) == (1, {})
+
+
+def test_drops_are_counted_right_from_many_threads(exporter_to):
+    """Loss that is not counted is not known."""
+    exporter = exporter_to("http://127.0.0.1:9", queue_spans_max=1, export_interval_s=30)
+    exporter.offer(call())
+    made = call()
+
+    def offer():
+        for _ in range(20_000):
+            exporter.offer(made)
+
+    threads = [threading.Thread(target=offer) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert exporter.dropped["queue_full"] == 80_000
+
+
+def test_children_of_multiprocessing_deliver_before_they_end(sink, run_program):
+    """They end without atexit; work in process pools would vanish."""
+    done = run_program(
+        """
+import os, multiprocessing, mlobs
+from concurrent.futures import ProcessPoolExecutor
+mlobs.init("pools", endpoint=os.environ["SINK"])
+
+@mlobs.tool
+def work(n): return n
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=work, args=(1,))
+    child.start()
+    child.join()
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        assert list(pool.map(work, range(10))) == list(range(10))
+""",
+        SINK=sink.url,
+        MLOBS_EXPORT_INTERVAL_S="30",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(sink.spans()) == 11
+    assert len({span.resource["service.instance.id"] for span in sink.spans()}) > 1
+
+
+def test_without_a_server_a_script_ends_soon_and_says_what_was_lost(run_program):
+    """One line when it begins, one when it ends, none of other libraries."""
+    began = time.monotonic()
+    done = run_program(
+        "import mlobs\nmlobs.init('s', endpoint='http://127.0.0.1:9')\n"
+        "mlobs.tool(print)('x')\nmlobs.score('a', 1)\nassert not mlobs.flush(1)\n"
+    )
+    assert time.monotonic() - began < 30
+    first, last = done.stderr.splitlines()
+    assert "does not take spans (no connection); they wait." in first
+    assert last == "1 spans were lost: nothing took them at the endpoint. Start a server with: mlobs up"
+    quiet = run_program("import mlobs\nmlobs.init('s', endpoint='http://127.0.0.1:9')\n")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
 
 
 def test_a_forked_child_exports_its_own_spans_and_nobody_elses(sink, run_program):

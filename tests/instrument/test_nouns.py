@@ -296,7 +296,7 @@ def test_nonsense_in_a_running_call_never_raises(sink, caplog):
     assert ask() == 1
     found = one(sink, "chat").attributes
     assert found["big"] == str(1 << 80)
-    assert re.fullmatch(r'"<object object at .*>"', found["odd"])
+    assert re.fullmatch(r"<object object at .*>", found["odd"])
     assert "reading token usage" in caplog.text
 
 
@@ -341,6 +341,7 @@ def test_span_makes_a_step_of_a_block(sink):
             lambda: mlobs.tool(model="m")(print),
             "@mlobs.tool has no option 'model'; it belongs to embedding, llm",
         ),
+        (lambda: mlobs.tool(dict), "was given the class dict, which would stop being one"),
         (lambda: mlobs.tool("refund"), "given 'refund', which cannot be called"),
         (lambda: mlobs.agent(monitor=object())(print), "has no option 'monitor'; it belongs to predict"),
     ],
@@ -349,6 +350,28 @@ def test_a_mistake_in_a_decorator_is_said_at_once(mistake, sentence):
     """Configuration raises; only running calls must not."""
     with pytest.raises(SettingError, match=re.escape(sentence)):
         mistake()
+
+
+def test_an_unsampled_parent_is_honoured(sink):
+    """Who decided upstream decided for the whole trace."""
+    where = trace.SpanContext(
+        7, 9, is_remote=True, trace_flags=trace.TraceFlags(0), trace_state=trace.TraceState([("v", "1")])
+    )
+    seen = []
+
+    @mlobs.tool
+    def inner():
+        seen.append(trace.get_current_span().get_span_context())
+
+    @mlobs.agent
+    def outer():
+        inner()
+
+    with trace.use_span(trace.NonRecordingSpan(where)):
+        outer()
+    assert mlobs.flush()
+    assert sink.spans() == []
+    assert (seen[0].trace_id, seen[0].trace_flags.sampled, seen[0].trace_state.get("v")) == (7, False, "1")
 
 
 def test_a_typo_is_an_attribute_error():

@@ -61,6 +61,11 @@ def test_buckets_add_up_to_what_anthropic_counted(inputs, outputs, read, written
     assert usage.output_total == outputs
 
 
+def test_the_parts_of_a_stream_of_anthropic_add_up():
+    """It begins with the input and ends with the output alone."""
+    assert read_usage({"output_tokens": 15}) == Usage(output=15)
+
+
 @pytest.mark.parametrize("given_usage", [{}, {"tokens": 3}, object(), 7, {"prompt_tokens": "7"}])
 def test_what_is_no_usage_is_refused_with_what_was_wanted(given_usage):
     """A zero would look like a free call."""

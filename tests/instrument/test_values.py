@@ -1,0 +1,91 @@
+"""Values are recorded as they were, and nothing a user hands over can hurt."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mlobs
+from mlobs.instrument.values import CHARACTERS_MAX, ITEMS_MAX, freeze
+
+ANYTHING = st.recursive(
+    st.none() | st.text(max_size=9) | st.integers() | st.floats() | st.binary(max_size=9) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+
+
+@given(ANYTHING)
+def test_anything_becomes_a_scalar_a_tuple_or_text(value):
+    """Never an exception."""
+    assert isinstance(freeze(value), bool | int | float | str | bytes | tuple)
+
+
+@pytest.mark.parametrize(
+    ("value", "frozen"),
+    [
+        (np.int64(3), 3),
+        (np.float32(0.5), 0.5),
+        (np.True_, True),
+        (np.float64(0.25), 0.25),
+        (np.array([1, 2]), "array([1, 2])"),
+        ([np.int64(1), "a"], (1, "a")),
+        ({"a": {1}}, '{"a": "{1}"}'),
+        (None, "None"),
+    ],
+)
+def test_values_of_numpy_and_others_become_what_they_are(value, frozen):
+    """A quoted repr of a number cannot be added up."""
+    assert freeze(value) == frozen
+
+
+def test_what_explodes_is_named():
+    """Cyclic containers and broken reprs are somebody's bug, not ours to die of."""
+
+    class Bomb:
+        def __repr__(self):
+            raise RuntimeError
+
+    cyclic: dict[str, object] = {}
+    cyclic["me"] = cyclic
+    endless: list[object] = []
+    endless.append(endless)
+    assert freeze(cyclic) == "<dict that cannot be written: ValueError>"
+    assert freeze(Bomb()) == "<Bomb that cannot be written: RuntimeError>"
+    assert "[...]" in str(freeze(endless))
+
+
+def test_what_is_long_is_cut_with_a_mark():
+    """A prompt of 50 MB stays in the process."""
+    text = freeze("x" * 50_000_000)
+    assert (len(text), text[-1]) == (CHARACTERS_MAX, "…")
+    assert len(freeze(list(range(10**6)))) == ITEMS_MAX
+
+
+def test_attributes_are_what_they_were_when_they_were_set(sink):
+    """A list that is emptied afterwards was full then."""
+
+    @mlobs.tool
+    def work():
+        found = [1, 2]
+        mlobs.set({"found": found, 7: np.int64(3)})
+        found.clear()
+
+    work()
+    assert mlobs.flush()
+    assert {"found": [1, 2], "7": 3}.items() <= sink.spans()[0].attributes.items()
+
+
+def test_nonsense_as_attributes_never_raises(sink, caplog):
+    """Telemetry is a guest in the user's program."""
+
+    @mlobs.agent
+    def work():
+        mlobs.set(5)
+        mlobs.set(None)
+        with mlobs.session("s", tags=["a"]), mlobs.span("inner", 5):
+            return 1
+
+    assert work() == 1
+    assert mlobs.flush()
+    assert {span.name for span in sink.spans()} == {"invoke_agent work", "inner"}
+    assert "setting attributes" in caplog.text
