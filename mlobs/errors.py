@@ -8,6 +8,7 @@ MlobsError
 ├── QueryError (ValueError)           a question that cannot be asked
 ├── RuleError (ValueError)            an alert rule that cannot be used
 ├── PayloadError (ValueError)         a request body that is not what it should be
+│   └── SignatureError                a body that was not signed with the shared secret, or too long ago
 ├── StoreError (OSError)              the store or the journal cannot be read or written
 └── ServerError (ConnectionError)     a server cannot be reached, or cannot be started
 
@@ -45,6 +46,10 @@ class RuleError(MlobsError, ValueError):
 
 class PayloadError(MlobsError, ValueError):
     """A request body that is not what it should be."""
+
+
+class SignatureError(PayloadError):
+    """A body was not signed with the shared secret, or too long ago."""
 
 
 class StoreError(MlobsError, OSError):

@@ -5,6 +5,7 @@ is the field's description. Flags win over variables, variables over defaults. T
 `OTEL_*` variables are honoured by the SDK settings; the field names them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -28,7 +29,9 @@ Address = Annotated[str, AfterValidator(_http_address)]
 class SdkSettings(BaseSettings):
     """What an instrumented program can be told."""
 
-    model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MLOBS_", extra="ignore", frozen=True, env_ignore_empty=True, populate_by_name=True
+    )
 
     endpoint: Address = Field(
         "http://127.0.0.1:4318",
@@ -59,13 +62,13 @@ class SdkSettings(BaseSettings):
 class ServerSettings(BaseSettings):
     """What `mlobs up` can be told."""
 
-    model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     host: str = Field("127.0.0.1", description="The address to listen on; loopback only.")
     port: int = Field(4318, ge=0, le=65_535, description="The port to listen on; 0 takes a free one.")
     data: Path = Field(Path("mlobs-data"), description="The folder that holds everything.")
     body_bytes_max: int = Field(20 << 20, ge=1024, description="Larger request bodies get 413.")
-    segment_bytes_max: int = Field(64 << 20, ge=1024, description="A journal segment is sealed at this size.")
+    segment_bytes_max: int = Field(16 << 20, ge=1024, description="A journal segment is sealed at this size.")
     segment_seconds_max: float = Field(0.5, gt=0, le=60, description="A segment is sealed at this age.")
     pending_bytes_max: int = Field(
         2 << 30, ge=1 << 20, description="Journal bytes that may wait for the store; more get 503."
@@ -79,7 +82,7 @@ class ServerSettings(BaseSettings):
 class ClientSettings(BaseSettings):
     """Whom the command line asks."""
 
-    model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     server: Address = Field("http://127.0.0.1:4318", description="The server that commands ask.")
 
@@ -87,7 +90,9 @@ class ClientSettings(BaseSettings):
 class AlertSettings(BaseSettings):
     """Where alerts go and how often rules are evaluated."""
 
-    model_config = SettingsConfigDict(env_prefix="MLOBS_ALERT_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MLOBS_ALERT_", extra="ignore", frozen=True, env_ignore_empty=True
+    )
 
     webhook_url: Address | None = Field(None, description="Where alerts are delivered; nowhere if unset.")
     webhook_secret: SecretStr = Field(SecretStr(""), description="Signs deliveries with HMAC-SHA256.")
@@ -104,6 +109,13 @@ class AlertSettings(BaseSettings):
     )
 
 
+WANTED = {
+    "int_parsing": "a whole number was expected",
+    "int_from_float": "a whole number was expected",
+    "float_parsing": "a number was expected",
+    "bool_parsing": "true or false was expected",
+}
+
 SETTINGS: tuple[type[BaseSettings], ...] = (SdkSettings, ServerSettings, ClientSettings, AlertSettings)
 
 S = TypeVar("S", bound=BaseSettings)
@@ -113,12 +125,18 @@ def load(kind: type[S], **given: Any) -> S:
     """Read settings from the environment; values in `given` that are not None win.
 
     Raises:
-        SettingError: A value cannot be used. The sentence names the variable and the value.
+        SettingError: A value cannot be used. The sentence names the variable or the argument, and the value.
     """
-    try:
-        return kind(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        raise SettingError(" ".join(_sentence(kind, problem) for problem in error.errors())) from None
+    return _load(kind, given, "{name}={value!r}")
+
+
+def from_flags(kind: type[S], **given: Any) -> S:
+    """Do as `load` for a command whose flags gave the values; the sentence names the flag.
+
+    Raises:
+        SettingError: A value cannot be used.
+    """
+    return _load(kind, given, "--{flag} {value}")
 
 
 def variable(kind: type[BaseSettings], field: str) -> str:
@@ -129,13 +147,28 @@ def variable(kind: type[BaseSettings], field: str) -> str:
     return f"{kind.model_config.get('env_prefix', '')}{field}".upper()
 
 
-def _sentence(kind: type[BaseSettings], problem: Any) -> str:
+def _load(kind: type[S], arguments: Mapping[str, Any], spelling: str) -> S:
+    given = {name: value for name, value in arguments.items() if value is not None}
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        sentences = [_sentence(kind, problem, given, spelling) for problem in error.errors()]
+        raise SettingError(" ".join(sentences)) from None
+
+
+def _sentence(kind: type[BaseSettings], problem: Any, given: Mapping[str, Any], spelling: str) -> str:
     place = str(problem["loc"][0])
     field = next(
         (name for name in kind.model_fields if place.lower() in {name, variable(kind, name).lower()}), place
     )
-    what = problem["msg"].removeprefix("Value error, ")
+    what = WANTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     default = kind.model_fields[field].default if field in kind.model_fields else None
-    shown = "" if isinstance(default, SecretStr) else f" (default: {default})"
-    came = "" if isinstance(default, SecretStr) else f"={problem['input']!r}"
-    return f"{variable(kind, field)}{came} cannot be used: {what[:1].lower()}{what[1:]}{shown}."
+    secret = isinstance(default, SecretStr)
+    shown = "" if secret or default in {None, ""} else f" (default: {default})"
+    value = "(not shown)" if secret else problem["input"]
+    came = (
+        spelling.format(name=field, flag=field.replace("_", "-"), value=value)
+        if field in given
+        else f"{variable(kind, field)}={value!r}"
+    )
+    return f"{came} cannot be used: {what[:1].lower()}{what[1:]}{shown}."

@@ -10,6 +10,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from mlobs.server.serve import Server
 from mlobs.settings import ServerSettings, load
+from tests.terminal import terminal as terminal
 
 # These machines are shared: how long one example takes says nothing about the code.
 settings.register_profile("mlobs", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,3 +37,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     with Server(settings) as server:
         yield server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that share a server last: until it stops, no other store can be opened here."""
+    items.sort(key=lambda item: "served" in getattr(item, "fixturenames", ()))

@@ -29,6 +29,7 @@ EDGE = {
     "server/receivers.py",
     "server/store.py",
     "server/serve.py",
+    "server/splitting.py",
     "evaluate/scores.py",
     "alerts/alerting.py",
     "alerts/delivery.py",

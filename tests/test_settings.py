@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mlobs.errors import SettingError
-from mlobs.settings import SETTINGS, AlertSettings, SdkSettings, ServerSettings, load, variable
+from mlobs.settings import SETTINGS, AlertSettings, SdkSettings, ServerSettings, from_flags, load, variable
 
 ROWS = [(kind, field) for kind in SETTINGS for field in kind.model_fields]
 
@@ -34,7 +34,7 @@ def test_what_is_given_wins_over_the_environment(monkeypatch):
             "MLOBS_PORT",
             "http",
             ServerSettings,
-            "MLOBS_PORT='http' cannot be used: input should be a valid integer",
+            "MLOBS_PORT='http' cannot be used: a whole number was expected (default: 4318).",
         ),
         ("MLOBS_PORT", "70000", ServerSettings, "MLOBS_PORT='70000' cannot be used"),
         ("MLOBS_QUEUE_SPANS_MAX", "0", SdkSettings, "greater than or equal to 1 (default: 50000)."),
@@ -45,6 +45,32 @@ def test_a_wrong_variable_is_named_with_its_value(monkeypatch, name, value, kind
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingError, match=re.escape(sentence)):
         load(kind)
+
+
+def test_what_was_given_is_named_as_it_was_given(monkeypatch):
+    """Whoever typed --port looks for --port, whoever wrote endpoint= for endpoint."""
+    monkeypatch.setenv("MLOBS_PORT", "5000")
+    with pytest.raises(SettingError, match=r"^--port 99999 cannot be used: .*65535 \(default: 4318\)\.$"):
+        from_flags(ServerSettings, port=99_999)
+    with pytest.raises(SettingError, match=r"^endpoint='localhost:4318' cannot be used: an address such"):
+        load(SdkSettings, endpoint="localhost:4318")
+    monkeypatch.setenv("MLOBS_BODY_BYTES_MAX", "7")
+    with pytest.raises(SettingError, match=r"^MLOBS_BODY_BYTES_MAX='7' cannot be used"):
+        from_flags(ServerSettings, port=1)
+
+
+def test_a_default_of_nothing_is_not_shown(monkeypatch):
+    """None is a word for programmers."""
+    monkeypatch.setenv("MLOBS_ALERT_WEBHOOK_URL", "nowhere")
+    with pytest.raises(SettingError, match=r"was expected\.$"):
+        load(AlertSettings)
+
+
+@pytest.mark.parametrize(("kind", "field"), ROWS, ids=lambda part: getattr(part, "__name__", part))
+def test_an_empty_variable_counts_as_unset(monkeypatch, kind, field):
+    """Compose files and shells pass on what is not set as an empty string."""
+    monkeypatch.setenv(variable(kind, field), "")
+    assert getattr(load(kind), field) == kind.model_fields[field].get_default()
 
 
 def test_a_secret_is_never_shown(monkeypatch):

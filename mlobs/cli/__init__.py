@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status: int = arguments.handler(arguments)
     except MlobsError as error:
-        print(f"mlobs: {error}", file=sys.stderr)
+        from mlobs.cli.printing import visible  # only who fails pays for the import
+
+        print("mlobs:", "\n".join(map(visible, str(error).split("\n"))), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

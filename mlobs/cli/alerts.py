@@ -53,7 +53,7 @@ def _verb(verbs: Any, name: str, handler: Any, about: str, epilog: str = "") -> 
 
 def _list(arguments: argparse.Namespace) -> int:
     from mlobs.cli.asking import ask
-    from mlobs.cli.printing import console, print_json, print_rows
+    from mlobs.cli.printing import console, print_json, print_rows, visible
 
     answer = ask(arguments.server, "/api/alerts")
     if arguments.json:
@@ -64,19 +64,21 @@ def _list(arguments: argparse.Namespace) -> int:
             "alert": alert["rule"],
             "severity": alert["severity"],
             "state": alert["state"],
-            "since": alert["since"],
+            "since": alert["since"].replace("T", " ")[:19],
             "summary": alert["summary"],
             "trace": alert["trace_ids"][-1] if alert["trace_ids"] else None,
         }
         for alert in (*answer["firing"], *answer["pending"])
     ]
     if rows:
-        print_rows(rows, as_json=False)
+        print_rows(rows, as_json=False, whole=("trace",), spare=("since", "severity", "state"))
     talk = console(stderr=True)
-    talk.print(f"{len(answer['firing'])} alerts fire, {len(answer['pending'])} are about to")
+    firing, pending = len(answer["firing"]), len(answer["pending"])
+    fire = "alert fires" if firing == 1 else "alerts fire"
+    talk.print(f"{firing} {fire}, {pending} {'is' if pending == 1 else 'are'} about to")
     for rule in answer["rules"]:
         if rule["error"]:
-            talk.print(f"{rule['rule']} cannot be evaluated: {rule['error']}", markup=False)
+            talk.print(visible(f"{rule['rule']} cannot be evaluated: {rule['error']}"), markup=False)
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlobs.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mlobs.drift.check import Finding, Report
 
@@ -20,8 +20,9 @@ examples:
 
 exit status:
   0  nothing moved
-  1  something moved
+  1  something moved: a column drifted or changed its type
   2  the check could not be made (bad file, missing column, too little data)
+A column that the profile does not have is told, and moves nothing.
 """
 PROFILE_EPILOG = """\
 examples:
@@ -83,12 +84,15 @@ def register(nouns: Any) -> None:
         default=0.05,
         help="share of values that may sit in the wrong bin (default: 0.05)",
     )
+    check.add_argument(
+        "--wide", action="store_true", help="print every distance, however narrow the terminal is"
+    )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.set_defaults(handler=_check)
 
 
 def _profile(arguments: argparse.Namespace) -> int:
-    from mlobs.cli.printing import print_rows
+    from mlobs.cli.printing import print_rows, visible
     from mlobs.drift.profile import Profile
     from mlobs.drift.readers import Files
 
@@ -118,8 +122,10 @@ def _profile(arguments: argparse.Namespace) -> int:
     print_rows(rows, as_json=arguments.json)
     if not arguments.json:
         for name, why in profile.excluded.items():
-            print(f"left out: {name} ({why})")
+            print(visible(f"left out: {name} ({why})"))
         print(f"{arguments.output}: profile {profile.ref} of {profile.rows} rows")
+        if any(feature.rows < profile.rows for feature in profile.features.values()):
+            print("Under 'rows' stand those that were counted; the others, about half, placed the bins.")
         dependent = [name for name, f in profile.features.items() if (f.design_effect or 1.0) > 5]
         if dependent:
             print(
@@ -131,7 +137,7 @@ def _profile(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from mlobs.cli.printing import print_json, print_rows
+    from mlobs.cli.printing import print_json
     from mlobs.drift.check import check
     from mlobs.drift.profile import Profile
     from mlobs.drift.readers import Files
@@ -147,17 +153,34 @@ def _check(arguments: argparse.Namespace) -> int:
         report = check(profile, files, columns=arguments.column, floor=arguments.floor)
     if arguments.json:
         print_json(report.to_json())
-    else:
-        print_rows([_row(finding) for finding in report.findings], as_json=False)
-        print(report.rule)
+    elif report.judged:
+        _print(report, wide=arguments.wide)
+    if not report.rows:
+        print("mlobs: The data has no rows, so there is nothing to compare.", file=sys.stderr)
+        return 2
     if not report.judged:
         print(f"mlobs: {report.rows} rows are too few for a verdict on any column.", file=sys.stderr)
         return 2
-    return _status(report)
-
-
-def _status(report: "Report") -> int:
     return 1 if report.moved else 0
+
+
+def _print(report: "Report", *, wide: bool) -> None:
+    """Print the verdict, what it rests on, and what the words mean."""
+    from mlobs.cli.printing import fits, print_rows, visible
+
+    print(visible(report.summary))
+    rows = [_row(finding) for finding in report.compared]
+    if wide:
+        print_rows(rows, as_json=False, whole=tuple(rows[0]))
+    elif fits(rows):
+        print_rows(rows, as_json=False)
+    else:
+        print_rows(_brief(rows, report.compared), as_json=False)
+    extra = report.columns("new column")
+    if extra:
+        print(visible(f"Not in the profile, so not compared: {', '.join(extra)}."))
+    if report.columns("drifted"):
+        print(report.legend)
 
 
 def _row(finding: "Finding") -> dict[str, object]:
@@ -177,6 +200,25 @@ def _row(finding: "Finding") -> dict[str, object]:
         "outside": _share(finding.outside_ratio),
         "what changed most": finding.reason or (moves if finding.verdict == "drifted" else ""),
     }
+
+
+def _brief(
+    rows: "Sequence[Mapping[str, object]]", findings: "Sequence[Finding]"
+) -> "list[dict[str, object]]":
+    """Return the columns that a narrow terminal has room for; shares only if one is not zero."""
+    shares = {
+        "missing": any(finding.missing_ratio for finding in findings),
+        "unseen": any(finding.unseen_ratio for finding in findings),
+        "outside": any(finding.outside_ratio for finding in findings),
+    }
+    kept = (
+        "column",
+        "verdict",
+        "tv",
+        *(name for name, shown in shares.items() if shown),
+        "what changed most",
+    )
+    return [{name: row[name] for name in kept} for row in rows]
 
 
 def _digits(value: float | None) -> float | None:

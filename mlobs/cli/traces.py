@@ -1,18 +1,20 @@
 """`mlobs traces`: the newest traces as a table, one trace as a tree."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+import re
+from typing import Any
 
 from mlobs.errors import QueryError
-
-if TYPE_CHECKING:
-    from rich.tree import Tree
 
 SHOW_EPILOG = """\
 examples:
   mlobs traces show latest
+  mlobs traces show 4bf92f
   mlobs traces show 4bf92f3577b34da6a3ce929d0e0e4736 --json
 """
+SPARE = ("started", "cost", "tokens", "service", "spans", "errors")
+PREFIX_DIGITS_MIN = 6
+NEWEST_MAX = 1_000
 
 
 def register(nouns: Any) -> None:
@@ -34,7 +36,9 @@ def register(nouns: Any) -> None:
         epilog=SHOW_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    shown.add_argument("trace_id", metavar="TRACE_ID", help="32 hex digits, or 'latest'")
+    shown.add_argument(
+        "trace_id", metavar="TRACE_ID", help="32 hex digits, the first 6 or more of them, or 'latest'"
+    )
     shown.set_defaults(handler=show_trace)
     for verb in (listed, shown):
         verb.add_argument(
@@ -76,7 +80,7 @@ def list_traces(arguments: argparse.Namespace) -> int:
         for trace in traces
     ]
     if rows:
-        print_rows(rows, as_json=False)
+        print_rows(rows, as_json=False, whole=("trace",), spare=SPARE)
     else:
         console(stderr=True).print("No traces. Is a program sending to this server?")
     return 0
@@ -85,37 +89,70 @@ def list_traces(arguments: argparse.Namespace) -> int:
 def show_trace(arguments: argparse.Namespace) -> int:
     """Print one trace."""
     from mlobs.cli.asking import ask
-    from mlobs.cli.printing import console, print_json
+    from mlobs.cli.printing import print_json
 
-    trace_id = arguments.trace_id
-    if trace_id == "latest":
-        newest = ask(arguments.server, "/api/traces", {"limit": 1})["traces"]
-        if not newest:
-            raise QueryError("There is no trace yet. Is a program sending to this server?")
-        trace_id = newest[0]["trace_id"]
-    trace = ask(arguments.server, f"/api/traces/{trace_id}", {})
+    trace_id = _named(arguments.trace_id, arguments.server)
+    missing = f"No trace {trace_id!r} is stored. {_hint(arguments.server)}"
+    trace = ask(arguments.server, f"/api/traces/{trace_id}", missing=missing)
     if arguments.json:
         print_json(trace)
     else:
-        console().print(drawn(trace))
+        draw(trace)
     return 0
 
 
-def drawn(trace: dict[str, Any]) -> "Tree":
-    """Return a trace as a tree for the terminal."""
+def _named(words: str, server: str | None) -> str:
+    """Return the whole id of the trace that was asked for."""
+    from mlobs.cli.asking import ask
+
+    if words == "latest":
+        newest = ask(server, "/api/traces", {"limit": 1})["traces"]
+        if not newest:
+            raise QueryError("There is no trace yet. Is a program sending to this server?")
+        return str(newest[0]["trace_id"])
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_DIGITS_MIN},32}}", words):
+        raise QueryError(
+            f"{words[:64]!r} is not a trace id. Wanted: 32 hex digits, the first {PREFIX_DIGITS_MIN} or more "
+            f"of them, or 'latest'. {_hint(server)}"
+        )
+    if len(words) == 32:
+        return words.lower()
+    newest = ask(server, "/api/traces", {"limit": NEWEST_MAX})["traces"]
+    found = [str(trace["trace_id"]) for trace in newest if trace["trace_id"].startswith(words.lower())]
+    if not found:
+        raise QueryError(
+            f"None of the newest {NEWEST_MAX:,} traces begins with {words!r}. Older ones are found by all 32 "
+            f"digits. {_hint(server)}"
+        )
+    if len(found) > 1:
+        raise QueryError(
+            f"{len(found)} traces begin with {words!r}: {', '.join(found[:3])}{' ...' if found[3:] else ''}. "
+            f"Give more digits."
+        )
+    return found[0]
+
+
+def _hint(server: str | None) -> str:
+    return f"The newest ones: mlobs traces list{f' --server {server}' if server else ''}"
+
+
+def draw(trace: dict[str, Any]) -> None:
+    """Print a trace as a tree."""
     from rich.text import Text
     from rich.tree import Tree
 
+    from mlobs.cli.printing import print_tree, visible
     from mlobs.server.tree import facts, title, tree, walk
 
-    top = Tree(Text(f"trace {trace['trace_id']}", style="bold"))
-    branches = [top]
+    top = Tree(Text(f"trace {visible(trace['trace_id'])}", style="bold"))
+    branches, deepest = [top], 0
     for depth, node in walk(tree(trace["spans"])):
         span = node.span
-        line = Text(title(span), style="red" if span["status"] == "Error" else "")
-        line.append(f"  {'  '.join(facts(span))}", style="dim")
+        line = Text(visible(title(span)), style="red" if span["status"] == "Error" else "")
+        line.append(f"  {'  '.join(map(visible, facts(span)))}", style="dim")
         if node.orphan:
             line.append("  its parent is missing", style="yellow")
         del branches[depth + 1 :]
         branches.append(branches[depth].add(line))
-    return top
+        deepest = max(deepest, depth + 1)
+    print_tree(top, deepest)

@@ -2,11 +2,13 @@
 
 import argparse
 import logging
+import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
-from mlobs.settings import AlertSettings, ServerSettings, load
+from mlobs.settings import AlertSettings, ClientSettings, ServerSettings, from_flags, load
 
 
 def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,6 +22,7 @@ def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     command.add_argument("--host", help="the loopback address to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=int, help="the port to listen on; 0 takes a free one (default: 4318)")
     command.add_argument("--data", type=Path, help="the folder that holds everything (default: mlobs-data)")
+    command.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     command.set_defaults(handler=up)
 
 
@@ -32,15 +35,28 @@ def up(arguments: argparse.Namespace) -> int:
     from mlobs.cli.serving import server_with_alerts
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings = load(ServerSettings, host=arguments.host, port=arguments.port, data=arguments.data)
+    settings = from_flags(ServerSettings, host=arguments.host, port=arguments.port, data=arguments.data)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
+    if arguments.until_stdin_closes:
+        threading.Thread(target=_follow, args=(stopping,), name="stdin", daemon=True).start()
     with server_with_alerts(settings, load(AlertSettings)) as server:
         print(f"OTLP      {server.url}  (POST /v1/traces /v1/metrics /v1/logs)")
         print(f"traces    {server.url}/api/traces  (or: mlobs traces list --server {server.url})")
         print(f"metrics   {server.url}/metrics")
         print(f"alerts    {server.url}/api/alerts")
-        print(f"data      {settings.data.absolute()}", flush=True)
+        print(f"data      {settings.data.absolute()}")
+        if server.url != str(ClientSettings.model_fields["server"].default):
+            print("\nWhere programs and commands are to find it, paste this line:")
+            print(f"export OTEL_EXPORTER_OTLP_ENDPOINT={server.url} MLOBS_SERVER={server.url}")
+        sys.stdout.flush()
         stopping.wait()
     return 0
+
+
+def _follow(stopping: threading.Event) -> None:
+    """Stop when whoever started the server ends, which closes the pipe to it."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stopping.set()

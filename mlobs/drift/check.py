@@ -10,8 +10,8 @@ error divided by twice the number of features, so that all verdicts `drifted` of
 are wrong with a probability of at most `error`. Rows are divided by the design effect.
 
 A feature is stable if it has not drifted and the two bounds are together at most `BLUNT`; with less
-data a verdict would be a guess, and it says `insufficient data`. A column that is new, or whose kind
-has changed, is a `schema change`.
+data a verdict would be a guess, and it says `insufficient data`. A column whose kind has changed is a
+`schema change`. A `new column` is told and moves nothing: the model does not read it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,13 @@ FLOOR = 0.05
 ERROR = 0.001
 BLUNT = 0.2
 
-Verdict = Literal["drifted", "schema change", "insufficient data", "stable"]
+SUMMARIES: dict["Verdict", str] = {
+    "schema change": "changed type",
+    "drifted": "drifted",
+    "insufficient data": "had too few rows for a verdict",
+}
+
+Verdict = Literal["drifted", "schema change", "insufficient data", "stable", "new column"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,16 +89,37 @@ class Report:
         return any(finding.verdict in {"drifted", "schema change"} for finding in self.findings)
 
     @property
-    def judged(self) -> bool:
-        """Return whether there was data enough for a verdict on any column."""
-        return any(finding.verdict != "insufficient data" for finding in self.findings)
+    def compared(self) -> tuple[Finding, ...]:
+        """Return the findings on columns that the profile has."""
+        return tuple(finding for finding in self.findings if finding.verdict != "new column")
+
+    def columns(self, verdict: Verdict) -> list[str]:
+        """Return the names of the columns with a verdict."""
+        return [finding.column for finding in self.findings if finding.verdict == verdict]
 
     @property
-    def rule(self) -> str:
+    def judged(self) -> bool:
+        """Return whether there was data enough for a verdict on any column."""
+        return any(finding.verdict != "insufficient data" for finding in self.compared)
+
+    @property
+    def summary(self) -> str:
+        """Return the verdict in words: what moved, and what could not be judged."""
+        count = len(self.compared)
+        of = f"of {count} {'column' if count == 1 else 'columns'}"
+        parts = [
+            f"{len(names)} {of} {words}: {', '.join(names)}."
+            for verdict, words in SUMMARIES.items()
+            if (names := self.columns(verdict))
+        ]
+        return " ".join(parts if self.moved else ["Nothing moved.", *parts])
+
+    @property
+    def legend(self) -> str:
         """Return the sentence that says when a column has drifted."""
         return (
-            f"drifted: with both samples' errors taken off, more than {self.floor:.0%} of the values sit in "
-            f"the wrong bin. The chance that any such verdict here is wrong is at most {self.error:g}."
+            f"'drifted' means: with both samples' errors taken off, more than {self.floor:.0%} of the values "
+            f"sit in the wrong bin. The chance that any such verdict here is wrong is at most {self.error:g}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -147,9 +174,7 @@ def check(
         if columns is None:
             changed |= {name: "not in the profile" for name in batch.columns if _is_extra(profile, name)}
         rows += batch.rows
-    findings = [
-        _schema_change(name, reason, rows, profile.features.get(name)) for name, reason in changed.items()
-    ]
+    findings = [_unlike(name, reason, rows, profile.features.get(name)) for name, reason in changed.items()]
     share = error / (2 * max(len(names), 1))
     findings += [_judge(n, bins[n], counts[n], floor, share) for n in names if n not in changed]
     return Report(
@@ -188,10 +213,10 @@ def _judge(name: str, bins: Bins, counts: Counts, floor: float, error: float) ->
     )
 
 
-def _schema_change(name: str, reason: str, rows: int, feature: Feature | None) -> Finding:
+def _unlike(name: str, reason: str, rows: int, feature: Feature | None) -> Finding:
     return Finding(
         column=name,
-        verdict="schema change",
+        verdict="schema change" if feature else "new column",
         reason=reason,
         rows=rows,
         reference_rows=feature.rows if feature else 0,
@@ -203,7 +228,7 @@ def _is_extra(profile: Profile, name: str) -> bool:
 
 
 def _evidence(finding: Finding) -> tuple[bool, float, float]:
-    """Sort schema changes first, then by the lower bound, then by what was measured."""
+    """Sort changed types first, then by the lower bound, then by what was measured."""
     return (
         finding.verdict != "schema change",
         -(finding.tv_lower_bound or 0.0),
@@ -215,5 +240,5 @@ def _missing(names: Sequence[str], found: Mapping[str, object]) -> ProfileError:
     return ProfileError(
         f"The data has no column {', '.join(map(repr, names))}; the profile was made with it. "
         f"Columns found: {', '.join(sorted(found))}. "
-        f"Rename the column, or make a new profile with: mlobs drift profile DATA"
+        f"Rename the column, or make a new profile with: mlobs drift profile DATA -o FILE"
     )

@@ -177,7 +177,7 @@ class Profile(BaseModel):
         if isinstance(version, int) and version > FORMAT:
             raise ProfileError(
                 f"{where} has format {version}; this mlobs reads formats up to {FORMAT}. "
-                f"Upgrade mlobs, or make the profile anew with: mlobs drift profile DATA"
+                f"Upgrade mlobs, or make the profile anew with: mlobs drift profile DATA -o FILE"
             )
         try:
             profile = cls.model_validate(found)
@@ -186,7 +186,7 @@ class Profile(BaseModel):
             place = ".".join(map(str, first["loc"])) or "the document"
             raise ProfileError(
                 f"{where} is not a profile: {place}: {first['msg']}. "
-                f"Make it anew with: mlobs drift profile DATA"
+                f"Make it anew with: mlobs drift profile DATA -o FILE"
             ) from None
         for name, feature in profile.features.items():
             _check_shape(where, name, feature)
@@ -238,5 +238,5 @@ def _check_shape(where: str, name: str, feature: Feature) -> None:
     if not fits:
         raise ProfileError(
             f"{where} is not a profile: the bins of {name!r} do not fit each other. "
-            f"Make it anew with: mlobs drift profile DATA"
+            f"Make it anew with: mlobs drift profile DATA -o FILE"
         )

@@ -68,6 +68,8 @@ class Files:
                     self.progress(table.num_rows)
 
     def _names(self, path: Path) -> list[str]:
+        if path.is_dir():
+            raise DataError(f"{str(path)!r} is a folder. Wanted: files, such as {path}/*.parquet.")
         if not path.is_file():
             raise DataError(f"There is no file {str(path)!r}. Wanted: a .parquet, .csv or .jsonl file.")
         kind = _format(path)

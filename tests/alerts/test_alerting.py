@@ -86,8 +86,8 @@ def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, si
     assert house.later(0) == [("MlobsFeatureDrift", "firing")]
     assert house.later(15) == []
     (seen,) = sink.arrived
-    headers = (seen.headers["x-mlobs-timestamp"], seen.headers["x-mlobs-signature"])
-    assert verify(b"s3cret", *headers, seen.body, now_s=NOW_S) is None
+    headers = {name: seen.headers[f"x-mlobs-{name}"] for name in ("timestamp", "signature")}
+    verify("s3cret", **headers, body=seen.body, now_s=NOW_S)
     body = seen.json
     assert body.pop("description").startswith(
         "The values of age that shop gives to the model churn, version 7,"

@@ -60,9 +60,18 @@ def test_list_prints_what_fires_and_which_rules_cannot_be_asked(capsys):
     assert "age of [bold]churn[/bold] moved." in out
     assert "c" * 32 in out
     assert err.splitlines() == [
-        "1 alerts fire, 0 are about to",
+        "1 alert fires, 0 are about to",
         "MlobsErrorRatioHigh cannot be evaluated: no memory",
     ]
+
+
+def test_on_a_narrow_terminal_the_trace_can_be_pasted(terminal):
+    """The next command is `mlobs traces show`."""
+    screen = terminal(80)
+    with server(200, json.dumps(ANSWER).encode()) as url:
+        assert main(["alerts", "list", "--server", url]) == 0
+    assert any("c" * 32 in line for line in screen.lines())
+    assert all(len(line) <= 80 for line in screen.lines())
 
 
 def test_list_as_json_is_the_servers_answer(capsys):

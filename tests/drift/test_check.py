@@ -1,6 +1,7 @@
 """What a check calls drifted, and what it refuses to judge."""
 
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -115,17 +116,21 @@ def test_missing_columns_are_named_with_those_there_are(profile):
     assert "Columns found: X, c. Rename the column, or make a new profile with: mlobs" in str(caught.value)
 
 
-def test_extra_columns_and_changed_kinds_are_findings(profile):
-    """A schema that drifts is drift; columns left out of the profile on purpose are not."""
-    data = {**fresh(), "extra": np.ones(N), "b": fresh()["b"].astype(float)}
-    report = check(profile, data)
+def test_a_changed_kind_moves_and_a_new_column_is_only_told(profile):
+    """The model reads the one and not the other; columns left out on purpose are not even told."""
+    report = check(profile, {**fresh(), "b": fresh()["b"].astype(float)})
     assert {f.column: f.reason for f in report.findings if f.verdict == "schema change"} == {
-        "extra": "not in the profile",
-        "b": "was boolean, is numeric",
+        "b": "was boolean, is numeric"
     }
     assert report.moved
+    assert report.summary == "1 of 3 columns changed type: b."
+    report = check(profile, {**fresh(), "extra": np.ones(N)})
+    assert report.columns("new column") == ["extra"]
+    assert not report.moved
+    assert report.summary == "Nothing moved."
+    assert not check(profile, {**fresh(n=5), "extra": np.ones(5)}).judged
     without = Profile.of({**fresh(), "extra": np.ones(N)}, exclude=["extra"])
-    assert not check(without, {**fresh(3), "extra": np.ones(N)}).moved
+    assert not check(without, {**fresh(3), "extra": np.ones(N)}).columns("new column")
 
 
 def test_a_profile_of_one_row_judges_nothing():
@@ -156,7 +161,14 @@ def test_the_command_line_profiles_and_checks(files, capsys):
     profile = str(files / "p.json")
     assert main(["drift", "profile", str(files / "train.parquet"), "-o", profile, "--model", "churn@7"]) == 0
     assert main(["drift", "check", profile, str(files / "same.parquet")]) == 0
-    assert "The chance that any such verdict here is wrong is at most 0.001." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "\nNothing moved.\n" in out
+    assert "'drifted'" not in out
+    assert main(["drift", "check", profile, str(files / "moved.parquet")]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("1 of 3 columns drifted: x.\n")
+    assert out.endswith("The chance that any such verdict here is wrong is at most 0.001.\n")
+    assert "\n'drifted' means: with both" in out
     assert main(["drift", "check", profile, str(files / "moved.parquet"), "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert report["model"] == "churn@7"
@@ -166,9 +178,58 @@ def test_the_command_line_profiles_and_checks(files, capsys):
     assert "3 rows are too few for a verdict on any column" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("columns", [80, 100])
+def test_on_a_narrow_terminal_the_table_can_be_read(files, terminal, capsys, columns):
+    """The verdict and what it rests on; every distance with --wide, and for programs."""
+    profile, moved = str(files / "p.json"), str(files / "moved.parquet")
+    main(["drift", "profile", str(files / "train.parquet"), "-o", profile])
+    capsys.readouterr()
+    main(["drift", "check", profile, moved])
+    assert re.search(r"column +verdict +tv +tv at least +psi .* what changed most", capsys.readouterr().out)
+    screen = terminal(columns)
+    assert main(["drift", "check", profile, moved]) == 1
+    table = screen.lines()[:-2]
+    assert all(len(line) <= columns for line in table)
+    assert re.search(r"column +verdict +tv +outside +what changed most", "\n".join(table))
+    assert re.search(r"\nx +drifted +0\.\d+ ", "\n".join(line.strip() for line in table))
+    screen = terminal(columns)
+    main(["drift", "check", profile, moved, "--wide"])
+    assert "w1/std" in "\n".join(screen.lines())
+
+
+def test_a_profile_says_which_rows_it_counted(files, capsys):
+    """9,956 beside a column and 20,000 below it look like rows that were lost."""
+    main(["drift", "profile", str(files / "train.parquet"), "-o", str(files / "p.json")])
+    out = capsys.readouterr().out
+    assert f"of {N} rows\nUnder 'rows' stand those that were counted; the others, about half, placed" in out
+
+
+def test_a_new_column_alone_is_not_a_failure(files, capsys):
+    """A pipeline that adds a column must not stop the release."""
+    profile = str(files / "p.json")
+    main(["drift", "profile", str(files / "train.parquet"), "-o", profile])
+    pyarrow.parquet.write_table(pa.table({**fresh(), "extra": np.ones(N)}), files / "more.parquet")
+    assert main(["drift", "check", profile, str(files / "more.parquet")]) == 0
+    assert "\nNot in the profile, so not compared: extra.\n" in capsys.readouterr().out
+
+
+def test_a_file_with_a_header_only_is_one_sentence(files, capsys):
+    """No table of nothing."""
+    profile = str(files / "p.json")
+    main(["drift", "profile", str(files / "train.parquet"), "-o", profile])
+    (files / "head.csv").write_text("x,c,b\n")
+    capsys.readouterr()
+    assert main(["drift", "check", profile, str(files / "head.csv")]) == 2
+    assert tuple(capsys.readouterr()) == (
+        "",
+        "mlobs: The data has no rows, so there is nothing to compare.\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        ([""], "is a folder. Wanted: files, such as"),
         (["none.parquet"], "There is no file"),
         (
             ["same.parquet", "--column", "y"],

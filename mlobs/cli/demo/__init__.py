@@ -5,6 +5,10 @@ shifts, an alarm and the webhook it arrives at. `story` tells it; the other file
 """
 
 import argparse
+import signal
+
+# Windows has no SIGHUP.
+ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,4 +31,14 @@ def tell(arguments: argparse.Namespace) -> int:
         require(module, extra="demo", feature="mlobs demo")
     from mlobs.cli.demo.story import Story
 
+    for number in ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup mlobs demo
+            signal.signal(number, _interrupt)
     return Story(once=arguments.once).run()
+
+
+def _interrupt(number: int, _: object) -> None:
+    """End like Ctrl-C does, so that servers and folders are cleared away."""
+    for ending in ENDINGS:  # a closing terminal may send more than one; clearing away is not interrupted
+        signal.signal(ending, signal.SIG_IGN)
+    raise KeyboardInterrupt(signal.Signals(number).name)

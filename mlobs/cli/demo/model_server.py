@@ -23,11 +23,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from mlobs.errors import ServerError
+
 MODEL = "gpt-4o-mini"
 EMBEDDING_MODEL = "text-embedding-3-small"
 DIMENSIONS = 64
 WORD_SECONDS = 0.004
 THINK_SECONDS = 0.02
+START_S_MAX = 15
 
 _seen_prompts: set[str] = set()
 
@@ -80,9 +83,19 @@ class ModelServer:
         self._thread = threading.Thread(target=self._server.run, name="demo-model", daemon=True)
 
     def start(self) -> str:
-        """Start, and return the address."""
+        """Start, and return the address.
+
+        Raises:
+            ServerError: It does not start.
+        """
         self._thread.start()
+        until = time.monotonic() + START_S_MAX
         while not self._server.started:
+            if time.monotonic() > until or not self._thread.is_alive():
+                raise ServerError(
+                    f"The demo's model server did not listen on loopback within {START_S_MAX} s. "
+                    f"Is the machine very busy? Run: mlobs demo"
+                )
             time.sleep(0.01)
         port = self._server.servers[0].sockets[0].getsockname()[1]
         return f"http://127.0.0.1:{port}"
@@ -90,7 +103,8 @@ class ModelServer:
     def stop(self) -> None:
         """Stop, and wait for it."""
         self._server.should_exit = True
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(5)
 
 
 async def _stream(messages: list[dict[str, Any]], words: list[str]) -> AsyncIterator[str]:

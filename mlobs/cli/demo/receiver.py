@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from mlobs.alerts.signature import DELIVERY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, verify
+from mlobs.errors import SignatureError
 
 BODY_BYTES_MAX = 1 << 20
 
@@ -26,18 +27,20 @@ class Receiver:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), BODY_BYTES_MAX))
-                wrong = verify(
-                    secret.encode(),
-                    self.headers.get(TIMESTAMP_HEADER, ""),
-                    self.headers.get(SIGNATURE_HEADER, ""),
-                    body,
-                    now_s=time.time(),
-                )
-                if wrong is None:
-                    receiver.deliveries[self.headers[DELIVERY_HEADER]] = json.loads(body)
+                try:
+                    verify(
+                        secret,
+                        timestamp=self.headers.get(TIMESTAMP_HEADER),
+                        signature=self.headers.get(SIGNATURE_HEADER),
+                        body=body,
+                        now_s=time.time(),
+                    )
+                except SignatureError as error:
+                    receiver.refused.append(str(error))
+                    self.send_response(401)
                 else:
-                    receiver.refused.append(wrong)
-                self.send_response(200 if wrong is None else 401)
+                    receiver.deliveries[self.headers[DELIVERY_HEADER]] = json.loads(body)
+                    self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

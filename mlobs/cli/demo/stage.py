@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,8 @@ from mlobs.cli.demo.receiver import Receiver
 from mlobs.errors import ServerError
 
 START_S_MAX = 30
+STOP_S_MAX = 15
+UP_FLAGS = ("--port", "0", "--until-stdin-closes")
 
 
 class Stage:
@@ -44,33 +47,43 @@ class Stage:
         }
 
     def __enter__(self) -> Self:
-        self.models_url = self.models.start()
-        self.receiver.start()
-        # A process of its own, as in life: what the demo shows comes over HTTP.
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "mlobs", "up", "--port", "0", "--data", str(self._folder)],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the demo, which stops the server last
-        )
-        threading.Thread(target=self._read, name="demo-server-log", daemon=True).start()
-        if not self._listening.wait(START_S_MAX) or not self.server_url:
-            self.__exit__(None, None, None)
-            raise ServerError(f"The demo's server did not start. It said: {' '.join(self._log) or 'nothing'}")
+        with ExitStack() as started:  # what has started is stopped if the next does not
+            started.callback(self.models.stop)
+            self.models_url = self.models.start()
+            self.receiver.start()
+            started.callback(self.receiver.stop)
+            # A process of its own, as in life: what the demo shows comes over HTTP.
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "mlobs", "up", *UP_FLAGS, "--data", str(self._folder)],
+                env=self._environment,
+                # Nobody writes to this pipe. The kernel closes it however the demo ends, kill -9
+                # included, and the server ends with it, on every system that has pipes.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for the demo, which stops the server last
+            )
+            started.callback(self._stop_server)
+            threading.Thread(target=self._read, name="demo-server-log", daemon=True).start()
+            if not self._listening.wait(START_S_MAX) or not self.server_url:
+                said = " ".join(self._log) or "nothing"
+                raise ServerError(f"The demo's server did not start. It said: {said}")
+            self._started = started.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._started.close()
+
+    def _stop_server(self) -> None:
         self._server.terminate()
         try:
-            self._server.wait(15)
+            self._server.wait(STOP_S_MAX)
         except subprocess.TimeoutExpired:
             self._server.kill()
-        self.receiver.stop()
-        self.models.stop()
+            self._server.wait()
 
     def ask(self, path: str) -> Any:
         """Return what the server's API answers."""

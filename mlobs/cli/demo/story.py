@@ -17,7 +17,7 @@ from mlobs.cli.demo.progress import Bar, bars
 from mlobs.cli.demo.service import JULY_ROWS, MODEL, UNCHANGED_ROWS, Service
 from mlobs.cli.demo.stage import Stage
 from mlobs.cli.printing import console, print_rows
-from mlobs.cli.traces import drawn
+from mlobs.cli.traces import draw
 from mlobs.drift.live import Watch
 from mlobs.server.tree import cost
 
@@ -91,7 +91,7 @@ class Story:
         failed = [run for run in runs if run["errors"]]
         self._head("One run of the agent, with the tool that failed")
         if failed:
-            self._out.print(drawn(stage.ask(f"/api/traces/{failed[0]['trace_id']}")))
+            draw(stage.ask(f"/api/traces/{failed[0]['trace_id']}"))
 
     def _show_cost(self, runs: list[dict[str, Any]]) -> None:
         dollars = sum(run["cost_usd"] or 0.0 for run in runs)
