@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Row = Mapping[str, Any]
+DURATION_NS_MAX = 315_576_000 * 10**9  # Ten years, as for spans.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -16,7 +17,7 @@ def traces(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "name": row["name"],
             "service": row["service"],
             "started": moment(row["start_ns"]),
-            "duration_ms": (row["end_ns"] - row["start_ns"]) / 1e6,
+            "duration_ms": min(max(0, row["end_ns"] - row["start_ns"]), DURATION_NS_MAX) / 1e6,
             "spans": row["spans"],
             "errors": row["errors"],
             "input_tokens": row["input_tokens"],

@@ -55,7 +55,10 @@ async def home(request: Request) -> Response:
 
 async def list_traces(request: Request) -> Response:
     """GET /api/traces: the newest traces."""
-    return JSONResponse({"traces": await _newest(request)})
+    params = {"since_s": _whole(request, "since_s", SINCE_SECONDS, SINCE_SECONDS_MAX)}
+    traces = await _newest(request)
+    lost = await run_in_threadpool(_store(request).named, "spans_without_trace", params)
+    return JSONResponse({"traces": traces, "spans_without_trace_id": lost[0]["spans"]})
 
 
 async def _newest(request: Request) -> list[dict[str, Any]]:
@@ -142,7 +145,7 @@ def _store(request: Request) -> Store:
 
 def _whole(request: Request, name: str, default: int, most: int) -> int:
     text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:20]) <= most:
+    if not re.fullmatch(r"[0-9]{1,20}", text) or not 1 <= int(text) <= most:
         raise PayloadError(f"{name}={text[:40]!r} came; a whole number from 1 to {most} was expected.")
     return int(text)
 

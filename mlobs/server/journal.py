@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 from mlobs.errors import StoreError
 from mlobs.server.framing import frame, whole_bytes
 
+NUMBER_DIGITS = 20  # Of a segment's name; what `splitting` adds comes behind them.
 OPEN, SEALED, SET_ASIDE = ".open", ".sealed", ".set-aside"
 GROUP_BYTES_MAX = 8 << 20
 LOOK_AGAIN_SECONDS = 0.1  # At whether the loader has caught up.
@@ -116,7 +117,7 @@ class Journal:
             for torn in sorted(self.folder.glob(f"{self.signal}-*{OPEN}")):
                 self._repair(torn)
             for path in self.segments(self.folder, self.signal):
-                self._number = int(path.stem.rpartition("-")[2])
+                self._number = int(path.stem.rpartition("-")[2][:NUMBER_DIGITS])
                 self._hand_on(path)
         except OSError as error:
             raise StoreError(f"The journal in {self.folder} cannot be read: {error}.") from error
@@ -277,7 +278,7 @@ class Journal:
         # The clock makes numbers grow over restarts that found an empty folder; the maximum
         # makes them grow when the clock was set back.
         self._number = max(self._number + 1, time.time_ns())
-        return f"{self.signal}-{self._number:020d}{OPEN}"
+        return f"{self.signal}-{self._number:0{NUMBER_DIGITS}d}{OPEN}"
 
     def _repair(self, path: Path) -> None:
         data = path.read_bytes()

@@ -11,7 +11,10 @@ from collections.abc import Callable
 
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -28,6 +31,11 @@ REQUESTS: dict[str, type[Message]] = {
 }
 CONTENT_TYPE = "application/x-protobuf"
 BODIES_IN_FLIGHT = 8  # Times body_bytes_max is what all requests of a signal may hold in memory.
+READ_SECONDS_MAX = 30.0  # For one body.
+NAME_MAX = 200
+# A body that is not read to its end leaves a connection that nothing can follow on.
+HEADERS = {503: {"Retry-After": "1"}, 408: {"Connection": "close"}}
+UNSUPPORTED = {"exponential_histogram": "an exponential histogram", "summary": "a summary"}
 
 
 class RefusedError(PayloadError):
@@ -74,6 +82,22 @@ def rewritten(signal: str, body: bytes) -> bytes:
     return message.SerializeToString()
 
 
+def unsupported(request: Message) -> tuple[int, str]:
+    """Return how many points of `request` the tables have no place for, and a sentence about them."""
+    if not isinstance(request, ExportMetricsServiceRequest):
+        return 0, ""
+    points, named = 0, ""
+    for resource in request.resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                kind = metric.WhichOneof("data")
+                if kind in UNSUPPORTED:
+                    points += len(getattr(metric, kind).data_points)
+                    named = named or f"{metric.name[:NAME_MAX]!r} is {UNSUPPORTED[kind]}"
+    sentence = f"{points} points are not stored: {named}. Gauges, sums and histograms with bounds are."
+    return points, sentence if points else ""
+
+
 class Receiver:
     """The endpoint of one signal.
 
@@ -102,43 +126,60 @@ class Receiver:
         self._pending_bytes = pending_bytes
         self._body_bytes_max = body_bytes_max
         self._pending_bytes_max = pending_bytes_max
-        self._in_flight_bytes = 0  # Only the event loop touches it.
+        self.bytes_in_flight = 0  # Only the event loop touches it.
+        self.bytes_in_flight_max = BODIES_IN_FLIGHT * body_bytes_max
 
     async def receive(self, request: Request) -> Response:
         """Take one export request."""
         try:
-            size = await self._take(request)
+            size, answer = await self._take(request)
         except RefusedError as refused:
             self._counts.add(m.SERVER_REFUSED, self.signal, refused.reason)
-            headers = {"Retry-After": "1"} if refused.status == 503 else {}
+            headers = HEADERS.get(refused.status, {})
             shape = {"error": str(refused), "status": refused.status}
             return JSONResponse(shape, refused.status, headers)
         self._counts.add(m.SERVER_RECEIVED, self.signal)
         self._counts.add(m.SERVER_RECEIVED_BYTES, self.signal, by=size)
-        # An empty Export*ServiceResponse has no bytes.
-        return Response(b"", 200, media_type=CONTENT_TYPE)
+        return Response(answer, 200, media_type=CONTENT_TYPE)
 
-    async def _take(self, request: Request) -> int:
+    async def _take(self, request: Request) -> tuple[int, bytes]:
+        """Return the size of the body, and the answer."""
         encoding = self._check_headers(request)
-        chunks: list[bytes] = []
+        held = _Held(self)
         try:
-            body = await self._read(request, chunks)
+            body = await self._read(request, held)
             if encoding == "gzip":
+                held.take(self._body_bytes_max)
                 body = await asyncio.to_thread(self._inflate, body)
+                held.give_back(self._body_bytes_max - len(body))
             try:
-                check(self.signal, body)
+                message = check(self.signal, body)
             except PayloadError as error:
                 raise RefusedError(400, "not_otlp", str(error)) from None
+            answer = self._partial(message)
             if body:
-                await self._store(body)
+                await self._store(body, held)
         finally:
-            self._in_flight_bytes -= sum(map(len, chunks))
-        return len(body)
+            held.release()
+        return len(body), answer
 
-    async def _store(self, message: bytes) -> None:
+    def _partial(self, message: Message) -> bytes:
+        """Return the answer: nothing, which says that all was taken, or what was not."""
+        points, sentence = unsupported(message)
+        if not points:
+            return b""
+        self._counts.add(m.SERVER_REFUSED, self.signal, "unsupported")
+        answer = ExportMetricsServiceResponse()
+        answer.partial_success.rejected_data_points = points
+        answer.partial_success.error_message = sentence
+        return answer.SerializeToString()
+
+    async def _store(self, message: bytes, held: "_Held") -> None:
+        written = asyncio.wrap_future(self._journal.append(message))
+        held.until(written)
         try:
             # Shielded: when the client leaves, the message is written all the same.
-            await asyncio.shield(asyncio.wrap_future(self._journal.append(message)))
+            await asyncio.shield(written)
         except StoreError as error:
             raise RefusedError(503, "journal", str(error)) from None
 
@@ -165,21 +206,25 @@ class Receiver:
                 "pending",
                 f"{pending} bytes wait for the store, {self._pending_bytes_max} may; try again soon.",
             )
-        if self._in_flight_bytes > BODIES_IN_FLIGHT * self._body_bytes_max:
-            raise RefusedError(503, "busy", "Too many requests are being read at once; try again soon.")
         return encoding
 
-    async def _read(self, request: Request, chunks: list[bytes]) -> bytes:
+    async def _read(self, request: Request, held: "_Held") -> bytes:
+        chunks: list[bytes] = []
         size = 0
         try:
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > self._body_bytes_max:
-                    raise self._too_large("more came")
-                chunks.append(chunk)
-                self._in_flight_bytes += len(chunk)
+            async with asyncio.timeout(READ_SECONDS_MAX):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > self._body_bytes_max:
+                        raise self._too_large("more came")
+                    held.take(len(chunk))
+                    chunks.append(chunk)
         except ClientDisconnect:
             raise RefusedError(400, "disconnected", "The client left before its body was complete.") from None
+        except TimeoutError:
+            raise RefusedError(
+                408, "slow", f"The body was not complete after {READ_SECONDS_MAX:g} s; send smaller batches."
+            ) from None
         return b"".join(chunks)
 
     def _inflate(self, body: bytes) -> bytes:
@@ -201,3 +246,35 @@ class Receiver:
             f"{came[:1].upper()}{came[1:]}; a body may have {self._body_bytes_max} bytes. "
             f"Send smaller batches, or raise MLOBS_BODY_BYTES_MAX.",
         )
+
+
+class _Held:
+    """The memory of one request, as part of what all of a signal may hold."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._bytes = 0
+        self._written: asyncio.Future[None] | None = None
+
+    def take(self, size: int) -> None:
+        """Take so many bytes, or refuse the request."""
+        if self._receiver.bytes_in_flight + size > self._receiver.bytes_in_flight_max:
+            raise RefusedError(503, "busy", "Too many requests are being read at once; try again soon.")
+        self._receiver.bytes_in_flight += size
+        self._bytes += size
+
+    def give_back(self, size: int) -> None:
+        """Give some bytes back."""
+        self._receiver.bytes_in_flight -= size
+        self._bytes -= size
+
+    def until(self, written: "asyncio.Future[None]") -> None:
+        """Hold the bytes until the journal is done with them, whatever becomes of the request."""
+        self._written = written
+
+    def release(self) -> None:
+        """Give everything back now, or as soon as the journal is done with it."""
+        if self._written is None or self._written.done():
+            self.give_back(self._bytes)
+        else:
+            self._written.add_done_callback(lambda _: self.give_back(self._bytes))

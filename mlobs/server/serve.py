@@ -31,6 +31,7 @@ from mlobs.server.counts import Counts
 from mlobs.server.journal import Journal
 from mlobs.server.loader import Loader
 from mlobs.server.receivers import REQUESTS, Receiver, parses
+from mlobs.server.splitting import finish_splits
 from mlobs.server.store import Store
 from mlobs.settings import ServerSettings
 
@@ -195,6 +196,7 @@ class Server:
             segment_seconds_max=settings.segment_seconds_max,
             behind=lambda: loader.pending_bytes > 0,
         )
+        finish_splits(folder, signal)
         loader.start()
         self._undo.append(lambda: loader.stop(STOP_SECONDS))
         journal.start()

@@ -28,13 +28,13 @@ Value = str | int | float
 INSERTING: Mapping[str, Value] = {
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     # One block for each segment: it is stored whole or not at all, and is the same block when it
-    # is inserted again. The segment's size bounds the memory.
+    # is inserted again. A block that takes too much memory is refused, and the loader halves it.
     "max_insert_threads": 1,
     "input_format_max_block_size_bytes": BLOCK_BYTES,
     "min_insert_block_size_bytes": 0,
     "min_insert_block_size_rows": ROWS_IN_SEGMENT_MAX,
     "max_insert_block_size": ROWS_IN_SEGMENT_MAX,
-    # Spans of many days are one program's clock, not a reason to refuse the others'.
+    # Spans of many months are one program's clock, not a reason to refuse the others'.
     "max_partitions_per_insert_block": 0,
 }
 
@@ -48,6 +48,16 @@ class EngineError(StoreError):
         found = re.search(r"Code: (\d+)", message)
         self.code = int(found[1]) if found else 0
         super().__init__(_shortened(message))
+
+
+class LoadError(EngineError):
+    """A segment was refused: by which table, and whether that table is as it was before."""
+
+    def __init__(self, error: EngineError, table: int, *, untouched: bool) -> None:
+        super().__init__(str(error))
+        self.code = error.code
+        self.table = table
+        self.untouched = untouched
 
 
 class Connection:
@@ -139,11 +149,17 @@ class Store:
             connection.run(line)
         return connection
 
-    def load(self, connection: Connection, signal: str, path: Path) -> None:
+    def load(self, connection: Connection, signal: str, path: Path, first: int = 0) -> None:
         """Insert a segment's rows into their tables; a segment that is already there changes nothing.
 
+        Args:
+            connection: May write.
+            signal: traces, metrics or logs.
+            path: The segment.
+            first: The number of the first table, in the order of TABLES, that is to get rows.
+
         Raises:
-            EngineError: The engine refused it.
+            LoadError: The engine refused it.
         """
         with as_file(files("mlobs.server") / "otlp.proto") as schema:
             reading: dict[str, Value] = {
@@ -153,13 +169,21 @@ class Store:
                 "output_format_json_escape_forward_slashes": 1,  # `wire` counts on it.
                 "max_threads": 1,
             }
-            tables = TABLES[signal]
-            if len(tables) > 1:
-                counted = self._run(connection, "segment_points", path, POINTS, reading)[0]
-                tables = tuple(table for table in tables if counted[table])
-            for table in tables:
-                inserting = {**reading, **INSERTING, "insert_deduplication_token": path.stem}
-                self._run(connection, f"load_{table}", path, STRUCTURES[table], inserting)
+            tables = dict(list(enumerate(TABLES[signal]))[first:])
+            if len(TABLES[signal]) > 1:
+                try:
+                    counted = self._run(connection, "segment_points", path, POINTS, reading)[0]
+                except EngineError as error:
+                    raise LoadError(error, first, untouched=True) from error
+                tables = {number: table for number, table in tables.items() if counted[table]}
+            inserting = {**reading, **INSERTING, "insert_deduplication_token": path.stem}
+            for number, table in tables.items():
+                newest = _newest_part(connection, table)
+                try:
+                    self._run(connection, f"load_{table}", path, STRUCTURES[table], inserting)
+                except EngineError as error:
+                    untouched = _newest_part(connection, table) == newest
+                    raise LoadError(error, number, untouched=untouched) from error
 
     def _run(
         self, connection: Connection, name: str, path: Path, structure: str, settings: Mapping[str, Value]
@@ -224,6 +248,16 @@ def statement(name: str) -> str:
 def statements(text: str) -> list[str]:
     """Return the statements of a schema file, which end in a semicolon at the end of a line."""
     return [part.strip() for part in re.split(r";\s*$", text, flags=re.MULTILINE) if part.strip()]
+
+
+def _newest_part(connection: Connection, table: str) -> int:
+    """Return a number that grows with each part that is stored in `table`."""
+    asked = (
+        "SELECT max(max_block_number) AS newest FROM system.parts "
+        "WHERE database = 'mlobs' AND table = {table:String}"
+    )
+    newest: int = connection.run(asked, {"table": table})[0]["newest"]
+    return newest
 
 
 def _bound(value: Value) -> str:

@@ -33,7 +33,8 @@ def tree(spans: Sequence[Span]) -> list[Node]:
     nodes = [Node(span) for span in sorted(spans, key=lambda span: span.get("start_offset_ms") or 0)]
     by_id: dict[str, Node] = {}
     for node in nodes:
-        by_id.setdefault(node.span["span_id"], node)
+        if node.span["span_id"]:
+            by_id.setdefault(node.span["span_id"], node)
     roots = []
     for node in nodes:
         parent = by_id.get(node.span["parent_span_id"] or "")

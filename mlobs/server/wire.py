@@ -34,14 +34,14 @@ _VALUE = _value(0)
 _PAIRS = f"Array(Tuple(n String, v {_VALUE}))"
 _SCOPE = f"Tuple(name String, version String, attributes {_PAIRS}, dropped UInt32)"
 _SPAN = (
-    "trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind UInt32, "
+    "trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32, "
     f"start UInt64, end UInt64, attributes {_PAIRS}, "
     f"events Array(Tuple(time UInt64, name String, attributes {_PAIRS})), "
     f"links Array(Tuple(trace_id String, span_id String, trace_state String, attributes {_PAIRS})), "
-    "status Tuple(message String, code UInt32)"
+    "status Tuple(message String, code Int32)"
 )
 _LOG = (
-    f"time UInt64, severity_number UInt32, severity_text String, body {_VALUE}, attributes {_PAIRS}, "
+    f"time UInt64, severity_number Int32, severity_text String, body {_VALUE}, attributes {_PAIRS}, "
     "flags UInt32, trace_id String, span_id String, observed UInt64, event_name String"
 )
 _EXEMPLARS = (

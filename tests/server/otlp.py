@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -51,3 +52,12 @@ def post(url: str, body: bytes, signal: str = "traces", **headers: str) -> reque
     """Send one request."""
     given = {name.replace("_", "-"): text for name, text in headers.items()}
     return requests.post(f"{url}/v1/{signal}", data=body, headers={**PROTOBUF, **given}, timeout=30)
+
+
+def wait_until(holds: Callable[[], bool]) -> bool:
+    """Ask for up to half a minute."""
+    for _ in range(600):
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False

@@ -190,3 +190,54 @@ def test_a_tree_tolerates_what_is_missing():
     ]
     shown = [(depth, node.span["span_id"], node.orphan) for depth, node in walk(tree(spans))]
     assert shown == [(0, "b", False), (1, "c", False), (0, "d", True), (0, "x", True), (1, "y", False)]
+
+
+def test_a_clock_that_is_wrong_is_not_the_newest_for_ever(served):
+    """Nor does a span without an end, or with one before its start, take longer than a lifetime."""
+    request = ExportTraceServiceRequest()
+    odd, even = span(request, "year 2262"), span(request, "today")
+    odd.start_time_unix_nano, odd.end_time_unix_nano = 2**63, 2**64 - 1
+    old = span(request, "began in 1970")
+    old.trace_id, old.start_time_unix_nano = even.trace_id, 1
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    listed = requests.get(f"{served.url}/api/traces?limit=1000", timeout=10).json()["traces"]
+    at = [row["trace_id"] for row in listed]
+    assert at.index(even.trace_id.hex()) < at.index(odd.trace_id.hex())
+    ten_years_ms = 315_576_000 * 1000
+    assert all(0 <= row["duration_ms"] <= ten_years_ms for row in listed)
+    for trace_id in (odd.trace_id.hex(), even.trace_id.hex()):
+        answer = requests.get(f"{served.url}/api/traces/{trace_id}", timeout=10).json()
+        assert all(0 <= one["duration_ms"] <= ten_years_ms for one in answer["spans"])
+
+
+def test_spans_without_a_trace_id_are_counted(served):
+    """They are in no trace; whoever sent them must be able to see that they came."""
+
+    def lost() -> int:
+        served.drain()
+        found: int = requests.get(f"{served.url}/api/traces", timeout=10).json()["spans_without_trace_id"]
+        return found
+
+    before, request = lost(), ExportTraceServiceRequest()
+    span(request, "lost").trace_id = b""
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    assert lost() == before + 1
+
+
+def test_a_limit_is_read_to_its_last_digit(served):
+    """Leading zeros must not hide a number that is too large."""
+    answer = requests.get(f"{served.url}/api/traces?limit={'0' * 19}100000", timeout=10)
+    assert answer.status_code == 400
+
+
+def test_a_span_without_an_id_is_nobodys_parent():
+    """Roots have an empty parent id, which is not its id."""
+    roots = tree(
+        [
+            {"span_id": "", "parent_span_id": None},
+            {"span_id": "", "parent_span_id": "gone"},
+            {"span_id": "a", "parent_span_id": None},
+        ]
+    )
+    assert [len(root.children) for root in roots] == [0, 0, 0]

@@ -1,10 +1,18 @@
 """Segments the engine would refuse, and how much of a segment it takes at once."""
 
+import threading
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.semconv import metrics as m
+from mlobs.server.counts import Counts
 from mlobs.server.framing import frame
-from tests.server.otlp import post, span
+from mlobs.server.loader import Loader
+from mlobs.server.splitting import finish_splits, first_table, split
+from tests.server.otlp import post, span, wait_until
 
 SPANS_IN_A_BLOCK = 70_000  # More than the engine's own block, 65,409 rows.
 
@@ -56,3 +64,163 @@ def test_a_segment_is_stored_whole_or_not_at_all(served, tmp_path):
         "SELECT max(rows) AS largest FROM system.parts WHERE table = 'otel_traces' AND level = 0"
     )
     assert parts[0]["largest"] >= SPANS_IN_A_BLOCK
+
+
+@pytest.mark.parametrize("field_name", ["kind", "status"])
+def test_a_negative_enum_is_a_span_like_others(served, field_name):
+    """The generated classes let every program send one."""
+    request = ExportTraceServiceRequest()
+    made = span(request, f"negative {field_name}")
+    if field_name == "kind":
+        made.kind = -1
+    else:
+        made.status.code = -1
+    set_aside = served.counts.value(m.SERVER_SET_ASIDE, "traces")
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    assert count(served, f"negative {field_name}") == 1
+    assert served.counts.value(m.SERVER_SET_ASIDE, "traces") == set_aside
+
+
+def test_a_negative_severity_is_a_log_like_others(served):
+    """It is stored as no severity, which has the number 0."""
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add(event_name="negative")
+    record.severity_number = -1
+    assert post(served.url, request.SerializeToString(), "logs").status_code == 200
+    served.drain()
+    found = served.store.query("SELECT SeverityNumber AS n FROM otel_logs WHERE EventName = 'negative'")
+    assert found == [{"n": 0}]
+    assert served.counts.value(m.SERVER_SET_ASIDE, "logs") == 0
+
+
+def test_a_body_too_large_for_memory_costs_nobody_else_a_span(served):
+    """Resource attributes are copied to every span: 190 KB of a body become gigabytes."""
+    request, greedy = ExportTraceServiceRequest(), ExportTraceServiceRequest()
+    span(greedy, "greedy")
+    greedy.resource_spans[0].resource.attributes.add(key="large").value.string_value = "x" * 100_000
+    spans = greedy.resource_spans[0].scope_spans[0].spans
+    for _ in range(40_000):
+        spans.add()
+    span(request, "beside the greedy one")
+    bodies = (
+        [request.SerializeToString()] * 3 + [greedy.SerializeToString()] + [request.SerializeToString()] * 2
+    )
+    set_aside = served.counts.value(m.SERVER_SET_ASIDE, "traces")
+    senders = [threading.Thread(target=post, args=(served.url, body)) for body in bodies]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    assert count(served, "beside the greedy one") == 5
+    assert count(served, "greedy") == 0
+    assert served.counts.value(m.SERVER_SET_ASIDE, "traces") == set_aside + 1
+    assert served.failures() == {}
+    for path in (served.settings.data / "journal").glob("*.set-aside"):
+        path.unlink()
+
+
+@pytest.mark.slow
+def test_spans_of_a_thousand_months_are_few_parts_and_stored_once(served, tmp_path):
+    """A wrong clock must not fill the store with parts, nor make a repeated segment a new one."""
+    request = ExportTraceServiceRequest()
+    month_ns = 2_629_746 * 10**9
+    for number in range(1_200):
+        span(request, "wrong clock").start_time_unix_nano = number * month_ns * 2
+    segment = tmp_path / "traces-00000000000000000002.sealed"
+    segment.write_bytes(frame(request.SerializeToString()))
+    connection = served.store.connection()
+    for _ in range(2):
+        served.store.load(connection, "traces", segment)
+        assert count(served, "wrong clock") == 1_200
+    asked = "SELECT uniqExact(partition_id) AS found FROM system.parts WHERE table = 'otel_traces'"
+    assert served.store.query(asked)[0]["found"] <= 361
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_split_that_a_crash_interrupted_is_completed(tmp_path, renamed):
+    """Once the segment gave way to its halves, they are what is loaded; before that, it is."""
+    requests = [ExportTraceServiceRequest() for _ in range(5)]
+    for number, request in enumerate(requests):
+        span(request, f"span {number}")
+    whole = tmp_path / "traces-00000000000000000003.sealed"
+    data = b"".join(frame(request.SerializeToString()) for request in requests)
+    whole.write_bytes(data)
+    first, second = split(whole, "traces", 0)
+    assert [path.name[-14:] for path in (first, second)] == ["00003a0.sealed", "00003b0.sealed"]
+    assert first.read_bytes() + second.read_bytes() == data
+    expected = sorted(tmp_path.iterdir())
+    second.rename(second.with_suffix(".half"))
+    if renamed:
+        whole.with_suffix(".split").write_bytes(data)
+    else:
+        first.rename(first.with_suffix(".half"))
+        whole.write_bytes(data)
+        expected = [whole]
+    finish_splits(tmp_path, "traces")
+    assert sorted(tmp_path.iterdir()) == expected
+
+
+def test_only_the_message_at_fault_is_set_aside(served, tmp_path):
+    """The others in its segment were acknowledged, and belong to other programs."""
+    held = []
+    for number in range(6):
+        request = ExportTraceServiceRequest()
+        span(request, "beside the broken one").name += f" {number}"
+        held.append(request.SerializeToString())
+    held.insert(4, b"\xff not OTLP")
+    segment = tmp_path / "traces-00000000000000000006.sealed"
+    segment.write_bytes(b"".join(map(frame, held)))
+    loader = Loader("traces", served.store, Counts())
+    loader.start()
+    try:
+        loader.take(segment)
+        assert loader.wait(30.0)
+        assert (loader.failure, loader.pending_bytes) == (None, 0)
+    finally:
+        loader.stop(1.0)
+    [aside] = tmp_path.iterdir()
+    assert aside.read_bytes() == frame(held[4])
+    assert sum(count(served, f"beside the broken one {number}") for number in range(6)) == 6
+
+
+def test_halves_go_only_to_the_tables_that_still_need_them(served, tmp_path):
+    """Points are inserted table by table; when the second one refuses, the first has its rows."""
+    request = ExportMetricsServiceRequest()
+    held = request.resource_metrics.add().scope_metrics.add().metrics
+    held.add(name="once").gauge.data_points.add(as_int=1)
+    held.add(name="once").sum.data_points.add(as_int=1)
+    segment = tmp_path / "metrics-00000000000000000007.sealed"
+    segment.write_bytes(frame(request.SerializeToString()) * 2)
+    connection = served.store.connection()
+    for piece in split(segment, "metrics", 1):
+        served.store.load(connection, "metrics", piece, first_table(piece))
+    for table, expected in (("otel_metrics_gauge", 0), ("otel_metrics_sum", 2)):
+        found = served.store.query(f"SELECT count() AS n FROM {table} WHERE MetricName = 'once'")
+        assert found == [{"n": expected}]
+
+
+def test_a_loader_goes_on_after_what_nobody_foresaw(served, tmp_path, caplog):
+    """A thread that ended would let the journal grow until the server refuses everything."""
+    request = ExportTraceServiceRequest()
+    span(request, "after the unforeseen")
+    bad, good = (tmp_path / f"traces-0000000000000000000{number}.sealed" for number in (4, 5))
+    bad.write_bytes(frame(b"\xff not OTLP"))
+    good.write_bytes(frame(request.SerializeToString()))
+    in_the_way = bad.with_suffix(".set-aside")
+    in_the_way.mkdir()
+    counts = Counts()
+    loader = Loader("traces", served.store, counts)
+    loader.start()
+    try:
+        loader.take(bad)
+        loader.take(good)
+        assert wait_until(lambda: "the loader of traces failed and tries again" in caplog.text)
+        assert loader.failure is not None
+        in_the_way.rmdir()
+        assert loader.wait(30.0)
+        assert loader.failure is None
+    finally:
+        loader.stop(1.0)
+    assert [path.name for path in tmp_path.iterdir()] == [in_the_way.name]
+    assert (counts.value(m.SERVER_SET_ASIDE, "traces"), counts.value(m.SERVER_LOADED, "traces")) == (1, 1)
+    assert count(served, "after the unforeseen") == 1

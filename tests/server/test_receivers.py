@@ -7,9 +7,14 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.server.otlp import post, span
+from mlobs.server import receivers
+from tests.server.otlp import post, span, wait_until
 
 
 def stored(server) -> int:
@@ -23,11 +28,11 @@ def a_span(name="span", **attributes) -> bytes:
     return request.SerializeToString()
 
 
-def refused(server, reason) -> float:
+def refused(server, reason, signal="traces") -> float:
     return sum(
         value
         for metric, labels, value in server.counts.series()
-        if metric.name == "mlobs.server.refused" and labels == ("traces", reason)
+        if metric.name == "mlobs.server.refused" and labels == (signal, reason)
     )
 
 
@@ -129,3 +134,60 @@ def test_every_error_has_one_shape(served, path):
     assert answer.json().keys() == {"error", "status"}
     assert answer.json()["status"] == answer.status_code
     assert answer.json()["error"]
+
+
+def test_points_without_a_table_are_answered_with_what_became_of_them(served):
+    """A sender that gets a plain 200 believes they are stored."""
+    request = ExportMetricsServiceRequest()
+    held = request.resource_metrics.add().scope_metrics.add().metrics
+    held.add(name="kept").gauge.data_points.add(as_int=1)
+    for _ in range(2):
+        held.add(name="odd").summary.data_points.add()
+    held.add(name="bent").exponential_histogram.data_points.add()
+    counted = refused(served, "unsupported", "metrics")
+    answer = post(served.url, request.SerializeToString(), "metrics")
+    assert answer.status_code == 200
+    partial = ExportMetricsServiceResponse.FromString(answer.content).partial_success
+    assert partial.rejected_data_points == 3
+    assert "3 points are not stored: 'odd' is a summary" in partial.error_message
+    assert refused(served, "unsupported", "metrics") == counted + 1
+    served.drain()
+    kept = served.store.query("SELECT count() AS n FROM otel_metrics_gauge WHERE MetricName = 'kept'")
+    assert kept == [{"n": 1}]
+
+
+def head(server, length: int, more: str = "") -> tuple[tuple[str, int], bytes]:
+    """Return the address of a server and the head of a request."""
+    host, port = server.url.removeprefix("http://").split(":")
+    lines = f"POST /v1/traces HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-protobuf\r\n{more}"
+    return (host, int(port)), f"{lines}Content-Length: {length}\r\n\r\n".encode()
+
+
+def test_a_body_that_never_ends_is_given_up(served, monkeypatch):
+    """Each one holds memory as long as it is waited for."""
+    monkeypatch.setattr(receivers, "READ_SECONDS_MAX", 0.2)
+    counted = refused(served, "slow")
+    address, start = head(served, 1000)
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(start + b"half")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"The body was not complete after 0.2 s" in answer
+    assert refused(served, "slow") == counted + 1
+
+
+def test_bodies_that_are_not_complete_hold_only_so_much(served):
+    """Checked while they are read: each alone is small, and all of them begin before any ends."""
+    budget = receivers.BODIES_IN_FLIGHT * served.settings.body_bytes_max
+    address, start = head(served, served.settings.body_bytes_max)
+    part = b"\0" * (served.settings.body_bytes_max - 1)
+    counted, open_ones = refused(served, "busy"), []
+    try:
+        for _ in range(budget // len(part) + 2):
+            open_ones.append(socket.create_connection(address, timeout=30))
+            open_ones[-1].sendall(start + part)
+        assert wait_until(lambda: refused(served, "busy") > counted)
+    finally:
+        for connection in open_ones:
+            connection.close()
+    assert wait_until(lambda: post(served.url, a_span()).status_code == 200)

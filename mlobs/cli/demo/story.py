@@ -54,6 +54,7 @@ class Story:
                 shifted, alarmed = service.serve_july(bar)
                 delivered = mlobs.flush()
                 alerts = self._wait(bar, stage, set(alarmed))
+                _settle(stage, UNCHANGED_ROWS + JULY_ROWS + service.questions)
             self._say(
                 f"The model puts a late and a punctual flight in the right order {auc:.0%} of the time."
             )
@@ -195,6 +196,13 @@ class Story:
 
     def _say(self, words: str) -> None:
         self._out.print(words, markup=False)
+
+
+def _settle(stage: Stage, predictions: int) -> None:
+    """Wait until what was acknowledged can be asked for: the store is a second or two behind the journal."""
+    until = time.monotonic() + WAIT_S_MAX
+    while _predictions(stage) < predictions and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def _predictions(stage: Stage) -> int:

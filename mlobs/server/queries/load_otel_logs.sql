@@ -10,7 +10,7 @@ SELECT
     lower(hex(l.span_id)),
     toUInt8(bitAnd(l.flags, 255)),
     l.severity_text,
-    toUInt8(least(l.severity_number, 255)),
+    toUInt8(greatest(least(l.severity_number, 255), 0)),
     resource_attributes['service.name'],
     text(l.body),
     resource_schema,

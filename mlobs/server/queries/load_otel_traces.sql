@@ -18,7 +18,7 @@ SELECT
     scope_name,
     scope_version,
     attributes(s.attributes),
-    if(s.end > s.start, s.end - s.start, 0),
+    if(s.end > s.start, least(s.end - s.start, 315576000000000000), 0), -- Ten years.
     transform(s.status.code, [1, 2], ['Ok', 'Error'], 'Unset'),
     s.status.message,
     arrayMap(e -> fromUnixTimestamp64Nano(toInt64(least(e.time, 9223372036854775807)), 'UTC'), s.events),

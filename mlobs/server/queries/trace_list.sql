@@ -1,4 +1,5 @@
--- The newest traces, one row each. Tokens and cost are those of model calls: agents repeat them.
+-- The newest traces, one row each. A clock more than a day ahead makes no trace the newest for ever.
+-- Tokens and cost are those of model calls: agents repeat them.
 WITH chosen AS (
     SELECT TraceId
     FROM otel_traces
@@ -9,7 +10,7 @@ WITH chosen AS (
         AND ({status:String} = ''
             OR ({status:String} = 'error' AND countIf(StatusCode = 'Error') > 0)
             OR ({status:String} = 'ok' AND countIf(StatusCode = 'Error') = 0))
-    ORDER BY max(Timestamp) DESC, TraceId
+    ORDER BY maxIf(Timestamp, Timestamp <= now64(9, 'UTC') + toIntervalDay(1)) DESC, TraceId
     LIMIT {limit:UInt32}
 )
 SELECT
@@ -17,7 +18,7 @@ SELECT
     argMin(SpanName, (ParentSpanId != '', Timestamp)) AS name,
     argMin(ServiceName, (ParentSpanId != '', Timestamp)) AS service,
     min(toUnixTimestamp64Nano(Timestamp)) AS start_ns,
-    max(toUnixTimestamp64Nano(Timestamp) + toInt64(Duration)) AS end_ns,
+    max(least(toUnixTimestamp64Nano(Timestamp), 8900000000000000000) + toInt64(Duration)) AS end_ns,
     count() AS spans,
     countIf(StatusCode = 'Error') AS errors,
     sumOrNullIf(InputTokens, has(splitByChar(',', {operations:String}), Operation)) AS input_tokens,
@@ -26,4 +27,4 @@ SELECT
 FROM otel_traces
 WHERE TraceId IN (SELECT TraceId FROM chosen)
 GROUP BY TraceId
-ORDER BY max(Timestamp) DESC, TraceId
+ORDER BY maxIf(Timestamp, Timestamp <= now64(9, 'UTC') + toIntervalDay(1)) DESC, TraceId

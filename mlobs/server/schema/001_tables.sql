@@ -1,7 +1,10 @@
 -- Tables with the columns of the OpenTelemetry Collector's ClickHouse exporter, and the GenAI
 -- facts as columns computed from the attributes, so that rows the exporter wrote have them too.
 --
--- non_replicated_deduplication_window makes a repeated INSERT of the same segment a no-op.
+-- non_replicated_deduplication_window makes a repeated INSERT of the same segment a no-op. It
+-- counts parts, so it must be well above the parts of one INSERT: there is a partition for each
+-- of 360 months and one for all clocks that are wrong. Each part is synced, so fewer are better.
+--
 -- fsync_after_insert and fsync_part_directory: the journal's segment is deleted after the
 -- INSERT, so the part must be on the disk by then.
 
@@ -60,9 +63,9 @@ CREATE TABLE IF NOT EXISTS otel_traces (
     INDEX duration Duration TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
-PARTITION BY toDate(Timestamp)
+PARTITION BY if(toYear(Timestamp) BETWEEN 2020 AND 2049, toYYYYMM(Timestamp), 0)
 ORDER BY (ServiceName, SpanName, toDateTime(Timestamp), Timestamp)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS otel_logs (
     Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
@@ -85,9 +88,9 @@ CREATE TABLE IF NOT EXISTS otel_logs (
     INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = MergeTree
-PARTITION BY toDate(Timestamp)
+PARTITION BY if(toYear(Timestamp) BETWEEN 2020 AND 2049, toYYYYMM(Timestamp), 0)
 ORDER BY (toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_gauge (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -115,9 +118,9 @@ CREATE TABLE IF NOT EXISTS otel_metrics_gauge (
     ) CODEC(ZSTD(1))
 )
 ENGINE = MergeTree
-PARTITION BY toDate(TimeUnix)
+PARTITION BY if(toYear(TimeUnix) BETWEEN 2020 AND 2049, toYYYYMM(TimeUnix), 0)
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_sum (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -147,9 +150,9 @@ CREATE TABLE IF NOT EXISTS otel_metrics_sum (
     IsMonotonic Bool CODEC(ZSTD(1))
 )
 ENGINE = MergeTree
-PARTITION BY toDate(TimeUnix)
+PARTITION BY if(toYear(TimeUnix) BETWEEN 2020 AND 2049, toYYYYMM(TimeUnix), 0)
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_histogram (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -183,9 +186,9 @@ CREATE TABLE IF NOT EXISTS otel_metrics_histogram (
     AggregationTemporality Int32 CODEC(ZSTD(1))
 )
 ENGINE = MergeTree
-PARTITION BY toDate(TimeUnix)
+PARTITION BY if(toYear(TimeUnix) BETWEEN 2020 AND 2049, toYYYYMM(TimeUnix), 0)
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- What /metrics shows of spans: for each operation (or noun of ours without one) and measured
 -- column. Whole numbers only: sums of floats change with the order in which parts merge, and a
@@ -205,7 +208,7 @@ CREATE TABLE IF NOT EXISTS metric_totals (
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (Operation, Measure, ServiceName, Labels, Bounds)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- The last point of every series that programs send under a name of ours. A counter's series
 -- keeps one row for each start of each process, so that their sum never goes backwards.
