@@ -84,8 +84,11 @@ def test_a_server_that_watches_a_pipe_ends_with_whoever_holds_it(tmp_path):
         text=True,
     )
     address = follow(started)
-    out, _ = started.communicate(timeout=60)
-    assert started.returncode == 0
+    assert started.stdin is not None
+    assert started.stdout is not None
+    started.stdin.close()
+    out = started.stdout.read()  # not `communicate`, which forgets what `follow` has read ahead
+    assert started.wait(60) == 0
     assert nothing_listens(address)
     assert f"\nexport OTEL_EXPORTER_OTLP_ENDPOINT={address} MLOBS_SERVER={address}\n" in out
 
