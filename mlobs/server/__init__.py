@@ -9,9 +9,10 @@ Why a segment the engine refuses is rewritten and tried again: Python's parser s
 with a wrong wire type, the engine's refuses the file for it. Rewriting every body on arrival would
 cost five times what checking it does.
 
-Why one block for each segment: it is stored whole or not at all, which makes the rewriting, the
-halving of a segment that takes too much memory (`splitting`) and the recognition of a repeated
-segment safe.
+Why one block for each segment: the part of it that falls into one month is stored whole or not at
+all, which makes the rewriting, the halving of a segment that takes too much memory (`splitting`) and
+the recognition of a repeated segment safe. A segment that has left a part of some month is only
+ever repeated, never rewritten or halved.
 
 Why partitions are months from 2020 to 2049 and one for all other times: each part of an INSERT is
 synced, so one program's wrong clock must not make thousands of them.
