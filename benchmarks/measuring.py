@@ -43,11 +43,17 @@ class Sink:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                outer.bodies += 1
+                outer.take(self.path, self.rfile.read(int(self.headers["Content-Length"])))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            def do_GET(self) -> None:
+                text = outer.answer()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -55,6 +61,36 @@ class Sink:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{server.server_port}"
+
+    def take(self, path: str, body: bytes) -> None:
+        """Count a body."""
+        self.bodies += 1
+
+    def answer(self) -> bytes:
+        """Return what a GET is answered with."""
+        return str(self.bodies).encode()
+
+
+class CountingSink(Sink):
+    """A sink that keeps the bodies it was sent; a GET is answered with the number of spans in them."""
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+        super().__init__()
+
+    def take(self, path: str, body: bytes) -> None:
+        """Keep a body of spans."""
+        if path == "/v1/traces":
+            self.kept.append(body)
+
+    def answer(self) -> bytes:
+        """Return the number of spans, as text."""
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+        requests = map(ExportTraceServiceRequest.FromString, self.kept)
+        return str(
+            sum(len(s.spans) for one in requests for r in one.resource_spans for s in r.scope_spans)
+        ).encode()
 
 
 def show(title: str, rows: list[dict[str, object]], *, as_json: bool) -> None:

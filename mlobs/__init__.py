@@ -17,9 +17,28 @@ if TYPE_CHECKING:
     from mlobs.drift.monitor import Monitor
     from mlobs.drift.profile import Profile
     from mlobs.evaluate.scores import score
-    from mlobs.instrument.annotate import carry, session, set, span, usage  # noqa: A004
+    from mlobs.instrument.annotate import handoff, set, span, usage  # noqa: A004
+    from mlobs.instrument.carrying import carry
     from mlobs.instrument.init import flush, init, shutdown
-    from mlobs.instrument.nouns import agent, embedding, llm, predict, retrieval, step, tool, workflow
+    from mlobs.instrument.middleware.asgi import asgi
+    from mlobs.instrument.middleware.messages import receive, send
+    from mlobs.instrument.middleware.wsgi import wsgi
+    from mlobs.instrument.nouns import (
+        agent,
+        embedding,
+        evaluator,
+        guardrail,
+        llm,
+        memory,
+        plan,
+        predict,
+        retrieval,
+        step,
+        tool,
+        workflow,
+    )
+    from mlobs.instrument.propagation import extract, inject
+    from mlobs.instrument.sessions import experiment, session
     from mlobs.instrument.usage import Usage
 
 _HOME = {
@@ -27,15 +46,26 @@ _HOME = {
     "Profile": "mlobs.drift.profile",
     "Usage": "mlobs.instrument.usage",
     "agent": "mlobs.instrument.nouns",
-    "carry": "mlobs.instrument.annotate",
+    "asgi": "mlobs.instrument.middleware.asgi",
+    "carry": "mlobs.instrument.carrying",
     "embedding": "mlobs.instrument.nouns",
+    "evaluator": "mlobs.instrument.nouns",
+    "experiment": "mlobs.instrument.sessions",
+    "extract": "mlobs.instrument.propagation",
     "flush": "mlobs.instrument.init",
+    "guardrail": "mlobs.instrument.nouns",
+    "handoff": "mlobs.instrument.annotate",
     "init": "mlobs.instrument.init",
+    "inject": "mlobs.instrument.propagation",
     "llm": "mlobs.instrument.nouns",
+    "memory": "mlobs.instrument.nouns",
+    "plan": "mlobs.instrument.nouns",
     "predict": "mlobs.instrument.nouns",
+    "receive": "mlobs.instrument.middleware.messages",
     "retrieval": "mlobs.instrument.nouns",
     "score": "mlobs.evaluate.scores",
-    "session": "mlobs.instrument.annotate",
+    "send": "mlobs.instrument.middleware.messages",
+    "session": "mlobs.instrument.sessions",
     "set": "mlobs.instrument.annotate",
     "shutdown": "mlobs.instrument.init",
     "span": "mlobs.instrument.annotate",
@@ -43,6 +73,7 @@ _HOME = {
     "tool": "mlobs.instrument.nouns",
     "usage": "mlobs.instrument.annotate",
     "workflow": "mlobs.instrument.nouns",
+    "wsgi": "mlobs.instrument.middleware.wsgi",
 }
 
 __all__ = [
@@ -50,14 +81,25 @@ __all__ = [
     "Profile",
     "Usage",
     "agent",
+    "asgi",
     "carry",
     "embedding",
+    "evaluator",
+    "experiment",
+    "extract",
     "flush",
+    "guardrail",
+    "handoff",
     "init",
+    "inject",
     "llm",
+    "memory",
+    "plan",
     "predict",
+    "receive",
     "retrieval",
     "score",
+    "send",
     "session",
     "set",
     "shutdown",
@@ -66,6 +108,7 @@ __all__ = [
     "tool",
     "usage",
     "workflow",
+    "wsgi",
 ]
 
 

@@ -52,6 +52,14 @@ class SdkSettings(BaseSettings):
     export_interval_s: float = Field(0.2, gt=0, le=60, description="Seconds between exports.")
     queue_spans_max: int = Field(50_000, ge=1, description="Spans that wait for export; more are dropped.")
     metrics_interval_s: float = Field(5.0, gt=0, le=3600, description="Seconds between metric exports.")
+    baggage: str = Field(
+        "session.id,mlobs.experiment.*,gen_ai.prompt.name,gen_ai.prompt.version",
+        description="What travels to hosts a program calls; user.id and mlobs.tag.* only if named. Or none.",
+    )
+    executors: bool = Field(
+        default=True, description="Executors of concurrent.futures carry the current call into what they run."
+    )
+    auto: bool = Field(default=False, description="Switch on the GenAI instrumentations that are installed.")
     disabled: bool = Field(
         default=False,
         validation_alias=AliasChoices("OTEL_SDK_DISABLED"),

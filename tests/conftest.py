@@ -1,6 +1,10 @@
-"""What every test has, and the server that many share: a process can hold one store at a time."""
+"""What many tests share: a process has one store, one provider of metrics, and is switched on once."""
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -8,8 +12,10 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+import mlobs
 from mlobs.server.serve import Server
 from mlobs.settings import ServerSettings, load
+from tests import sink as sinks
 from tests.terminal import terminal as terminal
 
 # These machines are shared: how long one example takes says nothing about the code.
@@ -23,6 +29,41 @@ def reader() -> InMemoryMetricReader:
     found = InMemoryMetricReader()
     metrics.set_meter_provider(MeterProvider([found]))
     return found
+
+
+@pytest.fixture(scope="session")
+def telemetry() -> Iterator[sinks.Sink]:
+    """A sink that mlobs exports to."""
+    sink = sinks.start()
+    mlobs.init("tests", endpoint=sink.url)
+    yield sink
+    assert mlobs.flush()
+
+
+@pytest.fixture
+def sink(telemetry: sinks.Sink) -> sinks.Sink:
+    """The sink, emptied before the test."""
+    assert mlobs.flush()
+    telemetry.bodies.clear()
+    return telemetry
+
+
+@pytest.fixture
+def run_program(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a program of its own, for what can happen only once a process."""
+
+    def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        program = tmp_path / "program.py"
+        program.write_text(code)
+        return subprocess.run(
+            [sys.executable, str(program)],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **variables},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ class SpanSeen:
     flags: int
     resource: dict[str, Any]
     scope: str
+    links: list[str]
 
 
 @dataclass
@@ -104,6 +105,7 @@ def read_spans(body: bytes) -> list[SpanSeen]:
                     span.flags,
                     about,
                     scope.scope.name,
+                    [link.span_id.hex() for link in span.links],
                 )
                 for span in scope.spans
             ]

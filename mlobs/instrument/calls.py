@@ -3,6 +3,10 @@
 A `Call` is a valid OpenTelemetry span, so `trace.get_current_span().set_attribute(...)` inside a
 decorated function does what its author expects. It holds what only the caller knows; everything
 that can be worked out later is worked out by the export thread.
+
+Why slots for some fields and class attributes for the rest: the slots are what each call has,
+and filling them costs a third of filling an instance's dictionary; what few calls have lives in
+a dictionary that only those few calls get.
 """
 
 import os
@@ -15,30 +19,27 @@ from typing import Any, ClassVar
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Span, SpanContext, Status, StatusCode, TraceFlags
 
-from mlobs.instrument.context import SESSION_KEY, SPAN_KEY, Session
+from mlobs import _guard
+from mlobs.instrument.baggage import session_of
+from mlobs.instrument.context import CALL_KEY, SESSION_KEY, SPAN_KEY, Session
 from mlobs.instrument.sites import Site, Value
-from mlobs.instrument.usage import Usage
+from mlobs.instrument.usage import Usage, latest, read_usage
 from mlobs.instrument.values import freeze
 from mlobs.semconv import attributes as a
 from mlobs.semconv.events import EXCEPTION
 
 FRAMES_MAX = 64
 MESSAGE_CHARACTERS_MAX = 8192
+EVENTS_MAX = 128
+NO_STREAM, UNCOUNTED = -1, -2  # instead of a number of items
+ATTRIBUTES_MAX = 256
 
 # A generator of our own: a program that seeds `random` must not repeat its trace ids.
 _ids = random.Random(os.urandom(32))  # noqa: S311 # ids want to be unique, not secret
 os.register_at_fork(after_in_child=lambda: _ids.seed(os.urandom(32)))
+_bits = _ids.getrandbits
+_new = object.__new__
 now_ns = time.perf_counter_ns  # monotonic: a clock that is set back makes no negative durations
-
-
-def new_span_id() -> int:
-    """Return a random 64-bit id that is not zero."""
-    return _ids.getrandbits(64) or 1
-
-
-def new_trace_id() -> int:
-    """Return a random 128-bit id that is not zero."""
-    return _ids.getrandbits(128) or 1
 
 
 class Failure:
@@ -60,20 +61,34 @@ class Failure:
 
 
 class Call(Span):
-    """One call of a decorated function, from its begin to its end.
+    """One call of a decorated function, from its begin to its end. Made by `begin`.
 
-    Times are in nanoseconds of `now_ns`. `context` is the OpenTelemetry context inside the call;
-    streams keep it up to date between two items.
+    Times are in nanoseconds of `now_ns`.
     """
 
-    ended_ns: int = 0
+    __slots__ = ("agent", "ended_ns", "parent_id", "session", "site", "span_id", "started_ns", "trace_id")
+
+    site: Site
+    trace_id: int
+    span_id: int
+    parent_id: int
+    session: Session | None
+    agent: str | None  # the agent or workflow that the call is made by
+    started_ns: int
+    ended_ns: int
+
     first_chunk_ns: int = 0
-    chunks: int = -1
+    last_chunk_ns: int = 0
+    chunks: int = NO_STREAM
+    items: list[object] | None = None
+    arguments: object = None
+    result: object = None
     state: str | None = None
     failure: Failure | None = None
     marked_failed: str | None = None
     thrown: BaseException | None = None
-    usage: Usage | None = None
+    told: list[object] | None = None  # what `mlobs.usage` was given, not yet read
+    counted: Usage | None = None
     extra: dict[str, Value] | None = None
     events: list[tuple[str, int, Mapping[str, Any]]] | None = None
     name: str | None = None
@@ -81,48 +96,45 @@ class Call(Span):
     sampled: bool = True
     remote_parent: bool = False
     trace_state: Any = None
-    context: Context
-
-    site: Site
-    trace_id: int
-    span_id: int
-    parent_id: int
-    session: Session | None
 
     flags: ClassVar[TraceFlags] = TraceFlags(TraceFlags.SAMPLED)
 
-    def __init__(self, site: Site, outer: Context) -> None:
-        self.site = site
-        parent: Any = outer.get(SPAN_KEY)
-        self.span_id = new_span_id()
-        if parent.__class__ is Call:
-            self.trace_id = parent.trace_id
-            self.parent_id = parent.span_id
-            if not parent.sampled:
-                self.sampled = False
-            if parent.trace_state is not None:
-                self.trace_state = parent.trace_state
-        else:
-            self._adopt(parent)
-        self.session = outer.get(SESSION_KEY)  # type: ignore[assignment] # contexts hold objects of any type
-        self.started_ns = now_ns()
-
-    def _adopt(self, parent: Span | None) -> None:
+    def adopt(self, parent: Span | None, outer: Context) -> None:
         """Become the child of a span of another instrumentation, or a root."""
         above = parent.get_span_context() if parent is not None else INVALID_SPAN_CONTEXT
         if above.is_valid:
             self.trace_id, self.parent_id = above.trace_id, above.span_id
-            self.remote_parent, self.trace_state = above.is_remote, above.trace_state
-            self.sampled = above.trace_flags.sampled  # a sampler, if there is one, is asked afterwards
+            if above.is_remote:
+                self.remote_parent = True
+            if above.trace_state:
+                self.trace_state = above.trace_state
+            if not above.trace_flags.sampled:
+                self.sampled = False  # a sampler, if there is one, is asked afterwards
         else:
-            self.trace_id, self.parent_id = new_trace_id(), 0
+            self.trace_id, self.parent_id = _bits(128) or 1, 0
+        above_ours: Any = outer.get(CALL_KEY)
+        self.agent = None if above_ours is None else above_ours.site.agent or above_ours.agent
+        self.session = outer.get(SESSION_KEY) or session_of(outer)  # type: ignore[assignment] # contexts hold objects of any type
 
-    def item(self) -> None:
-        """Note that a stream handed out an item."""
-        if self.chunks < 1:
-            self.first_chunk_ns = now_ns()
-            self.chunks = 0
-        self.chunks += 1
+    @property
+    def usage(self) -> Usage | None:
+        """Return the tokens used, reading what was told since the last time.
+
+        Reading takes longer than all the rest of a call, so it is left to whoever asks: the
+        export thread.
+        """
+        if self.told is not None:
+            told, self.told = self.told, None
+            for given in told:
+                try:
+                    self.counted = latest(self.counted, read_usage(given))
+                except Exception:  # noqa: BLE001 # never into the user's program
+                    _guard.failed("reading token usage")
+        return self.counted
+
+    @usage.setter
+    def usage(self, usage: Usage | None) -> None:
+        self.told, self.counted = None, usage
 
     # OpenTelemetry's span interface.
 
@@ -139,21 +151,24 @@ class Call(Span):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute."""
-        if self.extra is None:
-            self.extra = {}
-        self.extra[str(key)] = freeze(value)
+        self.set_attributes({key: value})
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Set several attributes."""
+        extra = self.extra
+        if extra is None:
+            extra = self.extra = {}
         for key, value in attributes.items():
-            self.set_attribute(key, value)
+            if len(extra) < ATTRIBUTES_MAX or key in extra:
+                extra[str(key)] = freeze(value)
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
         """Add an event; `timestamp` is in nanoseconds since 1970."""
         if self.events is None:
             self.events = []
-        about = {str(key): freeze(value) for key, value in dict(attributes or {}).items()}
-        self.events.append((name, timestamp or time.time_ns(), about))
+        if len(self.events) < EVENTS_MAX:
+            about = {str(key): freeze(value) for key, value in dict(attributes or {}).items()}
+            self.events.append((name, timestamp or time.time_ns(), about))
 
     def update_name(self, name: str) -> None:
         """Change the span's name."""
@@ -183,3 +198,31 @@ class Call(Span):
 
     def __exit__(self, *error: object) -> None:
         """Do nothing: see `end`."""
+
+
+def begin(site: Site, outer: Context) -> Call:
+    """Return a new call of `site`, a child of what is current in `outer`. Its clock is not started.
+
+    A function and not a constructor: it saves the second of two Python calls per decorated call.
+    """
+    call = _new(Call)
+    call.site = site
+    call.span_id = _bits(64) or 1
+    call.started_ns = call.ended_ns = 0
+    parent: Any = outer.get(SPAN_KEY)
+    if not outer:
+        call.trace_id = _bits(128) or 1
+        call.parent_id = 0
+        call.agent = call.session = None
+    elif parent.__class__ is Call:
+        call.trace_id = parent.trace_id
+        call.parent_id = parent.span_id
+        call.agent = parent.site.agent or parent.agent
+        call.session = outer.get(SESSION_KEY) or parent.session  # type: ignore[assignment] # contexts hold objects of any type
+        if not parent.sampled:
+            call.sampled = False
+        if parent.trace_state is not None:
+            call.trace_state = parent.trace_state
+    else:
+        call.adopt(parent, outer)
+    return call

@@ -5,13 +5,13 @@ ours under theirs, and so that whatever carries that context (tasks, `carry`, pr
 carries ours too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import _RUNTIME_CONTEXT, Context, attach, create_key, get_current
-from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 if TYPE_CHECKING:
     from mlobs.instrument.calls import Call
@@ -25,27 +25,48 @@ SESSION_KEY = create_key("mlobs-session")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who a call is made for."""
+    """For whom and under which conditions calls are made.
 
-    id: str
-    user: str | None
-    tags: "dict[str, Value]"
-
-
-def _fastest() -> tuple[Callable[[], Context], Callable[[Context], object]]:
-    """Return how to get and set the current context.
-
-    OpenTelemetry's default keeps it in a ContextVar, whose own methods are five times as fast as
-    the three Python calls of the public way. Where another runtime is configured, or the name is
-    gone, the public way is taken; both are tested.
+    Args:
+        id: The conversation or session.
+        user: For whom the calls are made.
+        tags: What the application says about it.
+        experiments: The arm of each experiment, by the experiment's name.
+        prompt: Name and version of the prompt template in use.
     """
+
+    id: str | None = None
+    user: str | None = None
+    tags: "Mapping[str, Value]" = field(default_factory=dict)
+    experiments: Mapping[str, str] = field(default_factory=dict)
+    prompt: tuple[str, str | None] | None = None
+
+    def within(self, outer: "Session | None") -> "Session":
+        """Return this session with what it leaves open taken from the one around it."""
+        if outer is None:
+            return self
+        return Session(
+            self.id if self.id is not None else outer.id,
+            self.user if self.user is not None else outer.user,
+            {**outer.tags, **self.tags},
+            {**outer.experiments, **self.experiments},
+            self.prompt or outer.prompt,
+        )
+
+
+def _variable() -> ContextVar[Context] | None:
+    """Return the variable in which OpenTelemetry's default runtime keeps the current context."""
     variable = getattr(_RUNTIME_CONTEXT, "_current_context", None)
     if isinstance(variable, ContextVar) and isinstance(variable.get(), Context):
-        return variable.get, variable.set
-    return get_current, attach
+        return variable
+    return None
 
 
-current, switch = _fastest()
+# The variable's own methods are five times as fast as the three Python calls of the public way. Where
+# another runtime is configured, or the name is gone, the public way is taken; both are tested.
+VARIABLE = _variable()
+current: Callable[[], Context] = get_current if VARIABLE is None else VARIABLE.get
+switch: Callable[[Context], object] = attach if VARIABLE is None else VARIABLE.set
 restore = switch  # the same act; the name says that the context was current before
 
 
@@ -53,13 +74,3 @@ def current_call() -> "Call | None":
     """Return the innermost decorated call the running code is in."""
     call: Any = current().get(CALL_KEY)
     return call  # type: ignore[no-any-return] # contexts hold objects of any type
-
-
-def entered(call: "Call", span: Span, outer: Context) -> Context:
-    """Return `outer` with `call` as the current one, and `span` as its OpenTelemetry span."""
-    return Context({**outer, SPAN_KEY: span, CALL_KEY: call})
-
-
-def with_session(session: Session, outer: Context) -> Context:
-    """Return `outer` with `session` as the current one."""
-    return Context({**outer, SESSION_KEY: session})

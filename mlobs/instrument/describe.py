@@ -9,6 +9,7 @@ from pathlib import Path
 from traceback import FrameSummary, StackSummary
 from typing import TYPE_CHECKING
 
+from mlobs.instrument.calls import NO_STREAM
 from mlobs.instrument.prices import cost_usd
 from mlobs.semconv import attributes as a
 
@@ -16,15 +17,18 @@ if TYPE_CHECKING:
     from mlobs.instrument.calls import Call, Failure
     from mlobs.instrument.sites import Value
 
+_CONVERSING = {"agent", "workflow", "tool", "llm"}  # where the conventions define the conversation
 _OURS = str(Path(__file__).parent)  # frames of the decorators say nothing about the program
 
 
 def dynamic(call: "Call", day: date) -> "dict[str, Value]":
     """Return the attributes that differ from call to call. Absent facts are left out."""
     found: dict[str, Value] = dict(call.extra) if call.extra else {}
+    if call.agent is not None:
+        _agent(call, found)
     if call.session is not None:
         _session(call, found)
-    if call.chunks >= 0:
+    if call.chunks != NO_STREAM:
         _stream(call, found)
     if call.usage is not None:
         _usage(call, found, day)
@@ -55,24 +59,45 @@ def stacktrace(failure: "Failure") -> str:
     return f"{head}{''.join(frames.format())}{failure.type}: {failure.message}"
 
 
+def _agent(call: "Call", found: "dict[str, Value]") -> None:
+    """Name the agent a tool or plan belongs to, and of an agent the one that called it."""
+    assert call.agent is not None
+    if call.site.agent is not None:
+        found[a.AGENT_CALLER.name] = call.agent
+    elif call.site.row.noun in {"tool", "plan"}:
+        found.setdefault(a.AGENT_NAME.name, call.agent)
+
+
 def _session(call: "Call", found: "dict[str, Value]") -> None:
     session = call.session
     assert session is not None
-    found[a.SESSION_ID.name] = session.id
-    if call.site.row.operation:  # the conventions define the conversation on their operations only
-        found[a.CONVERSATION_ID.name] = session.id
+    if session.id is not None:
+        found[a.SESSION_ID.name] = session.id
+        if call.site.row.noun in _CONVERSING:
+            found[a.CONVERSATION_ID.name] = session.id
     if session.user is not None:
         found[a.USER_ID.name] = session.user
     for key, value in session.tags.items():
         found[f"{a.TAG.name}.{key}"] = value
+    for name, arm in session.experiments.items():
+        found[f"{a.EXPERIMENT.name}.{name}"] = arm
+    if session.prompt is not None and call.site.row.noun in {"agent", "workflow", "llm"}:
+        name, version = session.prompt
+        found.setdefault(a.PROMPT_NAME.name, name)
+        if version:
+            found.setdefault(a.PROMPT_VERSION.name, version)
 
 
 def _stream(call: "Call", found: "dict[str, Value]") -> None:
-    found[a.STREAM_CHUNKS.name] = call.chunks
+    if call.chunks >= 0:
+        found[a.STREAM_CHUNKS.name] = call.chunks
     if call.site.row.noun == "llm":
         found[a.REQUEST_STREAM.name] = True
-        if call.chunks:
+        if call.first_chunk_ns:
             found[a.TIME_TO_FIRST_CHUNK.name] = (call.first_chunk_ns - call.started_ns) / 1e9
+        seconds = (call.ended_ns - call.first_chunk_ns) / 1e9
+        if call.usage is not None and call.chunks > 1 and seconds > 0:
+            found[a.OUTPUT_TOKENS_PER_SECOND.name] = call.usage.output_total / seconds
 
 
 def _usage(call: "Call", found: "dict[str, Value]", day: date) -> None:

@@ -25,8 +25,13 @@ SAMPLED, HAS_IS_REMOTE, IS_REMOTE = 0x001, 0x100, 0x200
 _fixed64 = struct.Struct("<Q").pack
 _fixed32 = struct.Struct("<I").pack
 _double = struct.Struct("<d").pack
+_ids = struct.Struct(">BB16sBBQ").pack  # trace_id (1) and span_id (2)
+_parent = struct.Struct(">BBQ").pack  # parent_span_id (4)
 _times = struct.Struct("<BQBQ").pack  # start_time_unix_nano (7) and end_time_unix_nano (8)
 _STATUS_CODE_ERROR = b"\x18\x02"
+_FLAGS = b"\x85\x01" + _fixed32(SAMPLED | HAS_IS_REMOTE)
+_FLAGS_REMOTE = b"\x85\x01" + _fixed32(SAMPLED | HAS_IS_REMOTE | IS_REMOTE)
+SHORT = 65  # characters; longer texts are not the same again and again
 
 
 def request(spans: Iterable[bytes], resource: Mapping[str, object], scope: str, version: str) -> bytes:
@@ -45,40 +50,45 @@ def span(call: "Call", epoch_ns: int, day: date) -> bytes:
         epoch_ns: What to add to the call's times to get nanoseconds since 1970.
         day: The day whose prices hold.
     """
-    if not call.site.encoded:
-        call.site.encoded.append(attributes(9, call.site.attributes))
+    site = call.site
+    if site.encoded is None:
+        kind = b"\x30" + bytes((KINDS[site.row.kind],))
+        site.encoded = (kind + _text(5, site.name), attributes(9, site.attributes))
+    named, static = site.encoded
     found = dynamic(call, day)
-    overridden = found.keys() & call.site.attributes.keys()
-    static = call.site.encoded[0]
-    if overridden:  # an attribute set during the call replaces the one given at decoration
-        kept = {key: value for key, value in call.site.attributes.items() if key not in overridden}
-        static = attributes(9, kept)
-    start = call.started_ns + epoch_ns
+    if found and not found.keys().isdisjoint(site.attributes):
+        # An attribute set during the call replaces the one given at decoration.
+        static = attributes(9, {key: value for key, value in site.attributes.items() if key not in found})
     parts = [
-        b"\x0a\x10" + call.trace_id.to_bytes(16, "big") + b"\x12\x08" + call.span_id.to_bytes(8, "big"),
-        _text(3, call.trace_state.to_header()) if call.trace_state else b"",
-        b"\x22\x08" + call.parent_id.to_bytes(8, "big") if call.parent_id else b"",
-        _text(5, call.name or call.site.name),
-        b"\x30" + bytes((KINDS[call.site.row.kind],)),
-        _times(0x39, start, 0x41, call.ended_ns + epoch_ns),
+        _ids(0x0A, 16, call.trace_id.to_bytes(16, "big"), 0x12, 8, call.span_id),
+        _times(0x39, call.started_ns + epoch_ns, 0x41, call.ended_ns + epoch_ns),
+        named,
         static,
-        attributes(9, found),
-        _events(call, epoch_ns),
+        _FLAGS_REMOTE if call.remote_parent else _FLAGS,
     ]
+    if call.parent_id:
+        parts.append(_parent(0x22, 8, call.parent_id))
+    if found:
+        parts.append(attributes(9, found))
+    if call.name is not None:
+        parts.append(_text(5, call.name))  # of a field that comes twice, the last counts
+    if call.trace_state:
+        parts.append(_text(3, call.trace_state.to_header()))
+    if call.events is not None or call.failure is not None:
+        parts.append(_events(call, epoch_ns))
     if is_error(call):
         parts.append(_block(15, _text(2, status_message(call)) + _STATUS_CODE_ERROR))
-    flags = SAMPLED | HAS_IS_REMOTE | (IS_REMOTE if call.remote_parent else 0)
-    parts.append(b"\x85\x01" + _fixed32(flags))
     return b"".join(parts)
 
 
 def attributes(field: int, values: Mapping[str, object]) -> bytes:
     """Return repeated KeyValue messages under `field`."""
-    tag = bytes(((field << 3) | 2,))
     out = []
     for key, value in values.items():
-        body = _key(key) + _block(2, any_value(value))
-        out.append(tag + varint(len(body)) + body)
+        if value.__class__ is str and len(value) < SHORT:
+            out.append(_short(field, key, value))
+        else:
+            out.append(_block(field, _key(key) + _block(2, any_value(value))))
     return b"".join(out)
 
 
@@ -130,6 +140,11 @@ def _events(call: "Call", epoch_ns: int) -> bytes:
         _block(11, b"\x09" + _fixed64(when) + _text(2, name) + attributes(3, about))
         for name, when, about in events
     )
+
+
+@lru_cache(maxsize=4096)  # agents, models, sessions: the same few again and again
+def _short(field: int, key: str, value: str) -> bytes:
+    return _block(field, _text(1, key) + _block(2, _text(1, value)))
 
 
 @lru_cache(maxsize=4096)  # keys may be made from user input

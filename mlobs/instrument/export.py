@@ -11,28 +11,55 @@ import os
 import random
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import requests
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_value
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from mlobs import _guard
 from mlobs.instrument import encode
 from mlobs.instrument.calls import Call, now_ns
+from mlobs.instrument.outbox import Outbox
 from mlobs.settings import SdkSettings
 
 log = logging.getLogger("mlobs")
 
 BATCH_SPANS_MAX = 2048
+PAUSE_SPANS = 32  # encoded between two offers to let another thread run
 RESPONSE_BYTES_MAX = 4 << 20
 RETRY_STATUSES = {429, 502, 503, 504}
 RETRY_PAUSE_S_MAX = 30.0
 RETRY_S_MAX = 300.0
 CLOCK_STEP_NS = 1_000_000  # a smaller difference between the clocks is drift, a larger one a step
 WARN_EVERY_S = 60.0
+
+
+def halves(body: bytes) -> Iterator[tuple[bytes, int]]:
+    """Return an ExportTraceServiceRequest as two with half the spans each, and how many these are."""
+    whole = ExportTraceServiceRequest.FromString(body)
+    spans = [
+        (resource, scope, span)
+        for resource in whole.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+    middle = len(spans) // 2
+    for part in (spans[:middle], spans[middle:]):
+        half = ExportTraceServiceRequest()
+        before: tuple[object, object] = (None, None)
+        for resource, scope, span in part:
+            if (resource, scope) != before:
+                into = half.resource_spans.add(resource=resource.resource, schema_url=resource.schema_url)
+                within = into.scope_spans.add(scope=scope.scope, schema_url=scope.schema_url)
+                before = (resource, scope)
+            within.spans.append(span)
+        yield half.SerializeToString(), len(part)
 
 
 class Exporter:
@@ -57,7 +84,7 @@ class Exporter:
     ) -> None:
         self._resource = resource
         self.exported = 0
-        self.dropped: dict[str, int] = {}
+        self.outbox = Outbox(settings.queue_spans_max)
         self.reachable: bool | None = None  # None until the first try
         self._settings = settings
         self._url = url
@@ -72,45 +99,36 @@ class Exporter:
 
     def _reset(self) -> None:
         """Start afresh, at first and in a forked child: the parent delivers what it had queued."""
-        self._queue: deque[Call | threading.Event] = deque()
+        self.outbox.clear()
+        self._flushes: list[threading.Event] = []
         self._session = requests.Session()
-        self._drop_lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._deadline_s = float("inf")
         self.exported = 0
-        self.dropped = {}
         self._thread = threading.Thread(target=self._run, name="mlobs-export", daemon=True)
         self._thread.start()
 
-    def offer(self, call: Call) -> None:
-        """Queue a finished call, or count it as dropped."""
-        if self._stopping.is_set():
-            self._drop("shutdown", 1)
-        elif len(self._queue) >= self._settings.queue_spans_max:
-            self._drop("queue_full", 1)
-        else:
-            self._queue.append(call)
-
     def flush(self, timeout_s: float) -> bool:
         """Post everything queued so far; return whether all of it was taken within `timeout_s`."""
-        lost = sum(self.dropped.values())
+        lost = sum(self.outbox.dropped.values())
         reached = threading.Event()
-        self._queue.append(reached)  # the thread sets it when it gets there
+        self._flushes.append(reached)  # the thread sets it when it has posted what is queued now
         self._wake.set()
-        return reached.wait(timeout_s) and sum(self.dropped.values()) == lost
+        return reached.wait(timeout_s) and sum(self.outbox.dropped.values()) == lost
 
     def shutdown(self, timeout_s: float) -> bool:
         """Post what is queued and stop; what cannot be posted within `timeout_s` is dropped."""
-        lost = sum(self.dropped.values())
+        lost = sum(self.outbox.dropped.values())
         self._deadline_s = time.monotonic() + timeout_s
+        self.outbox.close()
         self._stopping.set()
         self._wake.set()
         self._thread.join(timeout_s + 0.5)
-        left = sum(isinstance(item, Call) for item in list(self._queue))
+        left = len(self.outbox)
         if left:
-            self._drop("shutdown", left)
-        return not self._thread.is_alive() and sum(self.dropped.values()) == lost
+            self.outbox.drop("shutdown", left)
+        return not self._thread.is_alive() and sum(self.outbox.dropped.values()) == lost
 
     def _run(self) -> None:
         attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, value=True))  # our own posts are not to be traced
@@ -124,65 +142,73 @@ class Exporter:
     def _drain(self) -> None:
         """Post everything that is queued now."""
         self._follow_clock()
-        calls: list[Call] = []
-        for _ in range(len(self._queue)):
-            item = self._queue.popleft()
-            if isinstance(item, Call):
-                calls.append(item)
-            if len(calls) == BATCH_SPANS_MAX or not isinstance(item, Call):
-                self._deliver(calls)
-                calls = []
-            if not isinstance(item, Call):
-                item.set()
-        self._deliver(calls)
+        reached, self._flushes = self._flushes, []
+        left = len(self.outbox)
+        while left > 0:
+            calls = self.outbox.take(min(left, BATCH_SPANS_MAX))
+            left -= len(calls) or left
+            self._deliver(calls)
+        for event in reached:
+            event.set()
 
-    def _deliver(self, calls: list[Call]) -> None:
+    def _deliver(self, spans: list[Any]) -> None:
         try:
-            self._post(self._encoded(calls))
+            self._post(*self._encoded(spans))
         except Exception:  # noqa: BLE001 # the thread must live, and those who wait for it must be told
             _guard.failed("exporting spans")
-            self._drop("mistake", len(calls))
+            self.outbox.drop("mistake", len(spans))
 
-    def _encoded(self, calls: list[Call]) -> list[bytes]:
+    def _encoded(self, spans: list[Any]) -> tuple[bytes, int]:
+        """Return the request that carries `spans`, and how many it carries."""
         day = datetime.now(UTC).date()
-        spans = []
-        for call in calls:
+        ours: list[bytes] = []
+        theirs: list[Any] = []
+        for number, span in enumerate(spans):
+            if number % PAUSE_SPANS == 0:
+                time.sleep(0)  # lets a waiting thread run, which would otherwise wait for 5 ms
+            if span.__class__ is not Call:
+                theirs.append(span)
+                continue
             try:
-                spans.append(encode.span(call, self._epoch_ns, day))
+                ours.append(encode.span(span, self._epoch_ns, day))
             except Exception:  # noqa: BLE001 # one span that cannot be written must not cost the batch
                 _guard.failed("encoding a span")
-                self._drop("encoding", 1)
-        return spans
+                self.outbox.drop("encoding", 1)
+        body = encode.request(ours, self._resource(), "mlobs", self._version) if ours else b""
+        if theirs:
+            # Imported here: only a program whose SDK makes spans has loaded the SDK.
+            from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-    def _post(self, spans: list[bytes]) -> None:
-        """Post one batch, with as many tries as it takes and is allowed."""
+            # Two requests in a row are one with the spans of both: messages concatenate.
+            body += encode_spans(theirs).SerializeToString()
+        return body, len(ours) + len(theirs)
+
+    def _post(self, body: bytes, spans: int) -> None:
+        """Post one request, with as many tries as it takes and is allowed."""
         if not spans:
             return
         if time.monotonic() > self._deadline_s:
-            self._drop("shutdown", len(spans))
+            self.outbox.drop("shutdown", spans)
             return
-        body = encode.request(spans, self._resource(), "mlobs", self._version)
-        if self._settings.compression == "gzip":
-            body = gzip.compress(body, compresslevel=1)
         began_s, pause_s = time.monotonic(), 0.5
         while True:
             status, told_s, answer = self._try(body)
             if status == 200:
-                self._accepted(len(spans), answer)
+                self._accepted(spans, answer)
                 return
-            if status == 413 and len(spans) > 1:
-                self._post(spans[: len(spans) // 2])
-                self._post(spans[len(spans) // 2 :])
+            if status == 413 and spans > 1:
+                for half in halves(body):
+                    self._post(*half)
                 return
             if status is not None and status not in RETRY_STATUSES:
-                self._drop("rejected", len(spans))
+                self.outbox.drop("rejected", spans)
                 self._warn("%s answered %d: %s", self._url, status, answer[:200].decode("utf-8", "replace"))
                 return
             self._warn("%s does not take spans (%s); they wait.", self._url, status or "no connection")
             left_s = min(self._deadline_s, began_s + RETRY_S_MAX) - time.monotonic()
             nobody_there = status is None and self._stopping.is_set()
             if left_s <= 0 or nobody_there:
-                self._drop("unreachable", len(spans))
+                self.outbox.drop("unreachable", spans)
                 return
             wait_s = max(told_s or 0.0, pause_s * random.uniform(0.8, 1.2))  # noqa: S311 # jitter
             self._pause(min(wait_s, left_s))
@@ -200,7 +226,7 @@ class Exporter:
         try:
             with self._session.post(
                 self._url,
-                data=body,
+                data=gzip.compress(body, compresslevel=1) if self._settings.compression == "gzip" else body,
                 headers=self._headers,
                 timeout=(min(3.0, timeout_s), timeout_s),
                 stream=True,
@@ -226,11 +252,7 @@ class Exporter:
             _guard.failed("reading the endpoint's answer")
         self.exported += count - rejected
         if rejected:
-            self._drop("rejected", rejected)
-
-    def _drop(self, reason: str, count: int) -> None:
-        with self._drop_lock:
-            self.dropped[reason] = self.dropped.get(reason, 0) + count
+            self.outbox.drop("rejected", rejected)
 
     def _warn(self, sentence: str, *values: object) -> None:
         if time.monotonic() - self._warned_s > WARN_EVERY_S:

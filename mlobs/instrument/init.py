@@ -6,21 +6,26 @@ with one, decorated calls become its spans. Meter and logger providers are insta
 there are none.
 """
 
-import atexit
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from multiprocessing import util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from opentelemetry import _logs, metrics, trace
 
 from mlobs.errors import SettingError
+from mlobs.instrument.absorption import absorb
+from mlobs.instrument.activation import activate
+from mlobs.instrument.baggage import allow
+from mlobs.instrument.carrying import patch_executors
+from mlobs.instrument.endings import at_the_end, frozen_between_calls
 from mlobs.instrument.export import Exporter
-from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, active
+from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, abandon_open_streams, active
+from mlobs.instrument.suppression import watch
 from mlobs.semconv import attributes as a
 from mlobs.semconv.metrics import SDK_DROPPED, SDK_EXPORTED
 from mlobs.settings import SdkSettings, load
@@ -40,7 +45,7 @@ UNREACHED_S_MAX = 1.0  # what a program's end may wait for an endpoint that neve
 class Telemetry:
     """What `init` started, so that `flush` and `shutdown` can reach it."""
 
-    arguments: tuple[str | None, str | None] | None = None
+    given: dict[str, Any] | None = None
     exporter: "Exporter | None" = None
     tracers: "TracerProvider | None" = None
     meters: "MeterProvider | None" = None
@@ -50,30 +55,63 @@ class Telemetry:
 _telemetry = Telemetry()
 
 
-def init(service: str | None = None, *, endpoint: str | None = None) -> None:
+def init(
+    service: str | None = None,
+    *,
+    endpoint: str | None = None,
+    content: str | None = None,
+    metrics: str | None = None,
+    auto: bool | None = None,
+) -> None:
     """Switch mlobs on. Optional where the process has a TracerProvider already.
 
     Args:
         service: `service.name`; else OTEL_SERVICE_NAME, else "unknown_service".
-        endpoint: Where OTLP over HTTP goes; else OTEL_EXPORTER_OTLP_ENDPOINT, else
-            http://127.0.0.1:4318.
+        endpoint: Where OTLP goes; else OTEL_EXPORTER_OTLP_ENDPOINT, else http://127.0.0.1:4318.
+        content: What is recorded of arguments and results: "off", "redacted" or "full"; else
+            MLOBS_CONTENT, else off.
+        metrics: "process" derives the metrics of the conventions from the calls of this process;
+            else MLOBS_METRICS, else they are left to the server or collector.
+        auto: Switches on the GenAI instrumentations that are installed; else MLOBS_AUTO, else no.
 
     Raises:
         SettingError: A setting cannot be used, or mlobs was switched on before with others.
     """
-    settings = load(SdkSettings, endpoint=endpoint)
-    if _telemetry.arguments is not None:
-        if _telemetry.arguments != (service, endpoint) or active.closed:
-            raise SettingError(
-                f"mlobs.init({service!r}, endpoint={endpoint!r}) came after mlobs.init"
-                f"{_telemetry.arguments!r}{' and mlobs.shutdown()' if active.closed else ''}. "
-                f"A process is switched on once; call init in one place, before anything else."
-            )
+    given = {"service": service, "endpoint": endpoint, "content": content, "metrics": metrics, "auto": auto}
+    settings = load(SdkSettings, endpoint=endpoint, auto=auto)
+    if _telemetry.given is not None:
+        _again(given)
         return
-    _telemetry.arguments = (service, endpoint)
     if settings.disabled:
+        _telemetry.given = given
         active.closed = True
         return
+    _start(service, settings, given_endpoint=endpoint is not None)
+    _telemetry.given = given
+
+
+def _again(given: dict[str, Any]) -> None:
+    """Accept a repeated `init`, and refuse one that wants something else."""
+    if _telemetry.given == given and not active.closed:
+        return
+    if "MLOBS_RUN" in os.environ and not active.closed:
+        log.info("`mlobs run` has switched mlobs on; mlobs.init(%s) came later.", _words(given))
+        return
+    now, before = _words(given), _words(_telemetry.given or {})
+    closed = " and mlobs.shutdown()" if active.closed else ""
+    raise SettingError(
+        f"mlobs.init({now}) came after mlobs.init({before}){closed}. "
+        f"A process is switched on once; call init in one place, before anything else."
+    )
+
+
+def _words(given: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
+
+
+def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) -> None:
+    """Check everything that can be refused, then switch on."""
+    allow(settings.baggage)
     # Our exporter says once what theirs would repeat for each signal and try.
     logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
     from opentelemetry.sdk.resources import Resource  # only who switches mlobs on pays for the SDK
@@ -81,27 +119,19 @@ def init(service: str | None = None, *, endpoint: str | None = None) -> None:
     resource = Resource.create({a.SERVICE_NAME.name: service} if service else None)
     if trace._TRACER_PROVIDER is not None:  # noqa: SLF001 # see recorders.discover
         active.recorder = TracerRecorder(trace.get_tracer("mlobs", version("mlobs")))
-        if endpoint is not None:
-            log.info("This process has a TracerProvider; spans go where it sends them, not to %s.", endpoint)
+        if given_endpoint:
+            log.info("This process has a TracerProvider; spans go where it sends them, not where told.")
     else:
         _install_tracing(settings, resource)
     _install_metrics(settings, resource)
     _install_logs(settings, resource)
-    _at_the_end()
-
-
-def _at_the_end() -> None:
-    """Deliver what is left when the program ends, also in children of multiprocessing.
-
-    Those end without `atexit`, but run the finalizers that are registered after the fork.
-    """
-    atexit.register(shutdown)
-
-    def finalize(_: object = None) -> None:
-        util.Finalize(None, shutdown, exitpriority=0)
-
-    finalize()
-    util.register_after_fork(_telemetry, finalize)
+    if settings.executors:
+        patch_executors()
+    if settings.auto:
+        log.info("Instrumentations: %s", activate())
+    else:
+        watch()
+    at_the_end(shutdown, owner=_telemetry)
 
 
 def flush(timeout_s: float = 10.0) -> bool:
@@ -116,16 +146,17 @@ def flush(timeout_s: float = 10.0) -> bool:
 
 def shutdown(timeout_s: float = 5.0) -> bool:
     """Deliver what is recorded and switch mlobs off, for good. Runs by itself when the program ends."""
-    active.recorder, closed, active.closed = None, active.closed, True
-    if closed:
+    if active.closed:
         return True
+    abandon_open_streams()
+    active.recorder, active.closed = None, True
     ours = _telemetry.exporter
     deadline_s = time.monotonic() + timeout_s
     done = ours.shutdown(timeout_s) if ours else True
-    if ours is not None and ours.dropped.get("unreachable"):
+    if ours is not None and ours.outbox.dropped.get("unreachable"):
         log.warning(
             "%d spans were lost: nothing took them at the endpoint. Start a server with: mlobs up",
-            ours.dropped["unreachable"],
+            ours.outbox.dropped["unreachable"],
         )
     if ours is not None and not ours.reachable:
         deadline_s = min(deadline_s, time.monotonic() + UNREACHED_S_MAX)
@@ -152,23 +183,27 @@ def _by(deadline_s: float, tasks: Sequence[Callable[[], object]]) -> bool:
 
 
 def _install_tracing(settings: SdkSettings, resource: "Resource") -> None:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from mlobs.instrument.provider import Forwarding, Provider
 
-    url = f"{settings.endpoint}/v1/traces"
-    _telemetry.exporter = Exporter(
+    exporter = Exporter(
         settings,
-        url=url,
+        url=f"{settings.endpoint}/v1/traces",
         headers=_headers(settings.headers),
         resource=lambda: dict((_telemetry.tracers.resource if _telemetry.tracers else resource).attributes),
         version=version("mlobs"),
     )
-    _telemetry.tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-    foreign = OTLPSpanExporter(endpoint=url, timeout=settings.timeout_s)
-    _telemetry.tracers.add_span_processor(BatchSpanProcessor(foreign))
-    trace.set_tracer_provider(_telemetry.tracers)
-    active.recorder = OwnRecorder(_telemetry.exporter.offer, _unless_always_on(_telemetry.tracers.sampler))
+
+    def joined() -> None:
+        """Let decorated calls pass through the processors of the program."""
+        if not active.closed:
+            active.recorder = TracerRecorder(trace.get_tracer("mlobs", version("mlobs")))
+
+    provider = Provider(resource, Forwarding(exporter.outbox, exporter.flush), joined)
+    _telemetry.exporter, _telemetry.tracers = exporter, provider
+    absorb(provider)
+    trace.set_tracer_provider(provider)
+    flush_root = (lambda: exporter.flush(settings.timeout_s)) if frozen_between_calls() else None
+    active.recorder = OwnRecorder(exporter.outbox, _unless_always_on(provider.sampler), flush_root)
 
 
 def _install_metrics(settings: SdkSettings, resource: "Resource") -> None:
@@ -192,7 +227,7 @@ def _install_metrics(settings: SdkSettings, resource: "Resource") -> None:
             [
                 lambda _: [
                     metrics.Observation(count, {a.SDK_DROPPED.name: reason})
-                    for reason, count in list(exporter.dropped.items())
+                    for reason, count in list(exporter.outbox.dropped.items())
                 ]
             ],
             SDK_DROPPED.unit,

@@ -1,21 +1,22 @@
-"""The decorators: one signature, eight nouns.
+"""The decorators: one signature, twelve nouns.
 
     @mlobs.tool
-    @mlobs.tool(name="refund")
+    @mlobs.tool(name="refund", redact=["card_no"])
 
 Each works on functions, coroutine functions, generators, async generators, methods and
 callable objects, and leaves their signature, result and exceptions as they are.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
 from mlobs.errors import SettingError
 from mlobs.instrument.calls import Call
-from mlobs.instrument.shells import After, Function, wrap
+from mlobs.instrument.shells import After, Function, called, wrap
 from mlobs.instrument.sites import Observer, Value, site_of
 from mlobs.instrument.values import freeze
+from mlobs.semconv import attributes as a
 from mlobs.semconv import spans
 from mlobs.semconv.rows import Span
 
@@ -38,8 +39,13 @@ class Noun(Protocol):
         model: str | None = None,
         provider: str | None = None,
         version: str | None = None,
+        operation: str | None = None,
+        prompt: str | None = None,
         monitor: Observer | None = None,
         attributes: Mapping[str, Value] | None = None,
+        capture: str | Mapping[str, str] | None = None,
+        redact: Sequence[str] = (),
+        reduce: Callable[[list[Any]], object] | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -52,8 +58,13 @@ def _noun(row: Span) -> Noun:
         model: str | None = None,
         provider: str | None = None,
         version: str | None = None,
+        operation: str | None = None,
+        prompt: str | None = None,
         monitor: Observer | None = None,
         attributes: Mapping[str, Value] | None = None,
+        capture: str | Mapping[str, str] | None = None,
+        redact: Sequence[str] = (),
+        reduce: Callable[[list[Any]], object] | None = None,
     ) -> Any:
         """Record each call of the decorated function as a span.
 
@@ -61,35 +72,32 @@ def _noun(row: Span) -> Noun:
             function: What is decorated; filled by the bare `@mlobs.noun` form.
             name: Instead of the function's name.
             model: Of llm, embedding and retrieval: the model asked for. Of predict: `churn@7`.
-            provider: Of llm, embedding and retrieval: such as "openai".
+            provider: Of llm, embedding, retrieval and memory: such as "openai".
             version: Of agent, workflow and predict.
+            operation: Of llm: chat, generate_content or text_completion. Of memory: search_memory,
+                create_memory and so on.
+            prompt: Of llm, agent and workflow: the prompt template, as `support@12`.
             monitor: Of predict: told of each row and prediction.
             attributes: Set on each span.
+            capture: What is recorded of arguments and result: "off", "redacted" or "full", for all
+                or by name: `{"query": "full", "return": "off"}`. Without it MLOBS_CONTENT decides.
+            redact: Names of arguments, and of keys inside them, that are never recorded.
+            reduce: Of streams: makes one value of the recorded items; runs on the export thread.
 
         Raises:
             SettingError: What is decorated cannot be called, or an option does not go with the noun.
         """
-        if function is None:
-            return lambda given: decorate(
-                given,
-                name=name,
-                model=model,
-                provider=provider,
-                version=version,
-                monitor=monitor,
-                attributes=attributes,
-            )
-        _check(row, function)
-        site = site_of(
-            function,
-            row,
-            name=name,
-            model=model,
-            provider=provider,
-            version=version,
-            attributes={str(key): freeze(value) for key, value in (attributes or {}).items()},
-        )
-        return wrap(function, site, _observing(row, function, monitor))
+        options = {"model": model, "provider": provider, "version": version}
+        options |= {"operation": operation, "prompt": prompt}
+
+        def apply(given: Function) -> Function:
+            _check(row, given)
+            policy = None
+            frozen = {str(key): freeze(value) for key, value in (attributes or {}).items()}
+            site = site_of(given, row, policy=policy, name=name, options=options, attributes=frozen)
+            return wrap(given, site, _observing(row, given, monitor) or _judging(row))
+
+        return apply if function is None else apply(function)
 
     decorate.__name__ = decorate.__qualname__ = row.noun
     return decorate
@@ -106,13 +114,15 @@ def _observing(row: Span, function: Function, monitor: Observer | None) -> After
             f"monitor={monitor!r} cannot observe. Make a monitor of a profile: "
             f"monitor=mlobs.Monitor('churn.json')."
         )
-    bare = function.__func__ if isinstance(function, staticmethod | classmethod) else function
+    bare = called(function)
     if inspect.isgeneratorfunction(bare) or inspect.isasyncgenfunction(bare):
         raise SettingError(
             "@mlobs.predict(monitor=...) watches what a function returns, and this one yields."
         )
     try:
-        signature = inspect.signature(bare)
+        signature = inspect.signature(
+            function.__func__ if isinstance(function, staticmethod | classmethod) else function
+        )
     except ValueError as error:
         raise SettingError(f"@mlobs.predict(monitor=...) cannot read the arguments: {error}.") from None
 
@@ -132,6 +142,33 @@ def _row(arguments: Mapping[str, object]) -> object:
         if not (value is None or isinstance(value, str | bool | int | float)):
             return value
     return named
+
+
+def _judging(row: Span) -> After | None:
+    """Return what writes the verdict of a guardrail, or the score of an evaluator, on its span."""
+    if row.noun == "guardrail":
+        return _verdict
+    if row.noun == "evaluator":
+        return _score
+    return None
+
+
+def _verdict(call: Call | None, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+    """A guardrail that returns a truth value lets pass what is true; others set the verdict themselves."""
+    if call is not None and isinstance(result, bool):
+        call.set_attribute(a.GUARDRAIL_VERDICT.name, "pass" if result else "block")
+
+
+def _score(call: Call | None, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+    """An evaluator that returns a number, a truth value or a word has given a score or a label."""
+    if call is None:
+        return
+    if isinstance(result, bool):
+        call.set_attribute(a.EVALUATION_LABEL.name, "pass" if result else "fail")
+    if isinstance(result, int | float):
+        call.set_attribute(a.EVALUATION_SCORE.name, float(result))
+    elif isinstance(result, str):
+        call.set_attribute(a.EVALUATION_LABEL.name, result)
 
 
 def _check(row: Span, function: Function) -> None:
@@ -155,4 +192,8 @@ tool = _noun(spans.TOOL)
 llm = _noun(spans.LLM)
 embedding = _noun(spans.EMBEDDING)
 retrieval = _noun(spans.RETRIEVAL)
+plan = _noun(spans.PLAN)
+memory = _noun(spans.MEMORY)
+guardrail = _noun(spans.GUARDRAIL)
+evaluator = _noun(spans.EVALUATOR)
 predict = _noun(spans.PREDICT)

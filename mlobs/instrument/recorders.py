@@ -1,7 +1,10 @@
-"""Who keeps the record of a call: our own exporter, or the process's TracerProvider.
+"""Who keeps the record of a call: our own exporter, or the process's TracerProvider. Edge.
 
 A recorder starts a call and finishes it; neither ever raises. `active.recorder` is the one in
 use, or None while mlobs is off.
+
+Why `start` also makes the call current: the context lives in a local variable of the shell and
+nowhere on the call, so that call and context form no cycle and are freed without the collector.
 """
 
 import sys
@@ -14,10 +17,12 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from mlobs import _guard
-from mlobs.instrument.calls import Call, Failure, now_ns
-from mlobs.instrument.context import entered
+from mlobs.instrument.calls import Call, Failure, begin, now_ns
+from mlobs.instrument.context import CALL_KEY, SPAN_KEY, switch
 from mlobs.instrument.describe import dynamic, status_message
+from mlobs.instrument.outbox import Outbox
 from mlobs.instrument.sites import Site
+from mlobs.semconv import attributes as a
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
@@ -27,7 +32,7 @@ class Recorder(Protocol):
     """Starts and finishes calls."""
 
     def start(self, site: Site, outer: Context) -> Call | None:
-        """Return a new call whose `context` is to be made current, or None if it cannot be recorded."""
+        """Make a new call the current one and return it, or return None if it cannot be recorded."""
 
     def finish(self, call: Call, error: BaseException | None = None) -> None:
         """Take the call's end. `error` is what left the function, if anything did."""
@@ -37,21 +42,32 @@ class OwnRecorder:
     """Hands finished calls to our exporter.
 
     Args:
-        offer: Takes a finished call; must not block.
+        outbox: Where finished calls wait.
         sampler: Asked for each call, unless every root is sampled.
+        flush: Called when an outermost call has ended, where the process may be frozen right after.
     """
 
-    def __init__(self, offer: Callable[[Call], None], sampler: "Sampler | None") -> None:
-        self._offer = offer
+    def __init__(
+        self,
+        outbox: Outbox,
+        sampler: "Sampler | None" = None,
+        flush: Callable[[], object] | None = None,
+    ) -> None:
+        self._outbox = outbox
         self._sampler = sampler
+        self._flush = flush
 
     def start(self, site: Site, outer: Context) -> Call | None:
-        """Return a new call."""
+        """Make a new call the current one and return it."""
         try:
-            call = Call(site, outer)
+            call = begin(site, outer)
             if self._sampler is not None:
                 _ask(self._sampler, call, outer)
-            call.context = entered(call, call, outer)
+            if site.inner is None:
+                switch(Context({**outer, SPAN_KEY: call, CALL_KEY: call}))
+            else:
+                switch(Context({**outer, SPAN_KEY: call, CALL_KEY: call, **site.inner(call)}))
+            call.started_ns = now_ns()
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("starting a call")
             return None
@@ -63,8 +79,15 @@ class OwnRecorder:
             call.ended_ns = now_ns()
             if error is not None:
                 _note(call, error)
-            if call.sampled:
-                self._offer(call)
+            if not call.sampled:
+                return
+            outbox = self._outbox
+            if error is None and call.extra is None and len(outbox.waiting) < outbox.spans_max:
+                outbox.waiting.append(call)
+            else:
+                outbox.offer(call, keep=_important(call))
+            if self._flush is not None and not call.parent_id:
+                self._flush()
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("ending a call")
 
@@ -76,15 +99,17 @@ class TracerRecorder:
         self._tracer = tracer
 
     def start(self, site: Site, outer: Context) -> Call | None:
-        """Return a new call with a span of the provider."""
+        """Make a new call with a span of the provider the current one and return it."""
         try:
             span = self._tracer.start_span(
-                site.name, context=outer, kind=SpanKind[site.row.kind], attributes=site.attributes
+                site.name, context=outer, kind=_KINDS[site.row.kind], attributes=site.attributes
             )
-            call = Call(site, outer)
+            call = begin(site, outer)
             above = span.get_span_context()
             call.trace_id, call.span_id, call.span = above.trace_id, above.span_id, span
-            call.context = entered(call, span, outer)
+            inner = {} if site.inner is None else site.inner(call)
+            switch(Context({**outer, SPAN_KEY: span, CALL_KEY: call, **inner}))
+            call.started_ns = now_ns()
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("starting a call")
             return None
@@ -108,11 +133,17 @@ class TracerRecorder:
             _guard.failed("ending a call")
 
 
+_KINDS = {kind.name: kind for kind in SpanKind}
+
+
 class Active:
-    """The recorder in use."""
+    """The recorder in use, and the streams that are open."""
 
     recorder: Recorder | None = None
     closed: bool = False
+
+    def __init__(self) -> None:
+        self.streams: set[Call] = set()  # begun and not yet read to their end
 
 
 active = Active()
@@ -131,10 +162,28 @@ def discover() -> Recorder | None:
     return active.recorder
 
 
+def abandon_open_streams() -> None:
+    """End the streams that nobody has read to their end, because the process ends."""
+    for call in list(active.streams):
+        active.streams.discard(call)
+        if active.recorder is not None:
+            call.state = "abandoned"
+            active.recorder.finish(call)
+        call.sampled = False  # whoever goes on reading it does not end it a second time
+
+
+def _important(call: Call) -> bool:
+    """Return whether the call must not be crowded out: it failed, or somebody asked for it."""
+    return call.failure is not None or (call.extra is not None and bool(call.extra.get(a.KEEP.name)))
+
+
 def _note(call: Call, error: BaseException) -> None:
     """Write down how the call ended. Being cancelled or left is not an error."""
     asyncio: Any = sys.modules.get("asyncio")  # not imported for this: a program without it has no tasks
-    if asyncio is not None and isinstance(error, asyncio.CancelledError):
+    trio: Any = sys.modules.get("trio")
+    if (asyncio is not None and isinstance(error, asyncio.CancelledError)) or (
+        trio is not None and isinstance(error, trio.Cancelled)
+    ):
         # A loop that ends cancels the tasks in which it closes streams that nobody read to their end.
         call.state = "abandoned" if error is call.thrown else "cancelled"
     elif isinstance(error, GeneratorExit):
@@ -146,9 +195,11 @@ def _note(call: Call, error: BaseException) -> None:
 
 def _ask(sampler: "Sampler", call: Call, outer: Context) -> None:
     result = sampler.should_sample(
-        outer, call.trace_id, call.site.name, SpanKind[call.site.row.kind], call.site.attributes
+        outer, call.trace_id, call.site.name, _KINDS[call.site.row.kind], call.site.attributes
     )
-    call.sampled = bool(result.decision.is_sampled())  # type: ignore[no-untyped-call] # the SDK left it bare
+    sampled = bool(result.decision.is_sampled())  # type: ignore[no-untyped-call] # the SDK left it bare
+    if sampled != call.sampled:
+        call.sampled = sampled
     if result.trace_state is not None:
         call.trace_state = result.trace_state
     call.extra = {

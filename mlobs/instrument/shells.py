@@ -5,20 +5,30 @@ decorated function as about the bare one. Each leaves arguments, return value an
 they are.
 
 No context is held across a `yield`: between two items the reader's code runs, perhaps in
-another task, and its spans are not our children. `_advance` makes the call current for one step
-and sets back what was current before.
+another task, and its spans are not our children.
+
+Why generators are stepped in a `contextvars.Context` of their own and async generators are
+not: entering a context costs a tenth of setting a variable and setting it back, and a
+generator has many steps; but a coroutine cannot be awaited inside a context. What a generator
+sets before its first item or after its last is handed to its reader (`variables.hand_over`), so
+that `contextlib.contextmanager` and fixtures work as they do without the decorator.
 """
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
 
 from mlobs import _guard
-from mlobs.instrument.calls import Call
-from mlobs.instrument.context import current, restore, switch
-from mlobs.instrument.recorders import active, discover
+from mlobs.instrument.calls import UNCOUNTED, Call, now_ns
+from mlobs.instrument.context import VARIABLE, current, restore, switch
+from mlobs.instrument.recorders import Recorder, active, discover
 from mlobs.instrument.sites import Site
+from mlobs.instrument.variables import differ, hand_over
+
+if TYPE_CHECKING:
+    from mlobs.instrument.content.capture import Capture
 
 Function = Callable[..., Any]
 After = Callable[[Call | None, tuple[Any, ...], dict[str, Any], Any], None]
@@ -34,11 +44,7 @@ def wrap(function: Function, site: Site, after: After | None) -> Function:
     """
     if isinstance(function, staticmethod | classmethod):
         return type(function)(wrap(function.__func__, site, after))
-    bare: Any = function
-    while isinstance(bare, functools.partial):
-        bare = bare.func
-    if not (inspect.isroutine(bare) or inspect.isclass(bare)):
-        bare = type(bare).__call__  # an object that is called: its class says what kind of call that is
+    bare = called(function)
     if inspect.isasyncgenfunction(bare):
         shell = _async_generator(function, site)
     elif inspect.isgeneratorfunction(bare):
@@ -50,25 +56,41 @@ def wrap(function: Function, site: Site, after: After | None) -> Function:
     return functools.update_wrapper(shell, function)
 
 
+def called(function: Function) -> Any:
+    """Return the function whose kind says what a call of `function` gives."""
+    bare: Any = function.__func__ if isinstance(function, staticmethod | classmethod) else function
+    while isinstance(bare, functools.partial):
+        bare = bare.func
+    if not (inspect.isroutine(bare) or inspect.isclass(bare)):
+        bare = type(bare).__call__  # an object that is called: its class says what kind of call that is
+    return bare
+
+
 def _plain(function: Function, site: Site, after: After | None) -> Function:
     def calling(*args: Any, **kwargs: Any) -> Any:
         recorder = active.recorder or discover()
-        if recorder is None and after is None:
-            return function(*args, **kwargs)
-        outer = current()
-        call = recorder.start(site, outer) if recorder is not None else None
-        if recorder is None or call is None:
+        if recorder is None:
             result = function(*args, **kwargs)
-        else:
-            switch(call.context)
-            try:
-                result = function(*args, **kwargs)
-            except BaseException as error:
-                restore(outer)
-                recorder.finish(call, error)
-                raise
+            if after is not None:
+                _tell(after, None, args, kwargs, result)
+            return result
+        outer = current()
+        call = recorder.start(site, outer)
+        if call is None:
+            return function(*args, **kwargs)
+        capture = site.capture
+        if capture is not None:
+            call.arguments = capture.arguments(args, kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
             restore(outer)
-            recorder.finish(call)
+            recorder.finish(call, error)
+            raise
+        restore(outer)
+        if capture is not None:
+            call.result = capture.result(result)
+        recorder.finish(call)
         if after is not None:
             _tell(after, call, args, kwargs, result)
         return result
@@ -79,22 +101,29 @@ def _plain(function: Function, site: Site, after: After | None) -> Function:
 def _coroutine(function: Function, site: Site, after: After | None) -> Function:
     async def calling(*args: Any, **kwargs: Any) -> Any:
         recorder = active.recorder or discover()
-        if recorder is None and after is None:
-            return await function(*args, **kwargs)
-        outer = current()
-        call = recorder.start(site, outer) if recorder is not None else None
-        if recorder is None or call is None:
+        if recorder is None:
             result = await function(*args, **kwargs)
-        else:
-            switch(call.context)
-            try:
-                result = await function(*args, **kwargs)
-            except BaseException as error:
-                restore(outer)
-                recorder.finish(call, error)
-                raise
-            restore(outer)
-            recorder.finish(call)
+            if after is not None:
+                _tell(after, None, args, kwargs, result)
+            return result
+        outer = current()
+        call = recorder.start(site, outer)
+        if call is None:
+            return await function(*args, **kwargs)
+        capture = site.capture
+        if capture is not None:
+            call.arguments = capture.arguments(args, kwargs)
+        inside = current()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            _leave(inside, outer, error)
+            recorder.finish(call, error)
+            raise
+        restore(outer)
+        if capture is not None:
+            call.result = capture.result(result)
+        recorder.finish(call)
         if after is not None:
             _tell(after, call, args, kwargs, result)
         return result
@@ -105,29 +134,50 @@ def _coroutine(function: Function, site: Site, after: After | None) -> Function:
 def _generator(function: Function, site: Site) -> Function:
     def streaming(*args: Any, **kwargs: Any) -> Any:
         recorder = active.recorder or discover()
-        call = recorder.start(site, current()) if recorder is not None else None
-        if recorder is None or call is None:
+        if recorder is None:
             return (yield from function(*args, **kwargs))
-        call.chunks = 0
+        outer = current()
+        room = copy_context()
+        run = room.run
+        call = run(recorder.start, site, outer)
+        if VARIABLE is None:
+            restore(outer)  # a runtime of another kind knows no contexts to run in
+        if call is None:
+            return (yield from function(*args, **kwargs))
+        if site.capture is not None:
+            run = _collecting(call, site.capture, run, args, kwargs)
+        call.chunks = UNCOUNTED
+        active.streams.add(call)
+        before, given = room.copy(), None
+        chunks, sent = 0, None
         try:
-            stream = _advance(call, functools.partial(function, *args, **kwargs))
-            item = _advance(call, stream.__next__)
+            stream = function(*args, **kwargs)
+            send = stream.send
+            item = run(send, None)
+            call.first_chunk_ns = now_ns()
+            if differ(before, room):
+                given = hand_over(before, room, given)
+            before = room.copy()
             while True:
-                call.item()
+                chunks += 1
                 try:
                     sent = yield item
                 except GeneratorExit:
-                    _advance(call, stream.close)
+                    room.run(stream.close)
                     raise
                 except BaseException as error:  # noqa: BLE001 # the reader threw it into the stream
-                    item = _advance(call, stream.throw, error)
+                    item = run(stream.throw, error)
                 else:
-                    item = _advance(call, stream.send, sent)
+                    item = run(send, sent)
         except StopIteration as stop:
-            recorder.finish(call)
+            _ended(recorder, call, chunks, None)
+            if differ(before, room):
+                hand_over(before, room, given)
             return stop.value
         except BaseException as error:
-            recorder.finish(call, error)
+            _ended(recorder, call, chunks, error)
+            if not isinstance(error, GeneratorExit) and differ(before, room):
+                hand_over(before, room, given)
             raise
 
     return streaming
@@ -136,60 +186,94 @@ def _generator(function: Function, site: Site) -> Function:
 def _async_generator(function: Function, site: Site) -> Function:
     async def streaming(*args: Any, **kwargs: Any) -> Any:
         recorder = active.recorder or discover()
-        call = recorder.start(site, current()) if recorder is not None else None
+        outside = current()
+        call = recorder.start(site, outside) if recorder is not None else None
+        inside = current()
+        restore(outside)
+        items = None
         if call is not None:
-            call.chunks = 0
+            call.chunks = UNCOUNTED
+            active.streams.add(call)
+            if site.capture is not None:
+                call.arguments = site.capture.arguments(args, kwargs)
+                items = call.items = site.capture.items()
+        chunks = 0
         try:
             stream = function(*args, **kwargs)
-            step = _advance_async(call, stream.__anext__())
+            step = stream.__anext__()
             while True:
-                item = await step
+                outside = current()
                 if call is not None:
-                    call.item()
+                    switch(inside)
+                try:
+                    item = await step
+                except BaseException as error:
+                    _leave(inside, outside, error)
+                    raise
+                inside = current()  # a session opened inside the stream is there again at the next step
+                restore(outside)
+                if chunks == 0 and call is not None:
+                    call.first_chunk_ns = now_ns()
+                chunks += 1
+                if items is not None:
+                    items.append(item)
                 try:
                     sent = yield item
                 except GeneratorExit:
-                    await _advance_async(call, stream.aclose())
+                    outside = current()
+                    switch(inside if call is not None else outside)
+                    try:
+                        await stream.aclose()
+                    finally:
+                        restore(outside)
                     raise
                 except BaseException as error:  # noqa: BLE001 # the reader threw it into the stream
                     if call is not None:
                         call.thrown = error
-                    step = _advance_async(call, stream.athrow(error))
+                    step = stream.athrow(error)
                 else:
-                    step = _advance_async(call, stream.asend(sent))
+                    step = stream.__anext__() if sent is None else stream.asend(sent)
         except StopAsyncIteration:
             if recorder is not None and call is not None:
-                recorder.finish(call)
+                _ended(recorder, call, chunks, None)
         except BaseException as error:
             if recorder is not None and call is not None:
-                recorder.finish(call, error)
+                _ended(recorder, call, chunks, error)
             raise
 
     return streaming
 
 
-def _advance(call: Call, step: Function, *value: Any) -> Any:
-    """Run one step of a stream inside its call."""
-    outside = current()
-    switch(call.context)
-    try:
-        return step(*value)
-    finally:
-        call.context = current()  # a session opened inside the stream is there again at the next step
-        restore(outside)
+def _collecting(
+    call: Call, capture: "Capture", run: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Function:
+    """Record the arguments of a stream; return what steps it and keeps its items."""
+    call.arguments = capture.arguments(args, kwargs)
+    items = call.items = capture.items()
+
+    def collecting(step: Function, value: Any) -> Any:
+        item = run(step, value)
+        items.append(item)
+        return item
+
+    return collecting
 
 
-async def _advance_async(call: Call | None, step: Awaitable[Any]) -> Any:
-    """Await one step of a stream inside its call."""
-    if call is None:
-        return await step
-    outside = current()
-    switch(call.context)
-    try:
-        return await step
-    finally:
-        call.context = current()
-        restore(outside)
+def _ended(recorder: Recorder, call: Call, chunks: int, error: BaseException | None) -> None:
+    """Note that a stream ended."""
+    active.streams.discard(call)
+    call.chunks = chunks
+    recorder.finish(call, error)
+
+
+def _leave(inside: object, outer: Any, error: BaseException) -> None:
+    """Set back the context after an exception.
+
+    A coroutine that the garbage collector closes gets its GeneratorExit in whatever context the
+    collector happened to run in; that one is not ours to set back.
+    """
+    if current() is inside or not isinstance(error, GeneratorExit):
+        restore(outer)
 
 
 def _tell(

@@ -125,3 +125,18 @@ def _has(given: object, name: str) -> bool:
 def _count(given: object, name: str) -> int:
     count = _get(given, name)
     return count if isinstance(count, int) and count > 0 else 0
+
+
+def latest(old: Usage | None, new: Usage) -> Usage:
+    """Return the larger total of each side of two cumulative counts of one call."""
+    if old is None:
+        return new
+    inputs = new if new.input_total >= old.input_total else old
+    outputs = new if new.output_total >= old.output_total else old
+    return Usage(
+        input=inputs.input,
+        cached_read=inputs.cached_read,
+        cached_write=inputs.cached_write,
+        output=outputs.output,
+        reasoning=outputs.reasoning,
+    )

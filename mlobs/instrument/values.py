@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from itertools import islice
 
+from mlobs import _guard
 from mlobs.instrument.sites import Value
 
 ITEMS_MAX = 1_000
@@ -46,3 +47,12 @@ def _other(value: object, depth: int) -> Value:
         if isinstance(scalar, str | bool | int | float):
             return freeze(scalar)
     return str(freeze(repr(value)))
+
+
+def frozen(given: object, doing: str) -> dict[str, Value]:
+    """Return attributes as they are now; what is no mapping is noted and left out."""
+    try:
+        return {str(key): freeze(value) for key, value in given.items()} if given else {}  # type: ignore[attr-defined] # it may be anything
+    except Exception:  # noqa: BLE001 # never into the user's program
+        _guard.failed(doing)
+        return {}

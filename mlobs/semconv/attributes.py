@@ -24,7 +24,9 @@ TIME_TO_FIRST_CHUNK = Attribute(
     "gen_ai.response.time_to_first_chunk", "double", "Seconds to the first chunk.", "TimeToFirstChunk"
 )
 AGENT_NAME = Attribute("gen_ai.agent.name", "string", "The agent or workflow.", "AgentName")
-AGENT_VERSION = Attribute("gen_ai.agent.version", "string", "The agent's version.")
+AGENT_CALLER = Attribute("mlobs.agent.caller", "string", "The agent that called this one.")
+PROMPT_NAME = Attribute("gen_ai.prompt.name", "string", "The prompt template in use.")
+PROMPT_VERSION = Attribute("gen_ai.prompt.version", "string", "The prompt template's version.")
 TOOL_NAME = Attribute("gen_ai.tool.name", "string", "The tool.", "ToolName")
 TOOL_TYPE = Attribute("gen_ai.tool.type", "string", "function, extension or datastore.")
 TOOL_CALL_ID = Attribute("gen_ai.tool.call.id", "string", "The id the model gave the tool call.")
@@ -66,8 +68,46 @@ CALL_STATE = Attribute(
 )
 STREAM_CHUNKS = Attribute("mlobs.stream.chunks", "int", "Items a stream handed out.")
 CODE_FUNCTION = Attribute("code.function.name", "string", "The decorated function, with its module.")
+HTTP_ROUTE = Attribute("http.route", "string", "The route of a request, such as /items/{id}.")
+KEEP = Attribute("mlobs.keep", "boolean", "True where queues and samplers are to keep a trace first.")
+VERSION = Attribute("mlobs.version", "string", "The version of an agent or workflow.")
+EXPERIMENT = Attribute(
+    "mlobs.experiment", "string", "Prefix of the arm of each experiment: mlobs.experiment.tone."
+)
+OUTPUT_TOKENS_PER_SECOND = Attribute(
+    "mlobs.stream.output_tokens_per_second", "double", "Output tokens by the seconds after the first chunk."
+)
+GUARDRAIL_VERDICT = Attribute("mlobs.guardrail.verdict", "string", "pass or block.")
+HANDOFF_FROM = Attribute("mlobs.handoff.from", "string", "The agent that hands over.")
+HANDOFF_TO = Attribute("mlobs.handoff.to", "string", "The agent that goes on.")
+HANDOFF_REASON = Attribute("mlobs.handoff.reason", "string", "Why an agent hands over.")
 TAG = Attribute("mlobs.tag", "any", "Prefix of a session's tags: mlobs.tag.tier.")
 SDK_DROPPED = Attribute("mlobs.dropped.reason", "string", "Why telemetry was dropped.")
+
+# Requests and messages that cross a process's border
+RPC_SYSTEM = Attribute("rpc.system.name", "string", "grpc.")
+RPC_METHOD = Attribute("rpc.method", "string", "The method with its service: shop.Orders/Place.")
+RPC_STATUS = Attribute("rpc.response.status_code", "string", "Such as OK or NOT_FOUND, or a JSON-RPC code.")
+SERVER_ADDRESS = Attribute("server.address", "string", "Where a request goes.")
+SERVER_PORT = Attribute("server.port", "int", "The port a request goes to.")
+CLIENT_ADDRESS = Attribute("client.address", "string", "Who asks, as the server sees it.")
+CLIENT_PORT = Attribute("client.port", "int", "The port of who asks.")
+MESSAGING_SYSTEM = Attribute("messaging.system", "string", "Such as kafka, aws_sqs or celery.")
+MESSAGING_OPERATION = Attribute("messaging.operation.type", "string", "send, receive or process.")
+MESSAGING_OPERATION_NAME = Attribute("messaging.operation.name", "string", "What the system calls it.")
+MESSAGING_DESTINATION = Attribute("messaging.destination.name", "string", "The topic or queue.")
+MESSAGING_PARTITION = Attribute("messaging.destination.partition.id", "string", "The partition of a topic.")
+MESSAGING_GROUP = Attribute("messaging.consumer.group.name", "string", "The consumer group.")
+MESSAGING_MESSAGE_ID = Attribute("messaging.message.id", "string", "The message's id, as its system gave it.")
+MESSAGING_OFFSET = Attribute("messaging.kafka.offset", "int", "Where the message is in its partition.")
+MESSAGING_BATCH = Attribute("messaging.batch.message_count", "int", "Messages processed together.")
+MESSAGING_ATTEMPT = Attribute("mlobs.messaging.attempt", "int", "Which try this is; 1 is the first.")
+MCP_METHOD = Attribute("mcp.method.name", "string", "Such as tools/call.")
+MCP_SESSION_ID = Attribute("mcp.session.id", "string", "The transport's session.")
+MCP_PROTOCOL_VERSION = Attribute("mcp.protocol.version", "string", "The negotiated version of MCP.")
+MCP_RESOURCE_URI = Attribute("mcp.resource.uri", "string", "The resource that is read.")
+JSONRPC_REQUEST_ID = Attribute("jsonrpc.request.id", "string", "The request's id on its connection.")
+NETWORK_TRANSPORT = Attribute("network.transport", "string", "tcp for HTTP, pipe for stdio.")
 
 # Predictions and drift
 MODEL_NAME = Attribute("mlobs.model.name", "string", "A classical model, as in churn@7.", "ModelName")

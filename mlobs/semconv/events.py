@@ -15,5 +15,11 @@ EXCEPTION = Event(
     "An exception that left a call; on the span, where every viewer looks for it.",
     (a.EXCEPTION_TYPE, a.EXCEPTION_MESSAGE, a.EXCEPTION_STACKTRACE),
 )
+HANDOFF = Event(
+    "mlobs.handoff",
+    9,
+    "One agent hands over to another; on the span of the one that hands over.",
+    (a.HANDOFF_FROM, a.HANDOFF_TO, a.HANDOFF_REASON),
+)
 
-EVENTS: tuple[Event, ...] = (EVALUATION_RESULT, EXCEPTION)
+EVENTS: tuple[Event, ...] = (EVALUATION_RESULT, EXCEPTION, HANDOFF)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.instrument import encode
-from mlobs.instrument.calls import Call, Failure
+from mlobs.instrument.calls import Failure, begin
 from mlobs.instrument.context import Context
 from mlobs.instrument.sites import Site
 from mlobs.semconv import spans
@@ -36,7 +36,7 @@ def clean(value):
 )
 def test_what_is_written_is_read_back(name, attributes, started_ns, took_ns):
     """Any attribute of any kind, any name, any time."""
-    call = Call(Site(spans.LLM, name, {"static": "yes"}), Context())
+    call = begin(Site(spans.LLM, name, {"static": "yes"}), Context())
     call.started_ns, call.ended_ns = started_ns, started_ns + took_ns
     call.set_attributes(attributes)
     body = encode.request([encode.span(call, 0, date(2026, 1, 1))], {"service.name": "s"}, "mlobs", "1")
@@ -59,7 +59,7 @@ def test_anything_a_user_hands_over_can_be_written(value):
 
 def test_an_attribute_set_in_the_call_replaces_the_decorators():
     """Two values under one key would be read differently by every back end."""
-    call = Call(Site(spans.LLM, "chat", {"model": "asked"}), Context())
+    call = begin(Site(spans.LLM, "chat", {"model": "asked"}), Context())
     call.set_attribute("model", "answered")
     [span] = sinks.read_spans(encode.request([encode.span(call, 0, date(2026, 1, 1))], {}, "mlobs", "1"))
     assert span.attributes == {"model": "answered"}

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mlobs.instrument.calls import Call, now_ns
+from mlobs.instrument.calls import Call, begin, now_ns
 from mlobs.instrument.context import Context
 from mlobs.instrument.export import Exporter
 from mlobs.instrument.sites import Site
@@ -19,7 +19,8 @@ SITE = Site(spans.STEP, "step", {"mlobs.kind": "step"})
 
 
 def call() -> Call:
-    made = Call(SITE, Context())
+    made = begin(SITE, Context())
+    made.started_ns = now_ns()
     made.ended_ns = now_ns()
     return made
 
@@ -56,19 +57,19 @@ def test_everything_queued_before_a_flush_is_out_after_it(sink, exporter_to):
     """Scripts and serverless functions end right after."""
     exporter = exporter_to(sink.url)
     for _ in range(5000):
-        exporter.offer(call())
+        exporter.outbox.offer(call(), keep=False)
     assert exporter.flush(10)
     assert len(sink.spans()) == exporter.exported == 5000
-    assert exporter.dropped == {}
+    assert exporter.outbox.dropped == {}
 
 
 def test_an_endpoint_that_is_busy_is_tried_again(sink, exporter_to):
     """With the pause it asked for."""
     sink.answers = [(503, {"Retry-After": "1"}), (429, {"Retry-After": "0"})]
     exporter = exporter_to(sink.url)
-    exporter.offer(call())
+    exporter.outbox.offer(call(), keep=False)
     assert exporter.flush(10)
-    assert (len(sink.spans()), exporter.dropped) == (1, {})
+    assert (len(sink.spans()), exporter.outbox.dropped) == (1, {})
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 302])
@@ -76,9 +77,9 @@ def test_a_refusal_is_final_and_counted(sink, exporter_to, caplog, status):
     """Sending the same bytes again would not help; the log says why once."""
     sink.answers = [(status, {"Location": "http://127.0.0.1:1/"})]
     exporter = exporter_to(sink.url)
-    exporter.offer(call())
+    exporter.outbox.offer(call(), keep=False)
     assert not exporter.flush(5)
-    assert exporter.dropped == {"rejected": 1}
+    assert exporter.outbox.dropped == {"rejected": 1}
     assert f"answered {status}" in caplog.text
 
 
@@ -86,7 +87,7 @@ def test_a_batch_that_is_too_large_is_split(sink, exporter_to):
     """413 means smaller, not never."""
     exporter = exporter_to(sink.url, export_interval_s=30)
     for _ in range(8):
-        exporter.offer(call())
+        exporter.outbox.offer(call(), keep=False)
     sink.answers = [(413, {}), (413, {})]
     assert exporter.flush(5)
     assert (len(sink.spans()), len(sink.bodies)) == (8, 3)
@@ -97,13 +98,13 @@ def test_without_an_endpoint_the_program_runs_as_before(exporter_to, caplog):
     exporter = exporter_to("http://127.0.0.1:9", queue_spans_max=100)
     began = time.monotonic()
     for _ in range(1000):
-        exporter.offer(call())
+        exporter.outbox.offer(call(), keep=False)
     assert time.monotonic() - began < 5
     time.sleep(0.1)
     assert not exporter.shutdown(5)
     assert time.monotonic() - began < 5
-    assert sum(exporter.dropped.values()) == 1000
-    assert exporter.dropped["queue_full"] >= 800
+    assert sum(exporter.outbox.dropped.values()) == 1000
+    assert exporter.outbox.dropped["queue_full"] >= 800
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
@@ -112,7 +113,7 @@ def test_an_endpoint_that_never_answers_does_not_hold_up_the_end(sink, exporter_
     hang = threading.Event()
     sink.answers = [lambda _: hang.wait(20)] * 5
     exporter = exporter_to(sink.url, timeout_s=30)
-    exporter.offer(call())
+    exporter.outbox.offer(call(), keep=False)
     time.sleep(0.1)
     began = time.monotonic()
     assert not exporter.flush(0.2)
@@ -133,10 +134,10 @@ def test_rejected_spans_of_a_partial_success_are_counted(sink, exporter_to):
 
     exporter = exporter_to(sink.url, export_interval_s=30)
     for _ in range(5):
-        exporter.offer(call())
+        exporter.outbox.offer(call(), keep=False)
     sink.answers = [partial]
     assert not exporter.flush(5)
-    assert (exporter.exported, exporter.dropped) == (2, {"rejected": 3})
+    assert (exporter.exported, exporter.outbox.dropped) == (2, {"rejected": 3})
 
 
 def test_an_answer_without_end_is_read_to_a_limit(sink, exporter_to):
@@ -152,7 +153,7 @@ def test_an_answer_without_end_is_read_to_a_limit(sink, exporter_to):
 
     sink.answers = [bomb]
     exporter = exporter_to(sink.url)
-    exporter.offer(call())
+    exporter.outbox.offer(call(), keep=False)
     assert exporter.flush(20)
     assert exporter.exported == 1
 
@@ -160,7 +161,7 @@ def test_an_answer_without_end_is_read_to_a_limit(sink, exporter_to):
 def test_compression_is_an_option(sink, exporter_to):
     """Not on loopback, where it costs as much as the encoding."""
     exporter = exporter_to(sink.url, compression="gzip")
-    exporter.offer(call())
+    exporter.outbox.offer(call(), keep=False)
     assert exporter.flush(5)
     assert len(sink.spans()) == 1
 
@@ -170,10 +171,10 @@ def test_a_busy_endpoint_is_not_hammered_at_the_end(sink, exporter_to, after):
     """A thousand programs that end at once must not take the server down."""
     sink.answers = [(503, {"Retry-After": after})] * 1000
     exporter = exporter_to(sink.url, export_interval_s=30)
-    exporter.offer(call())
+    exporter.outbox.offer(call(), keep=False)
     assert not exporter.shutdown(1.5)
     assert len(sink.answers) > 990
-    assert exporter.dropped == {"unreachable": 1}
+    assert exporter.outbox.dropped == {"unreachable": 1}
 
 
 def test_an_answer_that_is_cut_short_counts_by_its_status(sink, exporter_to):
@@ -188,24 +189,24 @@ def test_an_answer_that_is_cut_short_counts_by_its_status(sink, exporter_to):
 
     sink.answers = [cut]
     exporter = exporter_to(sink.url)
-    exporter.offer(call())
+    exporter.outbox.offer(call(), keep=False)
     assert exporter.flush(10)
-    assert (len(sink.spans()), exporter.dropped) == (1, {})
+    assert (len(sink.spans()), exporter.outbox.dropped) == (1, {})
 
 
 def test_drops_are_counted_right_from_many_threads(exporter_to):
     """Loss that is not counted is not known."""
     exporter = exporter_to("http://127.0.0.1:9", queue_spans_max=1, export_interval_s=30)
-    exporter.offer(call())
+    exporter.outbox.offer(call(), keep=False)
     made = call()
 
     def offer():
         for _ in range(20_000):
-            exporter.offer(made)
+            exporter.outbox.offer(made, keep=False)
 
     threads = [threading.Thread(target=offer) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert exporter.dropped["queue_full"] == 80_000
+    assert exporter.outbox.dropped["queue_full"] == 80_000

@@ -1,0 +1,75 @@
+"""Whom calls are made for, and under which conditions: sessions and experiments. Edge: the context.
+
+Both hold for every call inside, and travel to other programs as far as MLOBS_BAGGAGE allows.
+"""
+
+from collections.abc import Mapping
+
+from mlobs import _guard
+from mlobs.instrument.baggage import opened
+from mlobs.instrument.context import Session, current, current_call, restore, switch
+from mlobs.instrument.values import frozen
+
+
+class _Scope:
+    """Something that holds for every call inside."""
+
+    _session: Session
+
+    def __enter__(self) -> None:
+        self._outer = current()
+        try:
+            switch(opened(self._session, self._outer))
+            call = current_call()
+            if call is not None:
+                call.session = self._session.within(call.session)  # the call that opens it belongs to it
+        except Exception:  # noqa: BLE001 # never into the user's program
+            _guard.failed("opening a session")
+
+    def __exit__(self, *error: object) -> None:
+        restore(self._outer)
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        self.__exit__()
+
+
+class session(_Scope):  # noqa: N801 # read as a verb: with mlobs.session(...)
+    """All calls inside belong to one session: `with mlobs.session("42", user="ana"):`.
+
+    Args:
+        id: The conversation's or session's id, as your application knows it.
+        user: For whom the calls are made.
+        tags: Set on every call inside, as `mlobs.tag.NAME`.
+    """
+
+    def __init__(
+        self,
+        id: str | None = None,  # noqa: A002 # the word users know it by
+        *,
+        user: str | None = None,
+        tags: Mapping[str, str | bool | int | float] | None = None,
+    ) -> None:
+        self._session = Session(
+            None if id is None else str(id),
+            None if user is None else str(user),
+            frozen(tags, "opening a session"),
+        )
+
+
+class experiment(_Scope):  # noqa: N801 # read as a verb: with mlobs.experiment(...)
+    """All calls inside run under one arm of an experiment: `with mlobs.experiment("tone", "warm"):`.
+
+    Args:
+        name: The experiment; its arm becomes `mlobs.experiment.NAME`.
+        arm: The variant.
+        prompt: The prompt template that this arm uses, as `support@12`.
+    """
+
+    def __init__(self, name: str, arm: str, *, prompt: str | None = None) -> None:
+        base, _, version = (prompt or "").partition("@")
+        self._session = Session(
+            experiments={str(name): str(arm)}, prompt=(base, version or None) if base else None
+        )

@@ -1,0 +1,109 @@
+"""How programs end: killed politely, or frozen between two invocations."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import sink as sinks
+
+ROOT = Path(__file__).parents[2]
+WAITING = """
+import os, time, mlobs
+{before}
+mlobs.init("ending", endpoint=os.environ["SINK"])
+@mlobs.tool
+def work(): return 1
+work()
+print("ready", flush=True)
+time.sleep(30)
+"""
+
+
+@pytest.fixture
+def sink():
+    """A sink of its own, for the programs of this test only."""
+    return sinks.start()
+
+
+def ended_by_sigterm(sink, before=""):
+    """Return a program's exit status after SIGTERM."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", WAITING.format(before=before)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SINK": sink.url, "MLOBS_EXPORT_INTERVAL_S": "30"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "ready\n"
+    program.send_signal(signal.SIGTERM)
+    return program.wait(20)
+
+
+def test_sigterm_delivers_and_ends_the_program_as_it_would_have(sink):
+    """Kubernetes ends every pod this way; its last spans say why."""
+    assert ended_by_sigterm(sink) == -signal.SIGTERM
+    assert [span.name for span in sink.spans()] == ["execute_tool work"]
+
+
+def test_a_programs_own_handler_of_sigterm_stays(sink):
+    """Servers drain their requests first."""
+    own = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))"
+    assert ended_by_sigterm(sink, own) == 7
+    assert [span.name for span in sink.spans()] == ["execute_tool work"]
+
+
+def test_where_processes_freeze_the_outermost_call_delivers(sink, run_program):
+    """AWS Lambda stops every thread as soon as the handler has returned."""
+    done = run_program(
+        """
+import os, mlobs
+mlobs.init("frozen", endpoint=os.environ["SINK"])
+@mlobs.tool
+def inner(): return 1
+@mlobs.agent
+def handler():
+    inner()
+    return 2
+assert handler() == 2
+os.kill(os.getpid(), 9)
+""",
+        SINK=sink.url,
+        AWS_LAMBDA_FUNCTION_NAME="f",
+        MLOBS_EXPORT_INTERVAL_S="30",
+    )
+    assert done.returncode == -9
+    assert {span.name for span in sink.spans()} == {"execute_tool inner", "invoke_agent handler"}
+
+
+def test_streams_that_are_still_open_at_the_end_are_abandoned(sink, run_program):
+    """A reader that stopped half-way and kept the stream is seen, not forgotten."""
+    done = run_program(
+        """
+import os, mlobs
+mlobs.init("open", endpoint=os.environ["SINK"])
+@mlobs.llm(model="m")
+def tokens():
+    yield 1
+    yield 2
+stream = tokens()
+next(stream)
+""",
+        SINK=sink.url,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    [span] = sink.named("chat m")
+    assert span.attributes["mlobs.call.state"] == "abandoned"
+    assert "mlobs.stream.chunks" not in span.attributes  # only the stream itself counts them
+
+
+def test_a_process_without_an_endpoint_is_not_held_up(run_program):
+    """Faults of telemetry are not the program's."""
+    began = time.monotonic()
+    done = run_program("import mlobs\nmlobs.init('x', endpoint='http://127.0.0.1:9')\nmlobs.tool(len)('a')\n")
+    assert done.returncode == 0
+    assert time.monotonic() - began < 30
