@@ -5,6 +5,7 @@ is the field's description. Flags win over variables, variables over defaults. T
 `OTEL_*` variables are honoured by the SDK settings; the field names them.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -43,12 +44,48 @@ class SdkSettings(BaseSettings):
         validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_HEADERS"),
         description="Sent with each export: key=value, separated by commas.",
     )
-    compression: Literal["none", "gzip"] = Field(
+    protocol: Literal["http/protobuf", "grpc"] = Field(
+        "http/protobuf",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        description="How OTLP is sent; grpc goes to port 4317 unless the endpoint is set.",
+    )
+    compression: Literal["none", "gzip", "deflate", "zstd"] = Field(
         "none",
-        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_COMPRESSION"),
-        description="Compresses exports; worth it beyond loopback.",
+        validation_alias=AliasChoices(
+            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"
+        ),
+        description="Compresses exports: none, gzip, deflate or zstd; worth it beyond loopback.",
+    )
+    traces_endpoint: Address | None = Field(
+        None,
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+        description="Where spans are sent, used as it is.",
+    )
+    traces_headers: str = Field(
+        "",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+        description="Sent with spans, instead of the headers for everything.",
+    )
+    certificate: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        description="File of the certificates to trust.",
+    )
+    client_certificate: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
+        description="File of the certificate to show.",
+    )
+    client_key: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_CLIENT_KEY"),
+        description="File of that certificate's key.",
     )
     timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds one export may take.")
+    spool: Path | None = Field(
+        None, description="Folder that keeps spans while the endpoint is away; none if unset."
+    )
+    spool_bytes_max: int = Field(1 << 30, ge=1 << 16, description="Bytes the spool may take.")
     export_interval_s: float = Field(0.2, gt=0, le=60, description="Seconds between exports.")
     queue_spans_max: int = Field(50_000, ge=1, description="Spans that wait for export; more are dropped.")
     metrics_interval_s: float = Field(5.0, gt=0, le=3600, description="Seconds between metric exports.")
@@ -149,10 +186,15 @@ def from_flags(kind: type[S], **given: Any) -> S:
 
 def variable(kind: type[BaseSettings], field: str) -> str:
     """Return the environment variable of a setting."""
+    return _variables(kind, field)[-1]  # those before it are for spans only
+
+
+def _variables(kind: type[BaseSettings], field: str) -> list[str]:
+    """Return every environment variable that a setting is read from, the strongest first."""
     alias = kind.model_fields[field].validation_alias
     if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return f"{kind.model_config.get('env_prefix', '')}{field}".upper()
+        return [str(choice) for choice in alias.choices]
+    return [f"{kind.model_config.get('env_prefix', '')}{field}".upper()]
 
 
 def _load(kind: type[S], arguments: Mapping[str, Any], spelling: str) -> S:
@@ -167,7 +209,12 @@ def _load(kind: type[S], arguments: Mapping[str, Any], spelling: str) -> S:
 def _sentence(kind: type[BaseSettings], problem: Any, given: Mapping[str, Any], spelling: str) -> str:
     place = str(problem["loc"][0])
     field = next(
-        (name for name in kind.model_fields if place.lower() in {name, variable(kind, name).lower()}), place
+        (
+            name
+            for name in kind.model_fields
+            if place.lower() in {name, *(one.lower() for one in _variables(kind, name))}
+        ),
+        place,
     )
     what = WANTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     default = kind.model_fields[field].default if field in kind.model_fields else None
@@ -177,6 +224,12 @@ def _sentence(kind: type[BaseSettings], problem: Any, given: Mapping[str, Any], 
     came = (
         spelling.format(name=field, flag=field.replace("_", "-"), value=value)
         if field in given
-        else f"{variable(kind, field)}={value!r}"
+        else f"{_set_variable(kind, field)}={value!r}"
     )
     return f"{came} cannot be used: {what[:1].lower()}{what[1:]}{shown}."
+
+
+def _set_variable(kind: type[BaseSettings], field: str) -> str:
+    """Return the variable that a setting's value came from."""
+    names = _variables(kind, field)
+    return next((name for name in names if os.environ.get(name)), names[-1])

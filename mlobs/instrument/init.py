@@ -11,12 +11,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from opentelemetry import _logs, metrics, trace
 
+from mlobs._extras import require
 from mlobs.errors import SettingError
 from mlobs.instrument.absorption import absorb
 from mlobs.instrument.activation import activate
@@ -26,6 +27,7 @@ from mlobs.instrument.endings import at_the_end, frozen_between_calls
 from mlobs.instrument.export import Exporter
 from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, abandon_open_streams, active
 from mlobs.instrument.suppression import watch
+from mlobs.instrument.transport.choice import GRPC_ENDPOINT, transport_of
 from mlobs.semconv import attributes as a
 from mlobs.semconv.metrics import SDK_DROPPED, SDK_EXPORTED
 from mlobs.settings import SdkSettings, load
@@ -153,10 +155,10 @@ def shutdown(timeout_s: float = 5.0) -> bool:
     ours = _telemetry.exporter
     deadline_s = time.monotonic() + timeout_s
     done = ours.shutdown(timeout_s) if ours else True
-    if ours is not None and ours.outbox.dropped.get("unreachable"):
+    if ours is not None and ours.dropped.get("unreachable"):
         log.warning(
             "%d spans were lost: nothing took them at the endpoint. Start a server with: mlobs up",
-            ours.outbox.dropped["unreachable"],
+            ours.dropped["unreachable"],
         )
     if ours is not None and not ours.reachable:
         deadline_s = min(deadline_s, time.monotonic() + UNREACHED_S_MAX)
@@ -187,8 +189,7 @@ def _install_tracing(settings: SdkSettings, resource: "Resource") -> None:
 
     exporter = Exporter(
         settings,
-        url=f"{settings.endpoint}/v1/traces",
-        headers=_headers(settings.headers),
+        transport_of(settings),
         resource=lambda: dict((_telemetry.tracers.resource if _telemetry.tracers else resource).attributes),
         version=version("mlobs"),
     )
@@ -209,12 +210,11 @@ def _install_tracing(settings: SdkSettings, resource: "Resource") -> None:
 def _install_metrics(settings: SdkSettings, resource: "Resource") -> None:
     if metrics._internal._METER_PROVIDER is not None:  # noqa: SLF001 # see recorders.discover
         return
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     reader = PeriodicExportingMetricReader(
-        OTLPMetricExporter(endpoint=f"{settings.endpoint}/v1/metrics", timeout=settings.timeout_s),
+        _exporter(settings, "metric_exporter", "OTLPMetricExporter", "/v1/metrics"),
         export_interval_millis=settings.metrics_interval_s * 1000,
     )
     _telemetry.meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
@@ -227,7 +227,7 @@ def _install_metrics(settings: SdkSettings, resource: "Resource") -> None:
             [
                 lambda _: [
                     metrics.Observation(count, {a.SDK_DROPPED.name: reason})
-                    for reason, count in list(exporter.outbox.dropped.items())
+                    for reason, count in list(exporter.dropped.items())
                 ]
             ],
             SDK_DROPPED.unit,
@@ -244,14 +244,25 @@ def _install_metrics(settings: SdkSettings, resource: "Resource") -> None:
 def _install_logs(settings: SdkSettings, resource: "Resource") -> None:
     if _logs._internal._LOGGER_PROVIDER is not None:  # noqa: SLF001 # see recorders.discover
         return
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 
     _telemetry.loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    exporter = OTLPLogExporter(endpoint=f"{settings.endpoint}/v1/logs", timeout=settings.timeout_s)
+    exporter = _exporter(settings, "_log_exporter", "OTLPLogExporter", "/v1/logs")
     _telemetry.loggers.add_log_record_processor(BatchLogRecordProcessor(exporter))
     _logs.set_logger_provider(_telemetry.loggers)
+
+
+def _exporter(settings: SdkSettings, module: str, name: str, path: str) -> Any:
+    """Return the SDK's exporter of metrics or logs; it reads what else there is from OTEL_EXPORTER_OTLP_*."""
+    if settings.protocol == "grpc":
+        package = "opentelemetry.exporter.otlp.proto.grpc"
+        made = getattr(require(f"{package}.{module}", extra="grpc", feature="OTLP over gRPC"), name)
+        endpoint = settings.endpoint if "endpoint" in settings.model_fields_set else GRPC_ENDPOINT
+        return made(endpoint=endpoint, timeout=settings.timeout_s)
+    package = "opentelemetry.exporter.otlp.proto.http"
+    made = getattr(import_module(f"{package}.{module}"), name)
+    return made(endpoint=f"{settings.endpoint}{path}", timeout=settings.timeout_s)
 
 
 def _unless_always_on(sampler: "Sampler") -> "Sampler | None":
@@ -259,9 +270,3 @@ def _unless_always_on(sampler: "Sampler") -> "Sampler | None":
     from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 
     return None if sampler is DEFAULT_ON else sampler
-
-
-def _headers(text: str) -> dict[str, str]:
-    """Read OTEL_EXPORTER_OTLP_HEADERS: key=value pairs, values percent-encoded."""
-    pairs = (pair.partition("=") for pair in text.split(",") if "=" in pair)
-    return {key.strip(): unquote(value.strip()) for key, _, value in pairs}

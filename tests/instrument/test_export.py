@@ -11,6 +11,7 @@ from mlobs.instrument.calls import Call, begin, now_ns
 from mlobs.instrument.context import Context
 from mlobs.instrument.export import Exporter
 from mlobs.instrument.sites import Site
+from mlobs.instrument.transport.http import HttpTransport
 from mlobs.semconv import spans
 from mlobs.settings import SdkSettings, load
 from tests import sink as sinks
@@ -40,8 +41,11 @@ def exporter_to():
         made.append(
             Exporter(
                 load(SdkSettings, **{"export_interval_s": 0.02, **settings}),
-                url=f"{url}/v1/traces",
-                headers={"X-Team": "ml"},
+                HttpTransport(
+                    f"{url}/v1/traces",
+                    headers={"X-Team": "ml"},
+                    compression=str(settings.get("compression", "none")),
+                ),
                 resource=lambda: {"service.name": "s"},
                 version="0",
             )
@@ -60,7 +64,7 @@ def test_everything_queued_before_a_flush_is_out_after_it(sink, exporter_to):
         exporter.outbox.offer(call(), keep=False)
     assert exporter.flush(10)
     assert len(sink.spans()) == exporter.exported == 5000
-    assert exporter.outbox.dropped == {}
+    assert exporter.dropped == {}
 
 
 def test_an_endpoint_that_is_busy_is_tried_again(sink, exporter_to):
@@ -69,7 +73,7 @@ def test_an_endpoint_that_is_busy_is_tried_again(sink, exporter_to):
     exporter = exporter_to(sink.url)
     exporter.outbox.offer(call(), keep=False)
     assert exporter.flush(10)
-    assert (len(sink.spans()), exporter.outbox.dropped) == (1, {})
+    assert (len(sink.spans()), exporter.dropped) == (1, {})
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 302])
@@ -79,7 +83,7 @@ def test_a_refusal_is_final_and_counted(sink, exporter_to, caplog, status):
     exporter = exporter_to(sink.url)
     exporter.outbox.offer(call(), keep=False)
     assert not exporter.flush(5)
-    assert exporter.outbox.dropped == {"rejected": 1}
+    assert exporter.dropped == {"rejected": 1}
     assert f"answered {status}" in caplog.text
 
 
@@ -103,8 +107,8 @@ def test_without_an_endpoint_the_program_runs_as_before(exporter_to, caplog):
     time.sleep(0.1)
     assert not exporter.shutdown(5)
     assert time.monotonic() - began < 5
-    assert sum(exporter.outbox.dropped.values()) == 1000
-    assert exporter.outbox.dropped["queue_full"] >= 800
+    assert sum(exporter.dropped.values()) == 1000
+    assert exporter.dropped["queue_full"] >= 800
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
@@ -137,7 +141,7 @@ def test_rejected_spans_of_a_partial_success_are_counted(sink, exporter_to):
         exporter.outbox.offer(call(), keep=False)
     sink.answers = [partial]
     assert not exporter.flush(5)
-    assert (exporter.exported, exporter.outbox.dropped) == (2, {"rejected": 3})
+    assert (exporter.exported, exporter.dropped) == (2, {"rejected": 3})
 
 
 def test_an_answer_without_end_is_read_to_a_limit(sink, exporter_to):
@@ -158,9 +162,10 @@ def test_an_answer_without_end_is_read_to_a_limit(sink, exporter_to):
     assert exporter.exported == 1
 
 
-def test_compression_is_an_option(sink, exporter_to):
+@pytest.mark.parametrize("compression", ["gzip", "deflate", "zstd"])
+def test_compression_is_an_option(sink, exporter_to, compression):
     """Not on loopback, where it costs as much as the encoding."""
-    exporter = exporter_to(sink.url, compression="gzip")
+    exporter = exporter_to(sink.url, compression=compression)
     exporter.outbox.offer(call(), keep=False)
     assert exporter.flush(5)
     assert len(sink.spans()) == 1
@@ -174,7 +179,7 @@ def test_a_busy_endpoint_is_not_hammered_at_the_end(sink, exporter_to, after):
     exporter.outbox.offer(call(), keep=False)
     assert not exporter.shutdown(1.5)
     assert len(sink.answers) > 990
-    assert exporter.outbox.dropped == {"unreachable": 1}
+    assert exporter.dropped == {"unreachable": 1}
 
 
 def test_an_answer_that_is_cut_short_counts_by_its_status(sink, exporter_to):
@@ -191,7 +196,7 @@ def test_an_answer_that_is_cut_short_counts_by_its_status(sink, exporter_to):
     exporter = exporter_to(sink.url)
     exporter.outbox.offer(call(), keep=False)
     assert exporter.flush(10)
-    assert (len(sink.spans()), exporter.outbox.dropped) == (1, {})
+    assert (len(sink.spans()), exporter.dropped) == (1, {})
 
 
 def test_drops_are_counted_right_from_many_threads(exporter_to):
@@ -209,4 +214,4 @@ def test_drops_are_counted_right_from_many_threads(exporter_to):
         thread.start()
     for thread in threads:
         thread.join()
-    assert exporter.outbox.dropped["queue_full"] == 80_000
+    assert exporter.dropped["queue_full"] == 80_000
