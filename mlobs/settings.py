@@ -5,6 +5,7 @@ is the field's description. Flags win over variables, variables over defaults. T
 `OTEL_*` variables are honoured by the SDK settings; the field names them.
 """
 
+import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
+from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mlobs.errors import SettingError
+from mlobs.semconv.spans import BY_NOUN
 
 
 def _http_address(text: str) -> str:
@@ -24,6 +27,42 @@ def _http_address(text: str) -> str:
     return text.rstrip("/")
 
 
+CONTENT_MODES = ("off", "redacted", "full")
+CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_CAPTURES = {"span_only": "redacted", "span_and_event": "redacted", "true": "redacted"}
+
+
+def read_content(text: str) -> dict[str, str]:
+    """Read what is recorded: a mode for everything, under "", and exceptions by noun.
+
+    Raises:
+        ValueError: It names a mode or a noun that is not known.
+    """
+    found = {"": "off"}
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        noun, told, mode = word.rpartition("=")
+        if mode not in CONTENT_MODES or (told and noun not in BY_NOUN):
+            wrong = mode if mode not in CONTENT_MODES else noun
+            near = difflib.get_close_matches(wrong, [*CONTENT_MODES, *BY_NOUN])
+            raise ValueError(
+                f"off, redacted or full was expected, and exceptions such as tool=off; {word!r} is neither"
+                f"{f' (did you mean {near[0]!r}?)' if near else ''}"
+            )
+        found[noun] = mode
+    return found
+
+
+def _content(text: str) -> str:
+    read_content(text)
+    return text
+
+
+def _captured() -> str:
+    """Return what OpenTelemetry's variable asks for; what it calls capturing is redacted here."""
+    return _CAPTURES.get(os.environ.get(CAPTURE, "").strip().lower(), "off")
+
+
+Content = Annotated[str, AfterValidator(_content)]
 Address = Annotated[str, AfterValidator(_http_address)]
 
 
@@ -97,6 +136,21 @@ class SdkSettings(BaseSettings):
         default=True, description="Executors of concurrent.futures carry the current call into what they run."
     )
     auto: bool = Field(default=False, description="Switch on the GenAI instrumentations that are installed.")
+    content: Content = Field(
+        default_factory=_captured,
+        description=f"What is recorded of arguments and results: off, redacted, full; or redacted,tool=off. "
+        f"Unset, {CAPTURE} decides, else off.",
+    )
+    content_characters_max: int = Field(65_536, ge=64, description="What one attribute of content may hold.")
+    media: str | None = Field(
+        None,
+        description="Where images, sound and documents are stored: a folder, s3://...; nowhere if unset.",
+    )
+    completion_hook: str | None = Field(
+        None,
+        validation_alias=AliasChoices("OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK"),
+        description="An installed hook that is told of the content of model calls.",
+    )
     disabled: bool = Field(
         default=False,
         validation_alias=AliasChoices("OTEL_SDK_DISABLED"),
@@ -219,7 +273,7 @@ def _sentence(kind: type[BaseSettings], problem: Any, given: Mapping[str, Any], 
     what = WANTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     default = kind.model_fields[field].default if field in kind.model_fields else None
     secret = isinstance(default, SecretStr)
-    shown = "" if secret or default in {None, ""} else f" (default: {default})"
+    shown = "" if secret or default in {None, "", PydanticUndefined} else f" (default: {default})"
     value = "(not shown)" if secret else problem["input"]
     came = (
         spelling.format(name=field, flag=field.replace("_", "-"), value=value)

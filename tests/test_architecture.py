@@ -17,6 +17,7 @@ EDGE = {
     "instrument/annotate.py",
     "instrument/baggage.py",
     "instrument/calls.py",
+    "instrument/content/media.py",
     "instrument/context.py",
     "instrument/provider.py",
     "instrument/outbox.py",

@@ -70,7 +70,7 @@ def test_a_default_of_nothing_is_not_shown(monkeypatch):
 def test_an_empty_variable_counts_as_unset(monkeypatch, kind, field):
     """Compose files and shells pass on what is not set as an empty string."""
     monkeypatch.setenv(variable(kind, field), "")
-    assert getattr(load(kind), field) == kind.model_fields[field].get_default()
+    assert getattr(load(kind), field) == kind.model_fields[field].get_default(call_default_factory=True)
 
 
 def test_a_secret_is_never_shown(monkeypatch):

@@ -24,7 +24,7 @@ from mlobs.instrument.baggage import session_of
 from mlobs.instrument.context import CALL_KEY, SESSION_KEY, SPAN_KEY, Session
 from mlobs.instrument.sites import Site, Value
 from mlobs.instrument.usage import Usage, latest, read_usage
-from mlobs.instrument.values import freeze
+from mlobs.instrument.values import CHARACTERS_MAX, freeze
 from mlobs.semconv import attributes as a
 from mlobs.semconv.events import EXCEPTION
 
@@ -159,7 +159,11 @@ class Call(Span):
         if extra is None:
             extra = self.extra = {}
         for key, value in attributes.items():
-            if len(extra) < ATTRIBUTES_MAX or key in extra:
+            if len(extra) >= ATTRIBUTES_MAX and key not in extra:
+                continue
+            if value.__class__ is str and len(value) <= CHARACTERS_MAX and key.__class__ is str:
+                extra[key] = value
+            else:
                 extra[str(key)] = freeze(value)
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:

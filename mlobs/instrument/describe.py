@@ -10,6 +10,7 @@ from traceback import FrameSummary, StackSummary
 from typing import TYPE_CHECKING
 
 from mlobs.instrument.calls import NO_STREAM
+from mlobs.instrument.content.redaction import redact_secrets
 from mlobs.instrument.prices import cost_usd
 from mlobs.semconv import attributes as a
 
@@ -23,7 +24,10 @@ _OURS = str(Path(__file__).parent)  # frames of the decorators say nothing about
 
 def dynamic(call: "Call", day: date) -> "dict[str, Value]":
     """Return the attributes that differ from call to call. Absent facts are left out."""
-    found: dict[str, Value] = dict(call.extra) if call.extra else {}
+    found: dict[str, Value] = {}
+    if call.extra is not None:
+        for key, value in call.extra.items():
+            found[key] = redact_secrets(value) if isinstance(value, str) else value
     if call.agent is not None:
         _agent(call, found)
     if call.session is not None:
@@ -32,6 +36,9 @@ def dynamic(call: "Call", day: date) -> "dict[str, Value]":
         _stream(call, found)
     if call.usage is not None:
         _usage(call, found, day)
+    if call.site.capture is not None:
+        for key, value in call.site.capture.attributes(call).items():
+            found.setdefault(key, value)  # what the program has set itself stays
     if call.state is not None:
         found[a.CALL_STATE.name] = call.state
     if call.failure is not None and a.ERROR_TYPE.name not in found:
@@ -47,8 +54,17 @@ def is_error(call: "Call") -> bool:
 def status_message(call: "Call") -> str:
     """Return the words of a failed call's status."""
     if call.marked_failed is not None:
-        return call.marked_failed
-    return call.failure.message if call.failure is not None else ""
+        return redact_secrets(call.marked_failed)
+    return redact_secrets(call.failure.message) if call.failure is not None else ""
+
+
+def exception(failure: "Failure") -> "dict[str, Value]":
+    """Return the attributes of the event that describes an exception."""
+    return {
+        a.EXCEPTION_TYPE.name: failure.type,
+        a.EXCEPTION_MESSAGE.name: redact_secrets(failure.message),
+        a.EXCEPTION_STACKTRACE.name: redact_secrets(stacktrace(failure)),
+    }
 
 
 def stacktrace(failure: "Failure") -> str:

@@ -11,9 +11,8 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from mlobs.instrument.describe import dynamic, is_error, stacktrace, status_message
+from mlobs.instrument.describe import dynamic, exception, is_error, status_message
 from mlobs.instrument.values import freeze
-from mlobs.semconv import attributes as a
 from mlobs.semconv.events import EXCEPTION
 
 if TYPE_CHECKING:
@@ -130,12 +129,7 @@ def _events(call: "Call", epoch_ns: int) -> bytes:
     """Return the call's events, and its exception as one."""
     events = list(call.events or ())
     if call.failure is not None and call.state is None:
-        about = {
-            a.EXCEPTION_TYPE.name: call.failure.type,
-            a.EXCEPTION_MESSAGE.name: call.failure.message,
-            a.EXCEPTION_STACKTRACE.name: stacktrace(call.failure),
-        }
-        events.append((EXCEPTION.name, call.ended_ns + epoch_ns, about))
+        events.append((EXCEPTION.name, call.ended_ns + epoch_ns, exception(call.failure)))
     return b"".join(
         _block(11, b"\x09" + _fixed64(when) + _text(2, name) + attributes(3, about))
         for name, when, about in events

@@ -23,9 +23,11 @@ from mlobs.instrument.absorption import absorb
 from mlobs.instrument.activation import activate
 from mlobs.instrument.baggage import allow
 from mlobs.instrument.carrying import patch_executors
+from mlobs.instrument.content.policy import defaults_of
 from mlobs.instrument.endings import at_the_end, frozen_between_calls
 from mlobs.instrument.export import Exporter
 from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, abandon_open_streams, active
+from mlobs.instrument.sites import settle
 from mlobs.instrument.suppression import watch
 from mlobs.instrument.transport.choice import GRPC_ENDPOINT, transport_of
 from mlobs.semconv import attributes as a
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.sampling import Sampler
+
+    from mlobs.instrument.content.media import MediaStore
 
 log = logging.getLogger("mlobs")
 
@@ -52,6 +56,7 @@ class Telemetry:
     tracers: "TracerProvider | None" = None
     meters: "MeterProvider | None" = None
     loggers: "LoggerProvider | None" = None
+    media: "MediaStore | None" = None
 
 
 _telemetry = Telemetry()
@@ -80,7 +85,7 @@ def init(
         SettingError: A setting cannot be used, or mlobs was switched on before with others.
     """
     given = {"service": service, "endpoint": endpoint, "content": content, "metrics": metrics, "auto": auto}
-    settings = load(SdkSettings, endpoint=endpoint, auto=auto)
+    settings = load(SdkSettings, endpoint=endpoint, content=content, auto=auto)
     if _telemetry.given is not None:
         _again(given)
         return
@@ -114,6 +119,9 @@ def _words(given: Mapping[str, Any]) -> str:
 def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) -> None:
     """Check everything that can be refused, then switch on."""
     allow(settings.baggage)
+    content = defaults_of(settings)
+    _telemetry.media = content.media
+    full = content.nouns.get("llm", content.mode) == "full"
     # Our exporter says once what theirs would repeat for each signal and try.
     logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
     from opentelemetry.sdk.resources import Resource  # only who switches mlobs on pays for the SDK
@@ -127,12 +135,13 @@ def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) 
         _install_tracing(settings, resource)
     _install_metrics(settings, resource)
     _install_logs(settings, resource)
+    settle(content=lambda policy: policy.resolved(content))
     if settings.executors:
         patch_executors()
     if settings.auto:
-        log.info("Instrumentations: %s", activate())
+        log.info("Instrumentations: %s", activate(content="full" if full else "off"))
     else:
-        watch()
+        watch(content=full)
     at_the_end(shutdown, owner=_telemetry)
 
 
@@ -143,7 +152,8 @@ def flush(timeout_s: float = 10.0) -> bool:
     if _telemetry.exporter is not None and _telemetry.exporter.reachable is False:
         return False
     providers = (_telemetry.tracers, _telemetry.meters, _telemetry.loggers)
-    return _by(deadline_s, [one.force_flush for one in providers if one is not None]) and done
+    tasks = [one.force_flush for one in providers if one is not None] + _media()
+    return _by(deadline_s, tasks) and done
 
 
 def shutdown(timeout_s: float = 5.0) -> bool:
@@ -163,7 +173,11 @@ def shutdown(timeout_s: float = 5.0) -> bool:
     if ours is not None and not ours.reachable:
         deadline_s = min(deadline_s, time.monotonic() + UNREACHED_S_MAX)
     providers = (_telemetry.tracers, _telemetry.loggers, _telemetry.meters)
-    return _by(deadline_s, [one.shutdown for one in providers if one is not None]) and done
+    return _by(deadline_s, [one.shutdown for one in providers if one is not None] + _media()) and done
+
+
+def _media() -> list[Callable[[], object]]:
+    return [] if _telemetry.media is None else [_telemetry.media.flush]
 
 
 def _by(deadline_s: float, tasks: Sequence[Callable[[], object]]) -> bool:

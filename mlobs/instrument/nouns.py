@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from mlobs.errors import SettingError
 from mlobs.instrument.calls import Call
+from mlobs.instrument.content.policy import policy_of
 from mlobs.instrument.shells import After, Function, called, wrap
 from mlobs.instrument.sites import Observer, Value, site_of
 from mlobs.instrument.values import freeze
@@ -92,7 +93,7 @@ def _noun(row: Span) -> Noun:
 
         def apply(given: Function) -> Function:
             _check(row, given)
-            policy = None
+            policy = policy_of(row, given, capture=capture, redact=redact, reduce=reduce)
             frozen = {str(key): freeze(value) for key, value in (attributes or {}).items()}
             site = site_of(given, row, policy=policy, name=name, options=options, attributes=frozen)
             return wrap(given, site, _observing(row, given, monitor) or _judging(row))

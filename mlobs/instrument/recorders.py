@@ -7,6 +7,7 @@ Why `start` also makes the call current: the context lives in a local variable o
 nowhere on the call, so that call and context form no cycle and are freed without the collector.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,11 +19,13 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from mlobs import _guard
 from mlobs.instrument.calls import Call, Failure, begin, now_ns
+from mlobs.instrument.content.policy import Defaults, defaults_of
 from mlobs.instrument.context import CALL_KEY, SPAN_KEY, switch
-from mlobs.instrument.describe import dynamic, status_message
+from mlobs.instrument.describe import dynamic, exception, status_message
 from mlobs.instrument.outbox import Outbox
-from mlobs.instrument.sites import Site
+from mlobs.instrument.sites import Site, settle
 from mlobs.semconv import attributes as a
+from mlobs.semconv.events import EXCEPTION
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
@@ -82,7 +85,9 @@ class OwnRecorder:
             if not call.sampled:
                 return
             outbox = self._outbox
-            if error is None and call.extra is None and len(outbox.waiting) < outbox.spans_max:
+            extra = call.extra
+            ordinary = error is None and (extra is None or KEEP not in extra)
+            if ordinary and len(outbox.waiting) < outbox.spans_max:
                 outbox.waiting.append(call)
             else:
                 outbox.offer(call, keep=_important(call))
@@ -126,13 +131,14 @@ class TracerRecorder:
                     _note(call, error)
                 span.set_attributes(dynamic(call, datetime.now(UTC).date()))
                 if call.failure is not None and error is not None and call.state is None:
-                    span.record_exception(error)
+                    span.add_event(EXCEPTION.name, exception(call.failure))
                     span.set_status(Status(StatusCode.ERROR, status_message(call)))
             span.end()
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("ending a call")
 
 
+KEEP = a.KEEP.name
 _KINDS = {kind.name: kind for kind in SpanKind}
 
 
@@ -159,7 +165,21 @@ def discover() -> Recorder | None:
     if provider is None or active.closed:
         return None
     active.recorder = TracerRecorder(trace.get_tracer("mlobs", tracer_provider=provider))
+    try:
+        _settle()
+    except Exception:  # noqa: BLE001 # never into the user's program
+        _guard.failed("reading MLOBS_CONTENT")
     return active.recorder
+
+
+def _settle() -> None:
+    """Let decorators record content as the environment says: without `init` nobody else does."""
+    defaults = Defaults()
+    if any(name.startswith(("MLOBS_", "OTEL_INSTRUMENTATION_GENAI_")) for name in os.environ):
+        from mlobs.settings import SdkSettings, load  # pydantic costs 0.1 s
+
+        defaults = defaults_of(load(SdkSettings))
+    settle(content=lambda policy: policy.resolved(defaults))
 
 
 def abandon_open_streams() -> None:
@@ -174,7 +194,7 @@ def abandon_open_streams() -> None:
 
 def _important(call: Call) -> bool:
     """Return whether the call must not be crowded out: it failed, or somebody asked for it."""
-    return call.failure is not None or (call.extra is not None and bool(call.extra.get(a.KEEP.name)))
+    return call.failure is not None or (call.extra is not None and bool(call.extra.get(KEEP)))
 
 
 def _note(call: Call, error: BaseException) -> None:

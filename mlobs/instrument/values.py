@@ -7,6 +7,7 @@ it what its owner meant.
 import json
 from collections.abc import Mapping
 from itertools import islice
+from typing import Any
 
 from mlobs import _guard
 from mlobs.instrument.sites import Value
@@ -24,6 +25,17 @@ def freeze(value: object, depth: int = 0) -> Value:
     >>> freeze({"a": [1]}), freeze([1, "x"])
     ('{"a": [1]}', (1, 'x'))
     """
+    kind = value.__class__
+    if kind is int or kind is float or kind is bool:
+        return value  # type: ignore[return-value] # it is one of these
+    if kind is list or kind is tuple:
+        items: Any = value
+        if (
+            len(items) <= ITEMS_MAX
+            and set(map(type, items)) == {str}
+            and len(max(items, key=len)) < CHARACTERS_MAX
+        ):
+            return tuple(items)
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):

@@ -60,6 +60,23 @@ COST_USD = Attribute(
     "CostUsd",
 )
 
+# Content, where it is recorded
+SYSTEM_INSTRUCTIONS = Attribute(
+    "gen_ai.system_instructions", "any", "Instructions given beside the messages."
+)
+INPUT_MESSAGES = Attribute("gen_ai.input.messages", "any", "What a model was sent, as JSON.")
+OUTPUT_MESSAGES = Attribute("gen_ai.output.messages", "any", "What a model answered, as JSON.")
+TOOL_DEFINITIONS = Attribute("gen_ai.tool.definitions", "any", "Type and name of each tool a model may call.")
+TOOL_ARGUMENTS = Attribute("gen_ai.tool.call.arguments", "any", "What a tool was called with, as JSON.")
+TOOL_RESULT = Attribute("gen_ai.tool.call.result", "any", "What a tool returned, as JSON.")
+RETRIEVAL_QUERY = Attribute("gen_ai.retrieval.query.text", "string", "What was searched for.")
+RETRIEVAL_DOCUMENTS = Attribute("gen_ai.retrieval.documents", "any", "What was found, as JSON.")
+MEMORY_QUERY = Attribute("gen_ai.memory.query.text", "string", "What was looked up.")
+MEMORY_RECORDS = Attribute("gen_ai.memory.records", "any", "What was remembered, as JSON.")
+INPUT = Attribute("mlobs.input", "any", "The arguments of any other call, as JSON.")
+OUTPUT = Attribute("mlobs.output", "any", "The result of any other call, as JSON.")
+CONTENT_TRUNCATED = Attribute("mlobs.content.truncated", "boolean", "True where content was cut to fit.")
+
 # How a call went, and where it came from
 KIND = Attribute("mlobs.kind", "string", "The decorator's noun: agent, tool, llm and so on.", "Kind")
 NAME = Attribute("mlobs.name", "string", "The function's name, or the one given to its decorator.")
