@@ -142,6 +142,10 @@ class SdkSettings(BaseSettings):
         f"Unset, {CAPTURE} decides, else off.",
     )
     content_characters_max: int = Field(65_536, ge=64, description="What one attribute of content may hold.")
+    prices: Path | None = Field(
+        None,
+        description="File of prices that go before the packaged ones; mlobs/instrument/prices.py says how.",
+    )
     media: str | None = Field(
         None,
         description="Where images, sound and documents are stored: a folder, s3://...; nowhere if unset.",

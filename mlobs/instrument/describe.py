@@ -9,9 +9,9 @@ from pathlib import Path
 from traceback import FrameSummary, StackSummary
 from typing import TYPE_CHECKING
 
+from mlobs.instrument.billing import usage_attributes
 from mlobs.instrument.calls import NO_STREAM
 from mlobs.instrument.content.redaction import redact_secrets
-from mlobs.instrument.prices import cost_usd
 from mlobs.semconv import attributes as a
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def dynamic(call: "Call", day: date) -> "dict[str, Value]":
     if call.chunks != NO_STREAM:
         _stream(call, found)
     if call.usage is not None:
-        _usage(call, found, day)
+        known = {**call.site.attributes, **found}
+        found.update(usage_attributes(call.usage, call.site.row.noun, known, day))
     if call.site.capture is not None:
         for key, value in call.site.capture.attributes(call).items():
             found.setdefault(key, value)  # what the program has set itself stays
@@ -114,25 +115,3 @@ def _stream(call: "Call", found: "dict[str, Value]") -> None:
         seconds = (call.ended_ns - call.first_chunk_ns) / 1e9
         if call.usage is not None and call.chunks > 1 and seconds > 0:
             found[a.OUTPUT_TOKENS_PER_SECOND.name] = call.usage.output_total / seconds
-
-
-def _usage(call: "Call", found: "dict[str, Value]", day: date) -> None:
-    usage = call.usage
-    assert usage is not None
-    found[a.INPUT_TOKENS.name] = usage.input_total
-    if call.site.row.noun != "embedding":  # nothing is written by an embedding
-        found[a.OUTPUT_TOKENS.name] = usage.output_total
-    for attribute, count in (
-        (a.CACHE_READ_TOKENS, usage.cached_read),
-        (a.CACHE_WRITE_TOKENS, usage.cached_write),
-        (a.REASONING_TOKENS, usage.reasoning),
-    ):
-        if count:
-            found[attribute.name] = count
-    known = {**call.site.attributes, **found}
-    model = known.get(a.RESPONSE_MODEL.name) or known.get(a.REQUEST_MODEL.name)
-    if model is not None and a.COST_USD.name not in found:
-        provider = known.get(a.PROVIDER_NAME.name)
-        cost = cost_usd(usage, None if provider is None else str(provider), str(model), day)
-        if cost is not None:
-            found[a.COST_USD.name] = cost

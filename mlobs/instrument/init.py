@@ -26,6 +26,7 @@ from mlobs.instrument.carrying import patch_executors
 from mlobs.instrument.content.policy import defaults_of
 from mlobs.instrument.endings import at_the_end, frozen_between_calls
 from mlobs.instrument.export import Exporter
+from mlobs.instrument.prices import load_prices, use
 from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, abandon_open_streams, active
 from mlobs.instrument.sites import settle
 from mlobs.instrument.suppression import watch
@@ -118,6 +119,8 @@ def _words(given: Mapping[str, Any]) -> str:
 
 def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) -> None:
     """Check everything that can be refused, then switch on."""
+    if settings.prices is not None:
+        use(load_prices(settings.prices))
     allow(settings.baggage)
     content = defaults_of(settings)
     _telemetry.media = content.media

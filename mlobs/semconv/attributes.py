@@ -52,6 +52,18 @@ CACHE_WRITE_TOKENS = Attribute(
 REASONING_TOKENS = Attribute(
     "gen_ai.usage.reasoning.output_tokens", "int", "Output tokens spent on reasoning.", "ReasoningTokens"
 )
+TEXT_INPUT_TOKENS = Attribute("gen_ai.usage.text.input_tokens", "int", "Input tokens of text.")
+IMAGE_INPUT_TOKENS = Attribute("gen_ai.usage.image.input_tokens", "int", "Input tokens of images.")
+AUDIO_INPUT_TOKENS = Attribute("gen_ai.usage.audio.input_tokens", "int", "Input tokens of sound.")
+AUDIO_CACHE_READ_TOKENS = Attribute(
+    "gen_ai.usage.audio.cache_read.input_tokens", "int", "Input tokens of sound read from a cache."
+)
+TEXT_OUTPUT_TOKENS = Attribute("gen_ai.usage.text.output_tokens", "int", "Output tokens of text.")
+IMAGE_OUTPUT_TOKENS = Attribute("gen_ai.usage.image.output_tokens", "int", "Output tokens of images.")
+AUDIO_OUTPUT_TOKENS = Attribute("gen_ai.usage.audio.output_tokens", "int", "Output tokens of sound.")
+SERVICE_TIER = Attribute("mlobs.service_tier", "string", "The service tier that sets the price: batch, flex.")
+OPENAI_REQUEST_TIER = Attribute("openai.request.service_tier", "string", "The service tier asked for.")
+OPENAI_RESPONSE_TIER = Attribute("openai.response.service_tier", "string", "The service tier used.")
 TOKEN_MODALITY = Attribute("gen_ai.token.modality", "string", "text, image, audio or unknown.")
 COST_USD = Attribute(
     "mlobs.cost.usd",
