@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlobs.drift.monitor import Monitor
     from mlobs.drift.profile import Profile
-    from mlobs.evaluate.scores import score
+    from mlobs.evaluate.scores import feedback, score
     from mlobs.instrument.annotate import handoff, set, span, usage  # noqa: A004
     from mlobs.instrument.carrying import carry
     from mlobs.instrument.init import flush, init, shutdown
     from mlobs.instrument.middleware.asgi import asgi
     from mlobs.instrument.middleware.messages import receive, send
     from mlobs.instrument.middleware.wsgi import wsgi
+    from mlobs.instrument.notes import note
     from mlobs.instrument.nouns import (
         agent,
         embedding,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from mlobs.instrument.propagation import extract, inject
     from mlobs.instrument.sessions import experiment, session
     from mlobs.instrument.usage import Usage
+    from mlobs.testing.recording import capture
 
 _HOME = {
     "Monitor": "mlobs.drift.monitor",
@@ -47,11 +49,13 @@ _HOME = {
     "Usage": "mlobs.instrument.usage",
     "agent": "mlobs.instrument.nouns",
     "asgi": "mlobs.instrument.middleware.asgi",
+    "capture": "mlobs.testing.recording",
     "carry": "mlobs.instrument.carrying",
     "embedding": "mlobs.instrument.nouns",
     "evaluator": "mlobs.instrument.nouns",
     "experiment": "mlobs.instrument.sessions",
     "extract": "mlobs.instrument.propagation",
+    "feedback": "mlobs.evaluate.scores",
     "flush": "mlobs.instrument.init",
     "guardrail": "mlobs.instrument.nouns",
     "handoff": "mlobs.instrument.annotate",
@@ -59,6 +63,7 @@ _HOME = {
     "inject": "mlobs.instrument.propagation",
     "llm": "mlobs.instrument.nouns",
     "memory": "mlobs.instrument.nouns",
+    "note": "mlobs.instrument.notes",
     "plan": "mlobs.instrument.nouns",
     "predict": "mlobs.instrument.nouns",
     "receive": "mlobs.instrument.middleware.messages",
@@ -82,11 +87,13 @@ __all__ = [
     "Usage",
     "agent",
     "asgi",
+    "capture",
     "carry",
     "embedding",
     "evaluator",
     "experiment",
     "extract",
+    "feedback",
     "flush",
     "guardrail",
     "handoff",
@@ -94,6 +101,7 @@ __all__ = [
     "inject",
     "llm",
     "memory",
+    "note",
     "plan",
     "predict",
     "receive",

@@ -135,6 +135,9 @@ class SdkSettings(BaseSettings):
     executors: bool = Field(
         default=True, description="Executors of concurrent.futures carry the current call into what they run."
     )
+    metrics: Literal["off", "process"] = Field(
+        "off", description="process: derive the metrics of calls here, for who has no server or collector."
+    )
     auto: bool = Field(default=False, description="Switch on the GenAI instrumentations that are installed.")
     content: Content = Field(
         default_factory=_captured,

@@ -20,6 +20,8 @@ EDGE = {
     "instrument/content/media.py",
     "instrument/context.py",
     "instrument/provider.py",
+    "instrument/measures.py",
+    "instrument/notes.py",
     "instrument/outbox.py",
     "instrument/endings.py",
     "instrument/carrying.py",

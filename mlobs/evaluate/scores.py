@@ -1,8 +1,18 @@
-"""Gives a score to a call. Edge: it emits a log record through the OpenTelemetry API."""
+"""Gives scores to calls. Edge: it emits log records through the OpenTelemetry API."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from opentelemetry._logs import LogRecord, SeverityNumber, get_logger
 from opentelemetry.context import Context, get_current
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
 
 from mlobs import _guard
 from mlobs.semconv import attributes as a
@@ -10,44 +20,119 @@ from mlobs.semconv.events import EVALUATION_RESULT
 from mlobs.semconv.rows import Attribute
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score that was given.
+
+    Args:
+        name: What was judged.
+        value: The score, or None where there is a label only.
+        label: The score in a word.
+        by: Who judged.
+        explanation: Why.
+        span_id: Of the call, or 0.
+    """
+
+    name: str
+    value: float | None
+    label: str | None
+    by: str | None
+    explanation: str | None
+    span_id: int
+
+
+listeners: list[Callable[[Score], None]] = []  # told of each score; for tests
+
+
 def score(
     name: str,
-    value: float,
+    value: float | None = None,
     *,
     by: str | None = None,
     label: str | None = None,
     explanation: str | None = None,
     trace_id: str | None = None,
     span_id: str | None = None,
+    response_id: str | None = None,
 ) -> None:
     """Record a score of the current call, or of any other by its ids.
 
     Args:
         name: What was judged, such as "helpful".
-        value: The score.
+        value: The score: a finite number, or a truth value, which is 1 or 0 and pass or fail.
         by: Who judged: "judge:v3", "human:ana".
-        label: The score in a word, such as "pass".
+        label: The score in a word, such as "pass". One of value and label is needed.
         explanation: Why.
         trace_id: 32 hex digits, for a call other than the current one.
         span_id: 16 hex digits, with `trace_id`.
+        response_id: The provider's id of the answer that was judged, where no span is at hand.
     """
     try:
+        number, label = _judgement(name, value, label)
+        context = get_current() if trace_id is None else _at(trace_id, span_id)
         given: dict[Attribute, str | float | None] = {
-            a.EVALUATION_NAME: name,
-            a.EVALUATION_SCORE: float(value),
+            a.EVALUATION_NAME: str(name),
+            a.EVALUATION_SCORE: number,
             a.EVALUATION_BY: by,
             a.EVALUATION_LABEL: label,
             a.EVALUATION_EXPLANATION: explanation,
+            a.RESPONSE_ID: response_id,
         }
         record = LogRecord(
             event_name=EVALUATION_RESULT.name,
             severity_number=SeverityNumber(EVALUATION_RESULT.severity_number),
-            context=get_current() if trace_id is None else _at(trace_id, span_id),
+            context=context,
             attributes={row.name: value for row, value in given.items() if value is not None},
         )
         get_logger("mlobs").emit(record)
+        span_of = get_current_span(context).get_span_context().span_id
+        for listener in listeners:
+            listener(Score(str(name), number, label, by, explanation, span_of))
     except Exception:  # noqa: BLE001 # never into the user's program
         _guard.failed("recording a score")
+
+
+def feedback(
+    value: float,
+    comment: str | None = None,
+    *,
+    user: str | None = None,
+    trace_id: str | None = None,
+    span_id: str | None = None,
+) -> None:
+    """Record what a user thought of an answer: a score named "feedback".
+
+    Args:
+        value: A thumb (True or False), or a number of stars.
+        comment: In the user's words.
+        user: Who, as your application knows them.
+        trace_id: 32 hex digits; without it the current call is meant.
+        span_id: 16 hex digits, with `trace_id`.
+    """
+    score(
+        "feedback",
+        value,
+        by=f"user:{user}" if user else "user",
+        explanation=comment,
+        trace_id=trace_id,
+        span_id=span_id,
+    )
+
+
+def _judgement(name: str, value: float | None, label: str | None) -> tuple[float | None, str | None]:
+    """Return number and label of a score.
+
+    Raises:
+        ValueError: There is neither, or the number is none.
+    """
+    if isinstance(value, bool):
+        label = label or ("pass" if value else "fail")
+    number = None if value is None else float(value)
+    if number is None and label is None:
+        raise ValueError(f"score({name!r}) has neither a value nor a label")
+    if number is not None and not math.isfinite(number):
+        raise ValueError(f"score({name!r}, {value!r}): a finite number was expected")
+    return number, label
 
 
 def _at(trace_id: str, span_id: str | None) -> Context:

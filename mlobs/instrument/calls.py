@@ -123,13 +123,16 @@ class Call(Span):
         Reading takes longer than all the rest of a call, so it is left to whoever asks: the
         export thread.
         """
-        if self.told is not None:
-            told, self.told = self.told, None
+        told = self.told
+        if told is not None:
+            counted = self.counted
             for given in told:
                 try:
-                    self.counted = latest(self.counted, read_usage(given))
+                    counted = latest(counted, read_usage(given))
                 except Exception:  # noqa: BLE001 # never into the user's program
                     _guard.failed("reading token usage")
+            self.counted = counted  # in this order: two threads that read at once find the same
+            self.told = None
         return self.counted
 
     @usage.setter

@@ -4,6 +4,7 @@ Pure: both recorders use it, the exporter on its own thread and the tracer recor
 of the call.
 """
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from traceback import FrameSummary, StackSummary
@@ -24,10 +25,7 @@ _OURS = str(Path(__file__).parent)  # frames of the decorators say nothing about
 
 def dynamic(call: "Call", day: date) -> "dict[str, Value]":
     """Return the attributes that differ from call to call. Absent facts are left out."""
-    found: dict[str, Value] = {}
-    if call.extra is not None:
-        for key, value in call.extra.items():
-            found[key] = redact_secrets(value) if isinstance(value, str) else value
+    found = {} if call.extra is None else without_secrets(call.extra)
     if call.agent is not None:
         _agent(call, found)
     if call.session is not None:
@@ -57,6 +55,13 @@ def status_message(call: "Call") -> str:
     if call.marked_failed is not None:
         return redact_secrets(call.marked_failed)
     return redact_secrets(call.failure.message) if call.failure is not None else ""
+
+
+def without_secrets(attributes: "Mapping[str, Value]") -> "dict[str, Value]":
+    """Return attributes that a program has set, without secrets in their texts."""
+    return {
+        key: redact_secrets(value) if isinstance(value, str) else value for key, value in attributes.items()
+    }
 
 
 def exception(failure: "Failure") -> "dict[str, Value]":
@@ -98,11 +103,12 @@ def _session(call: "Call", found: "dict[str, Value]") -> None:
         found[f"{a.TAG.name}.{key}"] = value
     for name, arm in session.experiments.items():
         found[f"{a.EXPERIMENT.name}.{name}"] = arm
-    if session.prompt is not None and call.site.row.noun in {"agent", "workflow", "llm"}:
+    told = a.PROMPT_NAME.name in call.site.attributes or a.PROMPT_NAME.name in found
+    if session.prompt is not None and not told and call.site.row.noun in {"agent", "workflow", "llm"}:
         name, version = session.prompt
-        found.setdefault(a.PROMPT_NAME.name, name)
+        found[a.PROMPT_NAME.name] = name
         if version:
-            found.setdefault(a.PROMPT_VERSION.name, version)
+            found[a.PROMPT_VERSION.name] = version
 
 
 def _stream(call: "Call", found: "dict[str, Value]") -> None:

@@ -11,7 +11,7 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from mlobs.instrument.describe import dynamic, exception, is_error, status_message
+from mlobs.instrument.describe import dynamic, exception, is_error, status_message, without_secrets
 from mlobs.instrument.values import freeze
 from mlobs.semconv.events import EXCEPTION
 
@@ -131,7 +131,7 @@ def _events(call: "Call", epoch_ns: int) -> bytes:
     if call.failure is not None and call.state is None:
         events.append((EXCEPTION.name, call.ended_ns + epoch_ns, exception(call.failure)))
     return b"".join(
-        _block(11, b"\x09" + _fixed64(when) + _text(2, name) + attributes(3, about))
+        _block(11, b"\x09" + _fixed64(when) + _text(2, name) + attributes(3, without_secrets(about)))
         for name, when, about in events
     )
 

@@ -22,10 +22,12 @@ from mlobs.errors import SettingError
 from mlobs.instrument.absorption import absorb
 from mlobs.instrument.activation import activate
 from mlobs.instrument.baggage import allow
+from mlobs.instrument.calls import Call
 from mlobs.instrument.carrying import patch_executors
 from mlobs.instrument.content.policy import defaults_of
 from mlobs.instrument.endings import at_the_end, frozen_between_calls
 from mlobs.instrument.export import Exporter
+from mlobs.instrument.measures import Measures
 from mlobs.instrument.prices import load_prices, use
 from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, abandon_open_streams, active
 from mlobs.instrument.sites import settle
@@ -58,6 +60,7 @@ class Telemetry:
     meters: "MeterProvider | None" = None
     loggers: "LoggerProvider | None" = None
     media: "MediaStore | None" = None
+    measures: Measures | None = None
 
 
 _telemetry = Telemetry()
@@ -86,7 +89,7 @@ def init(
         SettingError: A setting cannot be used, or mlobs was switched on before with others.
     """
     given = {"service": service, "endpoint": endpoint, "content": content, "metrics": metrics, "auto": auto}
-    settings = load(SdkSettings, endpoint=endpoint, content=content, auto=auto)
+    settings = load(SdkSettings, endpoint=endpoint, content=content, metrics=metrics, auto=auto)
     if _telemetry.given is not None:
         _again(given)
         return
@@ -131,13 +134,15 @@ def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) 
 
     resource = Resource.create({a.SERVICE_NAME.name: service} if service else None)
     if trace._TRACER_PROVIDER is not None:  # noqa: SLF001 # see recorders.discover
-        active.recorder = TracerRecorder(trace.get_tracer("mlobs", version("mlobs")))
+        active.recorder = _tracing()
         if given_endpoint:
             log.info("This process has a TracerProvider; spans go where it sends them, not where told.")
     else:
         _install_tracing(settings, resource)
     _install_metrics(settings, resource)
     _install_logs(settings, resource)
+    if settings.metrics == "process":
+        _telemetry.measures = Measures()
     settle(content=lambda policy: policy.resolved(content))
     if settings.executors:
         patch_executors()
@@ -207,6 +212,7 @@ def _install_tracing(settings: SdkSettings, resource: "Resource") -> None:
     exporter = Exporter(
         settings,
         transport_of(settings),
+        observe=_observe,
         resource=lambda: dict((_telemetry.tracers.resource if _telemetry.tracers else resource).attributes),
         version=version("mlobs"),
     )
@@ -214,7 +220,7 @@ def _install_tracing(settings: SdkSettings, resource: "Resource") -> None:
     def joined() -> None:
         """Let decorated calls pass through the processors of the program."""
         if not active.closed:
-            active.recorder = TracerRecorder(trace.get_tracer("mlobs", version("mlobs")))
+            active.recorder = _tracing()
 
     provider = Provider(resource, Forwarding(exporter.outbox, exporter.flush), joined)
     _telemetry.exporter, _telemetry.tracers = exporter, provider
@@ -222,6 +228,15 @@ def _install_tracing(settings: SdkSettings, resource: "Resource") -> None:
     trace.set_tracer_provider(provider)
     flush_root = (lambda: exporter.flush(settings.timeout_s)) if frozen_between_calls() else None
     active.recorder = OwnRecorder(exporter.outbox, _unless_always_on(provider.sampler), flush_root)
+
+
+def _tracing() -> TracerRecorder:
+    return TracerRecorder(trace.get_tracer("mlobs", version("mlobs")), _observe)
+
+
+def _observe(calls: list[Call]) -> None:
+    if _telemetry.measures is not None:
+        _telemetry.measures.record(calls)
 
 
 def _install_metrics(settings: SdkSettings, resource: "Resource") -> None:

@@ -21,7 +21,7 @@ from mlobs import _guard
 from mlobs.instrument.calls import Call, Failure, begin, now_ns
 from mlobs.instrument.content.policy import Defaults, defaults_of
 from mlobs.instrument.context import CALL_KEY, SPAN_KEY, switch
-from mlobs.instrument.describe import dynamic, exception, status_message
+from mlobs.instrument.describe import dynamic, exception, status_message, without_secrets
 from mlobs.instrument.outbox import Outbox
 from mlobs.instrument.sites import Site, settle
 from mlobs.semconv import attributes as a
@@ -98,10 +98,16 @@ class OwnRecorder:
 
 
 class TracerRecorder:
-    """Makes an ordinary span of each call, with the tracer of the process's own provider."""
+    """Makes an ordinary span of each call, with the tracer of the process's own provider.
 
-    def __init__(self, tracer: Tracer) -> None:
+    Args:
+        tracer: Makes the spans.
+        observe: Told of each finished call.
+    """
+
+    def __init__(self, tracer: Tracer, observe: Callable[[list[Call]], None] | None = None) -> None:
         self._tracer = tracer
+        self._observe = observe
 
     def start(self, site: Site, outer: Context) -> Call | None:
         """Make a new call with a span of the provider the current one and return it."""
@@ -130,10 +136,14 @@ class TracerRecorder:
                 if error is not None:
                     _note(call, error)
                 span.set_attributes(dynamic(call, datetime.now(UTC).date()))
+                for name, when_ns, about in call.events or ():
+                    span.add_event(name, without_secrets(about), when_ns)
                 if call.failure is not None and error is not None and call.state is None:
                     span.add_event(EXCEPTION.name, exception(call.failure))
                     span.set_status(Status(StatusCode.ERROR, status_message(call)))
             span.end()
+            if self._observe is not None:
+                self._observe([call])
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("ending a call")
 

@@ -107,6 +107,8 @@ OUTPUT_TOKENS_PER_SECOND = Attribute(
     "mlobs.stream.output_tokens_per_second", "double", "Output tokens by the seconds after the first chunk."
 )
 GUARDRAIL_VERDICT = Attribute("mlobs.guardrail.verdict", "string", "pass or block.")
+NOTE_TEXT = Attribute("mlobs.note.text", "string", "What a note says.")
+HANDLED = Attribute("mlobs.handled", "boolean", "True for an exception that did not leave its call.")
 HANDOFF_FROM = Attribute("mlobs.handoff.from", "string", "The agent that hands over.")
 HANDOFF_TO = Attribute("mlobs.handoff.to", "string", "The agent that goes on.")
 HANDOFF_REASON = Attribute("mlobs.handoff.reason", "string", "Why an agent hands over.")

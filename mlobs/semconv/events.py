@@ -15,6 +15,7 @@ EXCEPTION = Event(
     "An exception that left a call; on the span, where every viewer looks for it.",
     (a.EXCEPTION_TYPE, a.EXCEPTION_MESSAGE, a.EXCEPTION_STACKTRACE),
 )
+NOTE = Event("mlobs.note", 9, "Something worth seeing that is no error; on the span.", (a.NOTE_TEXT,))
 HANDOFF = Event(
     "mlobs.handoff",
     9,
@@ -22,4 +23,4 @@ HANDOFF = Event(
     (a.HANDOFF_FROM, a.HANDOFF_TO, a.HANDOFF_REASON),
 )
 
-EVENTS: tuple[Event, ...] = (EVALUATION_RESULT, EXCEPTION, HANDOFF)
+EVENTS: tuple[Event, ...] = (EVALUATION_RESULT, EXCEPTION, HANDOFF, NOTE)

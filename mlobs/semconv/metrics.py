@@ -11,6 +11,7 @@ from mlobs.semconv.rows import Metric
 # Bucket bounds recommended by the conventions.
 CALL_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 RUN_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
+CALLS = (1, 2, 4, 8, 16, 32, 64, 128)
 PREDICT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 INFERENCE_OPERATIONS = ("chat", "generate_content", "text_completion")
@@ -73,6 +74,22 @@ TOOL_DURATION = Metric(
     (a.TOOL_NAME, a.ERROR_TYPE),
     CALL_SECONDS,
     ("execute_tool",),
+)
+AGENT_INFERENCE_CALLS = Metric(
+    "gen_ai.invoke_agent.inference_calls",
+    "histogram",
+    "{call}",
+    "Model calls in one run of an agent, without those of the agents it calls.",
+    (a.AGENT_NAME,),
+    CALLS,
+)
+AGENT_TOOL_CALLS = Metric(
+    "gen_ai.invoke_agent.tool_calls",
+    "histogram",
+    "{call}",
+    "Tool calls in one run of an agent, without those of the agents it calls.",
+    (a.AGENT_NAME,),
+    CALLS,
 )
 PREDICT_DURATION = Metric(
     "mlobs.predict.duration",

@@ -16,7 +16,11 @@ from mlobs.semconv.rows import Attribute, Metric
 from mlobs.semconv.spans import PREDICT
 
 SERVERS_OWN = ("mlobs.server.", "mlobs.alert.")
-EMITTED = tuple(m for m in METRICS if not m.operations and not m.name.startswith(SERVERS_OWN))
+EMITTED = tuple(
+    metric
+    for metric in METRICS
+    if not metric.operations and metric.kind != "histogram" and not metric.name.startswith(SERVERS_OWN)
+)
 DURATION = "Duration"
 PARTS = 10**9  # To one unit.
 UNITS_MAX = 10**6  # Of one call: 11 days, a million dollars.

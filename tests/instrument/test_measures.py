@@ -1,0 +1,153 @@
+"""Metrics derived in the process: the same as the server's."""
+
+import logging
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+import mlobs
+from mlobs.instrument import measures
+from mlobs.instrument.measures import Measures
+from mlobs.instrument.outbox import Outbox
+from mlobs.instrument.recorders import OwnRecorder, active
+from mlobs.semconv.metrics import DERIVED
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The calls that are made, not yet exported."""
+    outbox = Outbox(10_000)
+    monkeypatch.setattr(active, "recorder", OwnRecorder(outbox))
+    return outbox
+
+
+def points(reader):
+    """Return name, attributes and value of each point."""
+    found = {}
+    data = reader.get_metrics_data()
+    for resource in data.resource_metrics if data else ():
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                for point in metric.data.data_points:
+                    value = point.value if hasattr(point, "value") else (point.count, point.sum)
+                    found[metric.name, tuple(sorted(point.attributes.items()))] = value
+    return found
+
+
+def measured(calls):
+    reader = InMemoryMetricReader()
+    measure = Measures(MeterProvider([reader]).get_meter("test"))
+    measure.record(calls.take(10_000))
+    return points(reader)
+
+
+def work():
+    @mlobs.llm(model="gpt-4o-mini", provider="openai")
+    def ask():
+        mlobs.usage(
+            {"prompt_tokens": 1000, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 200}}
+        )
+        yield "a"
+
+    @mlobs.tool
+    def lookup(fail):
+        if fail:
+            raise KeyError("x")
+
+    @mlobs.predict(model="churn@7")
+    def churn():
+        return 0.5
+
+    @mlobs.agent
+    def desk():
+        list(ask())
+        list(ask())
+        lookup(fail=False)
+        with pytest.raises(KeyError):
+            lookup(fail=True)
+        churn()
+
+    desk()
+
+
+def test_every_kind_of_call_is_measured_with_its_labels(calls):
+    """A program without a server has its dashboards all the same."""
+    work()
+    found = measured(calls)
+    model = (
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.provider.name", "openai"),
+        ("gen_ai.request.model", "gpt-4o-mini"),
+    )
+    tokens = (*model, ("gen_ai.token.modality", "unknown"))
+    assert found["gen_ai.client.inference.duration", model][0] == 2
+    assert found["gen_ai.client.inference.time_to_first_chunk", model][0] == 2
+    assert found["gen_ai.client.inference.usage.input_tokens", tokens] == 2000
+    assert found["gen_ai.client.inference.usage.cache_read.input_tokens", tokens] == 400
+    cost = next(value for (name, _), value in found.items() if name == "mlobs.cost.usd")
+    assert cost == pytest.approx(2 * (800 * 0.15 + 200 * 0.075 + 10 * 0.6) / 1e6)
+    tool = {
+        labels: value for (name, labels), value in found.items() if name == "gen_ai.execute_tool.duration"
+    }
+    assert {dict(labels).get("error.type"): value[0] for labels, value in tool.items()} == {
+        None: 1,
+        "KeyError": 1,
+    }
+    assert any(name == "mlobs.predict.duration" for name, _ in found)
+    agent = (("gen_ai.agent.name", "desk"),)
+    assert found["gen_ai.invoke_agent.inference_calls", agent] == (1, 2)
+    assert found["gen_ai.invoke_agent.tool_calls", agent] == (1, 2)
+
+
+def test_names_units_and_labels_are_those_of_the_vocabulary(calls):
+    """So that nobody can tell who derived them."""
+    work()
+    rows = {
+        metric.name: metric
+        for metric in (*DERIVED, measures.AGENT_INFERENCE_CALLS, measures.AGENT_TOOL_CALLS)
+    }
+    for name, labels in measured(calls):
+        assert {label for label, _ in labels} <= {label.name for label in rows[name].labels}
+
+
+def test_an_explosion_of_labels_ends_in_one_series_and_one_warning(calls, caplog, monkeypatch):
+    """A user's id as a model's name must not take the metrics store down."""
+    monkeypatch.setattr(measures, "SERIES_MAX", 5)
+    for number in range(20):
+        mlobs.tool(len, name=f"user-{number}")("x")
+    with caplog.at_level(logging.WARNING, "mlobs"):
+        found = measured(calls)
+    series = [dict(labels) for name, labels in found if name == "gen_ai.execute_tool.duration"]
+    assert len(series) == 6
+    assert sum(one["gen_ai.tool.name"] == "__overflow__" for one in series) == 1
+    [record] = caplog.records
+    assert "gen_ai.tool.name has 5 values, is it an id?" in record.getMessage()
+
+
+def test_a_program_can_ask_for_them(run_program, tmp_path):
+    """With mlobs exporting, and in a provider of the program."""
+    program = """
+import os, mlobs
+from tests import sink as sinks
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+PROVIDER
+sink = sinks.start()
+mlobs.init("measured", endpoint=sink.url, metrics="process")
+mlobs.tool(len, name="size")("abc")
+assert mlobs.flush()
+names = set()
+for path, body in sink.bodies:
+    if path == "/v1/metrics":
+        for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            names |= {m.name for scope in resource.scope_metrics for m in scope.metrics}
+assert "gen_ai.execute_tool.duration" in names, names
+print("ok")
+"""
+    provider = (
+        "from opentelemetry import trace; from opentelemetry.sdk.trace import TracerProvider; "
+        "trace.set_tracer_provider(TracerProvider())"
+    )
+    for code in ("", provider):
+        done = run_program(program.replace("PROVIDER", code))
+        assert done.stdout == "ok\n", done.stderr
