@@ -23,7 +23,7 @@ class Outbox:
         self.waiting: deque[Any] = deque()
         self.kept: deque[Any] = deque()
         self.dropped: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may come while its thread holds it
 
     def __len__(self) -> int:
         """Return how many spans wait."""
@@ -62,4 +62,4 @@ class Outbox:
         self.waiting.clear()
         self.kept.clear()
         self.dropped.clear()
-        self._lock = threading.Lock()  # another thread of the parent may have held it
+        self._lock = threading.RLock()  # another thread of the parent may have held it

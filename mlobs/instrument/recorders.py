@@ -163,6 +163,7 @@ class Active:
 
 
 active = Active()
+os.register_at_fork(after_in_child=active.streams.clear)  # those that are open are the parent's
 
 
 def discover() -> Recorder | None:
@@ -194,7 +195,7 @@ def _settle() -> None:
 
 def abandon_open_streams() -> None:
     """End the streams that nobody has read to their end, because the process ends."""
-    for call in list(active.streams):
+    for call in active.streams.copy():
         active.streams.discard(call)
         if active.recorder is not None:
             call.state = "abandoned"

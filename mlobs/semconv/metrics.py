@@ -224,6 +224,8 @@ ALERT_DELIVERIES = Metric(
 
 METRICS: tuple[Metric, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Metric))
 DERIVED: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric.operations)
+# Counted where the calls are made, and only there: no span knows how many calls were below it.
+PROCESS: tuple[Metric, ...] = (AGENT_INFERENCE_CALLS, AGENT_TOOL_CALLS)
 DRIFT: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric.name.startswith("mlobs.drift."))
 SERVER: tuple[Metric, ...] = tuple(
     metric for metric in METRICS if metric.name.startswith(("mlobs.server.", "mlobs.alert."))

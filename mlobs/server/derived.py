@@ -11,7 +11,7 @@ Totals are whole numbers: so many units and so many billionths of one.
 import json
 
 from mlobs.semconv import attributes as a
-from mlobs.semconv.metrics import DERIVED, METRICS
+from mlobs.semconv.metrics import DERIVED, METRICS, PROCESS
 from mlobs.semconv.rows import Attribute, Metric
 from mlobs.semconv.spans import PREDICT
 
@@ -19,7 +19,7 @@ SERVERS_OWN = ("mlobs.server.", "mlobs.alert.")
 EMITTED = tuple(
     metric
     for metric in METRICS
-    if not metric.operations and metric.kind != "histogram" and not metric.name.startswith(SERVERS_OWN)
+    if not metric.operations and metric not in PROCESS and not metric.name.startswith(SERVERS_OWN)
 )
 DURATION = "Duration"
 PARTS = 10**9  # To one unit.
