@@ -44,6 +44,7 @@ EDGE = {
     "instrument/middleware/wsgi.py",
     "instrument/propagation.py",
     "instrument/recorders.py",
+    "instrument/scrubbing.py",
     "instrument/sessions.py",
     "instrument/absorption.py",
     "instrument/activation.py",

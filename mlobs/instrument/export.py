@@ -24,6 +24,7 @@ from mlobs.instrument import encode
 from mlobs.instrument.calls import Call, now_ns
 from mlobs.instrument.halving import halves
 from mlobs.instrument.outbox import Outbox
+from mlobs.instrument.scrubbing import scrub
 from mlobs.instrument.transport.answers import Answer, Backoff, Transport
 from mlobs.instrument.transport.spool import Item, Spool
 from mlobs.settings import SdkSettings
@@ -174,7 +175,9 @@ class Exporter:
 
             # Two requests in a row are one with the spans of both: messages concatenate.
             theirs = [span for span in spans if span.__class__ is not Call]
-            body += encode_spans(theirs).SerializeToString()
+            request = encode_spans(theirs)
+            scrub(request)
+            body += request.SerializeToString()
         if self._observe is not None:
             self._observe(calls)
         return body, len(ours) + len(spans) - len(calls)

@@ -1,5 +1,6 @@
 """Spans of other instrumentations beside ours, in the provider that `init` installs."""
 
+import contextlib
 import textwrap
 
 from opentelemetry import trace
@@ -31,6 +32,23 @@ def test_spans_of_others_leave_in_the_same_requests(sink):
     assert (theirs.scope, theirs.attributes) == ("database", {"db.system.name": "sqlite"})
     assert ours.resource == theirs.resource
     assert len([path for path, _ in sink.bodies if path == "/v1/traces"]) == 1
+
+
+def test_secrets_of_other_instrumentations_do_not_leave(sink):
+    """Clients put URLs and what they raised on their spans."""
+    with (
+        contextlib.suppress(ConnectionError),
+        trace.get_tracer("client").start_as_current_span("connect") as span,
+    ):
+        span.set_attribute("url.full", "postgres://app:hunter2@db/x")
+        span.set_attribute("headers", ["authorization: Bearer 0a1b2c3d4e5f6a7b"])
+        span.set_attribute("gen_ai.usage.input_tokens", 512)
+        raise ConnectionError("cannot log in with api_key=abcdef123456")
+    assert mlobs.flush()
+    [seen] = sink.named("connect")
+    assert all(secret not in repr(seen) for secret in ("hunter2", "0a1b2c3d4e5f6a7b", "abcdef123456"))
+    assert seen.attributes["url.full"] == "postgres://app:[removed: password]@db/x"
+    assert seen.attributes["gen_ai.usage.input_tokens"] == 512
 
 
 def test_a_flush_of_the_provider_delivers_everything(sink):
