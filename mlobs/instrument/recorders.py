@@ -85,6 +85,8 @@ class OwnRecorder:
             if not call.sampled:
                 return
             outbox = self._outbox
+            if call.site.capture is not None and len(outbox.waiting) >= CONTENT_WAITING_MAX:
+                _shed(call)
             extra = call.extra
             ordinary = error is None and (extra is None or KEEP not in extra)
             if ordinary and len(outbox.waiting) < outbox.spans_max:
@@ -149,6 +151,7 @@ class TracerRecorder:
 
 
 KEEP = a.KEEP.name
+CONTENT_WAITING_MAX = 512  # spans that wait; those that end while more do keep no content
 _KINDS = {kind.name: kind for kind in SpanKind}
 
 
@@ -201,6 +204,12 @@ def abandon_open_streams() -> None:
             call.state = "abandoned"
             active.recorder.finish(call)
         call.sampled = False  # whoever goes on reading it does not end it a second time
+
+
+def _shed(call: Call) -> None:
+    """Drop the content of a call, and keep the call: prompts by the thousand would fill the memory."""
+    call.arguments = call.result = call.items = None
+    call.set_attribute(a.CONTENT_DROPPED.name, value=True)
 
 
 def _important(call: Call) -> bool:

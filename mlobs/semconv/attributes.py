@@ -87,6 +87,9 @@ MEMORY_QUERY = Attribute("gen_ai.memory.query.text", "string", "What was looked 
 MEMORY_RECORDS = Attribute("gen_ai.memory.records", "any", "What was remembered, as JSON.")
 INPUT = Attribute("mlobs.input", "any", "The arguments of any other call, as JSON.")
 OUTPUT = Attribute("mlobs.output", "any", "The result of any other call, as JSON.")
+CONTENT_DROPPED = Attribute(
+    "mlobs.content.dropped", "boolean", "True where content was dropped because too much of it waited."
+)
 CONTENT_TRUNCATED = Attribute("mlobs.content.truncated", "boolean", "True where content was cut to fit.")
 
 # How a call went, and where it came from

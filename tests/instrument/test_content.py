@@ -14,6 +14,7 @@ from mlobs.instrument.content.capture import Capture
 from mlobs.instrument.content.fitting import fitted
 from mlobs.instrument.content.policy import Defaults, policy_of
 from mlobs.instrument.content.snapshots import DEPTH_MAX, VALUES_MAX, Snapshots
+from mlobs.instrument.describe import dynamic
 from mlobs.semconv import spans
 from mlobs.settings import SdkSettings, load, read_content
 
@@ -531,3 +532,25 @@ def test_nothing_to_record_costs_nothing():
     assert policy.resolved(Defaults()) is None
     assert isinstance(policy.resolved(Defaults("full")), Capture)
     assert policy.resolved(Defaults("full", {"tool": "off"})) is None
+
+
+def test_content_is_dropped_before_spans_are(monkeypatch):
+    """While an endpoint is away, prompts by the thousand would fill the memory; spans are small."""
+    from mlobs.instrument import recorders
+    from mlobs.instrument.outbox import Outbox
+
+    outbox = Outbox(100)
+    monkeypatch.setattr(recorders.active, "recorder", recorders.OwnRecorder(outbox))
+    monkeypatch.setattr(recorders, "CONTENT_WAITING_MAX", 3)
+
+    @mlobs.tool(capture="full")
+    def work(text):
+        return text
+
+    for _ in range(5):
+        work("x")
+    calls = outbox.take(10)
+    assert [call.arguments is not None for call in calls] == [True, True, True, False, False]
+    assert [dynamic(call, date(2026, 1, 1)).get("mlobs.content.dropped") for call in calls] == [None] * 3 + [
+        True
+    ] * 2
