@@ -138,6 +138,12 @@ class SdkSettings(BaseSettings):
     metrics: Literal["off", "process"] = Field(
         "off", description="process: derive the metrics of calls here, for who has no server or collector."
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="Port of loopback on which Prometheus finds this process's metrics.",
+    )
     auto: bool = Field(default=False, description="Switch on the GenAI instrumentations that are installed.")
     content: Content = Field(
         default_factory=_captured,

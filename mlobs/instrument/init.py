@@ -126,6 +126,7 @@ def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) 
         use(load_prices(settings.prices))
     allow(settings.baggage)
     content = defaults_of(settings)
+    scraped = None if settings.metrics_port is None else _scraped(settings.metrics_port)
     _telemetry.media = content.media
     full = content.nouns.get("llm", content.mode) == "full"
     # Our exporter says once what theirs would repeat for each signal and try.
@@ -139,7 +140,7 @@ def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) 
             log.info("This process has a TracerProvider; spans go where it sends them, not where told.")
     else:
         _install_tracing(settings, resource)
-    _install_metrics(settings, resource)
+    _install_metrics(settings, resource, scraped)
     _install_logs(settings, resource)
     if settings.metrics == "process":
         _telemetry.measures = Measures()
@@ -239,17 +240,34 @@ def _observe(calls: list[Call]) -> None:
         _telemetry.measures.record(calls)
 
 
-def _install_metrics(settings: SdkSettings, resource: "Resource") -> None:
+def _scraped(port: int) -> Any:
+    """Serve this process's metrics to Prometheus on a port of loopback, and return what collects them.
+
+    Raises:
+        SettingError: The port cannot be listened on.
+        MissingExtraError: The exporter is not installed.
+    """
+    exporter = require("opentelemetry.exporter.prometheus", extra="prometheus", feature="MLOBS_METRICS_PORT")
+    client = require("prometheus_client", extra="prometheus", feature="MLOBS_METRICS_PORT")
+    try:
+        client.start_http_server(port, addr="127.0.0.1")
+    except OSError as error:
+        raise SettingError(f"MLOBS_METRICS_PORT={port} cannot be used: {error.strerror}.") from None
+    return exporter.PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False)
+
+
+def _install_metrics(settings: SdkSettings, resource: "Resource", scraped: Any) -> None:
     if metrics._internal._METER_PROVIDER is not None:  # noqa: SLF001 # see recorders.discover
         return
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-    reader = PeriodicExportingMetricReader(
+    pushed = PeriodicExportingMetricReader(
         _exporter(settings, "metric_exporter", "OTLPMetricExporter", "/v1/metrics"),
         export_interval_millis=settings.metrics_interval_s * 1000,
     )
-    _telemetry.meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    readers = [pushed] if scraped is None else [pushed, scraped]
+    _telemetry.meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     metrics.set_meter_provider(_telemetry.meters)
     exporter = _telemetry.exporter
     if exporter is not None:

@@ -151,3 +151,38 @@ print("ok")
     for code in ("", provider):
         done = run_program(program.replace("PROVIDER", code))
         assert done.stdout == "ok\n", done.stderr
+
+
+def test_prometheus_can_scrape_a_program(run_program):
+    """Under the names that dashboards and rules ask for."""
+    done = run_program(
+        """
+import socket, urllib.request, mlobs, os
+from mlobs.semconv.metrics import TOOL_DURATION
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    os.environ["MLOBS_METRICS_PORT"] = str(free.getsockname()[1])
+mlobs.init("scraped", endpoint="http://127.0.0.1:9", metrics="process")
+mlobs.tool(len, name="size")("abc")
+mlobs.flush(1)
+text = urllib.request.urlopen(f"http://127.0.0.1:{os.environ['MLOBS_METRICS_PORT']}/metrics").read().decode()
+assert f'{TOOL_DURATION.prometheus}_count{{gen_ai_tool_name="size"}} 1.0' in text, text
+print("ok")
+"""
+    )
+    assert done.stdout == "ok\n", done.stderr
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_switched_on(run_program):
+    """Two programs with one port are a mistake in a deployment, to be seen at its start."""
+    done = run_program(
+        """
+import os, socket, mlobs
+with socket.socket() as taken:
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    os.environ["MLOBS_METRICS_PORT"] = str(taken.getsockname()[1])
+    mlobs.init("scraped")
+"""
+    )
+    assert "cannot be used: Address already in use." in done.stderr
