@@ -132,6 +132,9 @@ class SdkSettings(BaseSettings):
         "session.id,mlobs.experiment.*,gen_ai.prompt.name,gen_ai.prompt.version",
         description="What travels to hosts a program calls; user.id and mlobs.tag.* only if named. Or none.",
     )
+    semconv: Literal["stable", "compat"] = Field(
+        "stable", description="compat: spans carry the older names of the conventions too."
+    )
     executors: bool = Field(
         default=True, description="Executors of concurrent.futures carry the current call into what they run."
     )

@@ -14,6 +14,7 @@ from mlobs.instrument.billing import usage_attributes
 from mlobs.instrument.calls import NO_STREAM
 from mlobs.instrument.content.redaction import redact_secrets
 from mlobs.semconv import attributes as a
+from mlobs.semconv.older import OLDER
 
 if TYPE_CHECKING:
     from mlobs.instrument.calls import Call, Failure
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 _CONVERSING = {"agent", "workflow", "tool", "llm"}  # where the conventions define the conversation
 _OURS = str(Path(__file__).parent)  # frames of the decorators say nothing about the program
+
+
+class Dialect:
+    """Whether spans carry the older names of their attributes too."""
+
+    older = False
 
 
 def dynamic(call: "Call", day: date) -> "dict[str, Value]":
@@ -42,6 +49,11 @@ def dynamic(call: "Call", day: date) -> "dict[str, Value]":
         found[a.CALL_STATE.name] = call.state
     if call.failure is not None and a.ERROR_TYPE.name not in found:
         found[a.ERROR_TYPE.name] = call.failure.type
+    if Dialect.older:
+        for name, old in OLDER.items():
+            said = found.get(name, call.site.attributes.get(name))
+            if said is not None:
+                found.setdefault(old, said)
     return found
 
 

@@ -25,6 +25,7 @@ from mlobs.instrument.baggage import allow
 from mlobs.instrument.calls import Call
 from mlobs.instrument.carrying import patch_executors
 from mlobs.instrument.content.policy import defaults_of
+from mlobs.instrument.describe import Dialect
 from mlobs.instrument.endings import at_the_end, frozen_between_calls
 from mlobs.instrument.export import Exporter
 from mlobs.instrument.measures import Measures
@@ -126,6 +127,7 @@ def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) 
         use(load_prices(settings.prices))
     allow(settings.baggage)
     content = defaults_of(settings)
+    Dialect.older = settings.semconv == "compat"
     scraped = None if settings.metrics_port is None else _scraped(settings.metrics_port)
     _telemetry.media = content.media
     full = content.nouns.get("llm", content.mode) == "full"

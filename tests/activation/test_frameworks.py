@@ -224,7 +224,9 @@ print([(one.package, one.state, one.reason) for one in report.outcomes if one.li
     found = tree(sink.spans())
     [tool] = [one for one in found if one.endswith("our execute_tool price")]
     # The client's span, the server's, and the tool's own.
-    assert tool == "our invoke_agent support > execute_tool price > execute_tool price > our execute_tool price"
+    assert (
+        tool == "our invoke_agent support > execute_tool price > execute_tool price > our execute_tool price"
+    )
     assert "SECRET" not in repr(sink.bodies)
 
 

@@ -11,6 +11,7 @@ from opentelemetry import trace
 
 import mlobs
 from mlobs.errors import SettingError
+from mlobs.instrument import describe
 from mlobs.semconv import spans
 
 NOUNS = [row.noun for row in spans.SPANS]
@@ -385,3 +386,18 @@ def test_the_door_lists_what_it_opens():
     assert sorted(mlobs._HOME) == mlobs.__all__ == dir(mlobs)
     for name in set(mlobs.__all__) - {"Monitor", "Profile"}:
         assert getattr(mlobs, name) is not None
+
+
+def test_older_names_are_there_for_readers_that_know_only_those(sink, monkeypatch):
+    """Dashboards of other tools are changed later than services."""
+    monkeypatch.setattr(describe.Dialect, "older", True)
+
+    @mlobs.llm(model="m", provider="openai")
+    def ask():
+        mlobs.usage({"prompt_tokens": 3, "completion_tokens": 2})
+
+    ask()
+    about = one(sink, "chat m").attributes
+    assert about["gen_ai.system"] == about["gen_ai.provider.name"] == "openai"
+    assert about["gen_ai.usage.prompt_tokens"] == about["gen_ai.usage.input_tokens"] == 3
+    assert about["gen_ai.usage.completion_tokens"] == 2

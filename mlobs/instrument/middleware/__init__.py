@@ -1,5 +1,6 @@
-"""What is put between a server and the program: one file for each kind of server.
+"""What is put between a program and those it serves or calls: one file for each kind of traffic.
 
-Each stands on the OpenTelemetry instrumentation of its kind, which makes the server's span, and
-adds what that lacks. None is imported before it is asked for.
+ASGI, WSGI and Celery stand on the OpenTelemetry instrumentation of their kind, which makes the span,
+and add what that lacks. gRPC, Kafka and MCP make their spans themselves (`crossing`); each says why.
+None is imported before it is asked for.
 """
