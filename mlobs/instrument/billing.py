@@ -43,11 +43,21 @@ def usage_attributes(usage: Usage, noun: str, known: "Mapping[str, Value]", day:
         found[a.TEXT_INPUT_TOKENS.name] = usage.input_total - audio - images
     if usage.output_audio or usage.output_image:
         found[a.TEXT_OUTPUT_TOKENS.name] = usage.output_total - usage.output_audio - usage.output_image
-    model = known.get(a.RESPONSE_MODEL.name) or known.get(a.REQUEST_MODEL.name)
-    if model is not None and a.COST_USD.name not in known:
-        provider = known.get(a.PROVIDER_NAME.name)
-        tier = next((str(known[name]) for name in _TIERS if name in known), "standard")
-        cost = cost_usd(usage, None if provider is None else str(provider), str(model), day, tier=tier)
-        if cost is not None:
-            found[a.COST_USD.name] = cost
+    counted = usage.input_total or usage.output_total  # what no tokens cost is for the program to say
+    cost = _cost(usage, known, day) if counted and a.COST_USD.name not in known else None
+    if cost is not None:
+        found[a.COST_USD.name] = cost
     return found
+
+
+def _cost(usage: Usage, known: "Mapping[str, Value]", day: date) -> float | None:
+    """Return what the model that answered costs, or else the one asked for: it may be a deployment's name."""
+    provider = known.get(a.PROVIDER_NAME.name)
+    tier = next((str(known[name]) for name in _TIERS if name in known), "standard")
+    for name in (a.RESPONSE_MODEL.name, a.REQUEST_MODEL.name):
+        if name in known:
+            seller = None if provider is None else str(provider)
+            cost = cost_usd(usage, seller, str(known[name]), day, tier=tier)
+            if cost is not None:
+                return cost
+    return None

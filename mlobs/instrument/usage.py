@@ -1,16 +1,15 @@
 """Token usage in buckets that do not overlap, read from what providers return.
 
-Providers disagree on whether `input` holds the cached tokens (OpenAI's does, Anthropic's does not),
-on whether `output` holds the reasoning (OpenAI's does, Google's does not), and on every name. Here
-every token is in exactly one bucket, so that a price can be put on each, and the buckets add up
-to the provider's own total.
+Every token is in exactly one bucket, so that a price can be put on each, and the buckets add up to
+the provider's own total.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from operator import attrgetter
 
 from mlobs.errors import SettingError
+from mlobs.instrument.counts import Counts, facts_of, find_counts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,9 +22,9 @@ class Usage:
         cached_write: Input tokens written to a cache for minutes.
         output: Output tokens in no other bucket.
         reasoning: Output tokens spent on reasoning.
-        cached_write_1h: Input tokens written to a cache for an hour.
+        cached_write_1h: Input tokens written to a cache for an hour or longer.
         input_audio: Input tokens of sound that was not cached.
-        input_image: Input tokens of images that were not cached.
+        input_image: Input tokens of images, and of the frames of videos, that were not cached.
         cached_audio: Input tokens of sound read from a cache.
         output_audio: Output tokens of sound.
         output_image: Output tokens of images.
@@ -49,9 +48,9 @@ class Usage:
         Raises:
             SettingError: A count is negative or not a whole number.
         """
-        for name in BUCKETS:
-            count = getattr(self, name)
+        for count in _counts(self):
             if count.__class__ is not int or count < 0:
+                name = next(name for name in BUCKETS if getattr(self, name) is count)
                 raise SettingError(
                     f"Usage({name}={count!r}): a whole number of tokens, 0 or more, was expected."
                 )
@@ -75,6 +74,9 @@ class Usage:
 
 
 BUCKETS = tuple(field.name for field in fields(Usage))
+_NAMES = frozenset(BUCKETS)
+_counts = attrgetter(*BUCKETS)
+_new, _PUTS = object.__new__, tuple(getattr(Usage, name).__set__ for name in BUCKETS)
 _OUTPUTS = frozenset({"output", "reasoning", "output_audio", "output_image"})
 
 
@@ -92,7 +94,7 @@ def latest(old: Usage | None, new: Usage) -> Usage:
 def read_usage(given: object) -> Usage:
     """Return the buckets of a provider's usage object, of a whole answer, or of a dict like them.
 
-    Understood are OpenAI (chat, responses, embeddings, images, realtime) and all who copy it, such as
+    Understood are OpenAI (chat, responses, embeddings, images, sound, realtime) and all who copy it, such as
     vLLM, Mistral, DeepSeek, xAI and LiteLLM; Anthropic; Google; Bedrock; Cohere; Ollama; LangChain,
     pydantic-ai and the OpenAI agents; OpenTelemetry's attribute names; the bucket names of `Usage`.
 
@@ -105,14 +107,19 @@ def read_usage(given: object) -> Usage:
     >>> read_usage({"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 4}).input_total
     14
     """
-    for _ in range(3):  # an answer holds its usage, and that of Cohere holds what was billed
-        found = _read(given)
-        if found is not None:
-            return found
-        inner = next((held for name in _HELD if (held := _get(given, name)) is not None), None)
-        if inner is None or callable(inner):
+    held = given
+    for _ in range(5):  # an answer holds its usage; the event of a stream holds an answer
+        if isinstance(held, Usage):
+            return held
+        facts = facts_of(held)
+        counts = find_counts(facts)
+        if counts is not None:
+            return _disjoint(counts)
+        if isinstance(facts, Mapping) and facts and facts.keys() <= _NAMES:
+            return Usage(**{name: count for name, count in facts.items() if count is not None})
+        held = next((inner for name in _HELD if (inner := facts.get(name)) is not None), None)
+        if held is None:
             break
-        given = inner
     raise SettingError(
         f"mlobs.usage({type(given).__name__}): no token counts were found. Pass the usage object of a "
         f"provider, its whole answer, a dict with prompt_tokens or input_tokens, or "
@@ -120,211 +127,39 @@ def read_usage(given: object) -> Usage:
     )
 
 
-_HELD = ("usage", "usage_metadata", "usageMetadata", "billed_units", "meta", "tokens", "message", "response")
+_HELD = (
+    "usage", "usage_metadata", "usageMetadata", "meta", "message", "response", "data", "delta", "metadata",
+    "context_wrapper", "amazon-bedrock-invocationMetrics",
+)  # fmt: skip
 
 
-def _read(given: object) -> Usage | None:
-    if isinstance(given, Usage):
-        return given
-    if isinstance(given, Mapping) and given and given.keys() <= _NAMES:
-        return Usage(**given)
-    if _get(given, "billed_units") is not None:
-        return None  # of Cohere's two counts the one that is paid for
-    if _has(given, "prompt_tokens") or _has(given, "completion_tokens"):
-        return _chat(given)
-    if _has(given, "prompt_token_count") or _has(given, "candidates_token_count"):
-        return _google(given, "{}_token_count", "{}_tokens_details", "token_count")
-    if _has(given, "promptTokenCount") or _has(given, "candidatesTokenCount"):
-        return _google(given, "{}TokenCount", "{}TokensDetails", "tokenCount")
-    if _has(given, "inputTokens") or _has(given, "outputTokens"):
-        return _bedrock(given)
-    if _has(given, "prompt_eval_count") or _has(given, "eval_count"):
-        return _buckets(_count(given, "prompt_eval_count"), _count(given, "eval_count"))
-    if _has(given, "gen_ai.usage.input_tokens") or _has(given, "gen_ai.usage.output_tokens"):
-        return _opentelemetry(given)
-    if _has(given, "cache_read_input_tokens") or _has(given, "cache_creation_input_tokens"):
-        return _anthropic(given)
-    if _has(given, "input_tokens") or _has(given, "output_tokens"):
-        return _responses(given)
-    return None
-
-
-_NAMES = frozenset(BUCKETS)
-
-
-def _chat(given: object) -> Usage:
-    """Read OpenAI's chat usage, and that of those who copy it."""
-    prompt, completion = _count(given, "prompt_tokens"), _count(given, "completion_tokens")
-    inside, outside = _get(given, "prompt_tokens_details"), _get(given, "completion_tokens_details")
-    reasoning = _count(outside, "reasoning_tokens")
-    if reasoning and _count(given, "total_tokens") == prompt + completion + reasoning:
-        completion += reasoning  # xAI counts reasoning beside the completion
-    return _buckets(
-        prompt,
-        completion,
-        read=_count(inside, "cached_tokens")
-        or _count(given, "prompt_cache_hit_tokens")
-        or _count(given, "cache_read_input_tokens"),
-        write=_count(inside, "cache_creation_tokens")
-        or _count(inside, "cache_write_tokens")
-        or _count(given, "cache_creation_input_tokens"),
-        audio=_count(inside, "audio_tokens"),
-        image=_count(inside, "image_tokens"),
-        reasoning=reasoning,
-        output_audio=_count(outside, "audio_tokens"),
-        output_image=_count(outside, "image_tokens"),
-    )
-
-
-def _responses(given: object) -> Usage:
-    """Read counts named input and output whose totals include their details.
-
-    OpenAI's responses, images and realtime, LangChain, pydantic-ai and the OpenAI agents.
-    """
-    inside = _get(given, "input_tokens_details") or _get(given, "input_token_details")
-    outside = _get(given, "output_tokens_details") or _get(given, "output_token_details")
-    return _buckets(
-        _count(given, "input_tokens"),
-        _count(given, "output_tokens"),
-        read=_count(inside, "cached_tokens")
-        or _count(inside, "cache_read")
-        or _count(given, "cache_read_tokens"),
-        write=_count(inside, "cache_write_tokens")
-        or _count(inside, "cache_creation")
-        or _count(given, "cache_write_tokens"),
-        write_1h=_count(inside, "ephemeral_1h_input_tokens"),
-        audio=_count(inside, "audio_tokens")
-        or _count(inside, "audio")
-        or _count(given, "input_audio_tokens"),
-        image=_count(inside, "image_tokens") or _count(inside, "image"),
-        read_audio=_count(_get(inside, "cached_tokens_details"), "audio_tokens")
-        or _count(given, "cache_audio_read_tokens"),
-        reasoning=_count(outside, "reasoning_tokens") or _count(outside, "reasoning"),
-        output_audio=_count(outside, "audio_tokens")
-        or _count(outside, "audio")
-        or _count(given, "output_audio_tokens"),
-        output_image=_count(outside, "image_tokens"),
-    )
-
-
-def _anthropic(given: object) -> Usage:
-    """Read Anthropic's usage, whose input holds neither what was read from a cache nor written to one."""
-    read, write = _count(given, "cache_read_input_tokens"), _count(given, "cache_creation_input_tokens")
-    return _buckets(
-        _count(given, "input_tokens") + read + write,
-        _count(given, "output_tokens"),
-        read=read,
-        write=write,
-        write_1h=_count(_get(given, "cache_creation"), "ephemeral_1h_input_tokens"),
-    )
-
-
-def _bedrock(given: object) -> Usage:
-    """Read the usage of Bedrock's converse, which counts as Anthropic does."""
-    read, write = _count(given, "cacheReadInputTokens"), _count(given, "cacheWriteInputTokens")
-    total = _count(given, "inputTokens") + read + write
-    return _buckets(total, _count(given, "outputTokens"), read=read, write=write)
-
-
-def _google(given: object, counts: str, details: str, count: str) -> Usage:
-    """Read Google's usage; thoughts and the results of tools are counted beside the rest."""
-    thoughts = _count(given, counts.format("thoughts"))
-    tools = _count(given, counts.format("toolUsePrompt" if count == "tokenCount" else "tool_use_prompt"))
-    cached = counts.format("cachedContent" if count == "tokenCount" else "cached_content")
-
-    def of(what: str, modality: str) -> int:
-        """Add up one modality's counts."""
-        listed = _get(given, details.format(what))
-        found = [one for one in listed if _modality(one) == modality] if isinstance(listed, list) else []
-        return sum(_count(one, count) for one in found)
-
-    return _buckets(
-        _count(given, counts.format("prompt")) + tools,
-        _count(given, counts.format("candidates")) + thoughts,
-        read=_count(given, cached),
-        audio=of("prompt", "AUDIO"),
-        image=of("prompt", "IMAGE"),
-        read_audio=of("cache", "AUDIO"),
-        reasoning=thoughts,
-        output_audio=of("candidates", "AUDIO"),
-        output_image=of("candidates", "IMAGE"),
-    )
-
-
-def _opentelemetry(given: object) -> Usage:
-    """Read the attributes of the conventions."""
-    prefix = "gen_ai.usage."
-    return _buckets(
-        _count(given, f"{prefix}input_tokens"),
-        _count(given, f"{prefix}output_tokens"),
-        read=_count(given, f"{prefix}cache_read.input_tokens"),
-        write=_count(given, f"{prefix}cache_write.input_tokens")
-        or _count(given, f"{prefix}cache_creation.input_tokens"),
-        audio=_count(given, f"{prefix}audio.input_tokens"),
-        image=_count(given, f"{prefix}image.input_tokens"),
-        read_audio=_count(given, f"{prefix}audio.cache_read.input_tokens"),
-        reasoning=_count(given, f"{prefix}reasoning.output_tokens"),
-        output_audio=_count(given, f"{prefix}audio.output_tokens"),
-        output_image=_count(given, f"{prefix}image.output_tokens"),
-    )
-
-
-def _buckets(
-    inputs: int,
-    outputs: int,
-    *,
-    read: int = 0,
-    write: int = 0,
-    write_1h: int = 0,
-    audio: int = 0,
-    image: int = 0,
-    read_audio: int = 0,
-    reasoning: int = 0,
-    output_audio: int = 0,
-    output_image: int = 0,
-) -> Usage:
-    """Return disjoint buckets of totals that include their details.
+def _disjoint(counts: Counts) -> Usage:
+    """Return the buckets of totals that hold their details.
 
     What is more than is left of its total is cut: a provider's total is what it bills.
     """
-    read = min(read, inputs)
-    write = min(write, inputs - read)
-    write_1h = min(write_1h, write)
-    read_audio = min(read_audio, read, audio)
-    left = inputs - read - write
-    audio = min(audio - read_audio, left)
-    image = min(image, left - audio)
-    reasoning = min(reasoning, outputs)
-    output_audio = min(output_audio, outputs - reasoning)
-    output_image = min(output_image, outputs - reasoning - output_audio)
-    return Usage(
-        input=left - audio - image,
-        cached_read=read - read_audio,
-        cached_write=write - write_1h,
-        output=outputs - reasoning - output_audio - output_image,
-        reasoning=reasoning,
-        cached_write_1h=write_1h,
-        input_audio=audio,
-        input_image=image,
-        cached_audio=read_audio,
-        output_audio=output_audio,
-        output_image=output_image,
-    )
-
-
-def _get(given: object, name: str) -> Any:
-    return given.get(name) if isinstance(given, Mapping) else getattr(given, name, None)
-
-
-def _has(given: object, name: str) -> bool:
-    return isinstance(_get(given, name), int | float)
-
-
-def _count(given: object, name: str) -> int:
-    count = _get(given, name)
-    return int(count) if isinstance(count, int | float) and count > 0 else 0
-
-
-def _modality(detail: object) -> str:
-    modality = _get(detail, "modality")
-    return str(getattr(modality, "value", modality)).upper()
+    inputs, outputs, read, write, write_1h, audio, image, read_audio, reasoning, spoken, drawn = counts
+    if read or write or audio or image:
+        read = min(read, inputs)
+        write = min(write, inputs - read)
+        write_1h = min(write_1h, write)
+        read_audio = min(read_audio, read)
+        inputs -= read + write
+        audio = min(max(audio - read_audio, 0), inputs)
+        image = min(image, inputs - audio)
+        inputs -= audio + image
+    else:
+        write_1h = read_audio = 0
+    if reasoning or spoken or drawn:
+        reasoning = min(reasoning, outputs)
+        spoken = min(spoken, outputs - reasoning)
+        drawn = min(drawn, outputs - reasoning - spoken)
+        outputs -= reasoning + spoken + drawn
+    buckets = (
+        inputs, read - read_audio, write - write_1h, outputs, reasoning,
+        write_1h, audio, image, read_audio, spoken, drawn,
+    )  # fmt: skip
+    usage = _new(Usage)  # without checking what was made to be right
+    for put, count in zip(_PUTS, buckets, strict=True):
+        put(usage, count)
+    return usage

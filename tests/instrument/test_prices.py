@@ -1,15 +1,22 @@
 """Tokens cost what they cost on that day, or nobody knows what."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from datetime import date
 from importlib.resources import files
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlobs.errors import SettingError
 from mlobs.instrument import prices
 from mlobs.instrument.billing import usage_attributes
-from mlobs.instrument.prices import Price, cost_usd, find, load_prices, packaged, spellings
+from mlobs.instrument.models import spellings
+from mlobs.instrument.prices import Price, cost_usd, find, load_prices, packaged
 from mlobs.instrument.usage import Usage
 
 M = 1_000_000
@@ -53,7 +60,27 @@ def _only_packaged():
             1.8 + 2.25,
         ),
         ("aws.bedrock", "us.anthropic.claude-sonnet-4-20250514-v1:0", Usage(output=M), "standard", 15),
-        ("gcp.vertex_ai", "claude-haiku-4-5@20251001", Usage(input=M), "standard", None),
+        ("gcp.vertex_ai", "claude-haiku-4-5@20251001", Usage(input=M), "standard", 1),
+        ("vertex_ai", "publishers/google/models/gemini-2.5-flash", Usage(input=M), "standard", 0.3),
+        ("aws.bedrock", "us.anthropic.claude-haiku-4-5-20251001-v1:0", Usage(input=M), "standard", 1.1),
+        ("aws.bedrock", "global.anthropic.claude-haiku-4-5-20251001-v1:0", Usage(input=M), "standard", 1),
+        (
+            "aws.bedrock",
+            "arn:aws:bedrock:eu-west-1:1:inference-profile/us-gov.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            Usage(input=M),
+            "batch",
+            6 * 1.1 / 2,
+        ),
+        ("aws", "amazon.nova-pro-v1:0:24k", Usage(input=M, cached_read=M), "priority", (0.8 + 0.2) * 1.75),
+        ("litellm", "bedrock/us.amazon.nova-lite-v1:0", Usage(output=M), "standard", 0.24),
+        ("openrouter", "anthropic/claude-sonnet-4", Usage(output=100_000), "standard", 1.5),
+        ("anthropic", "claude-sonnet-4-0", Usage(output=100_000), "standard", 1.5),
+        ("google", "gemini-2.5-flash", Usage(cached_read=M, cached_audio=M), "batch", 0.03 + 0.1),
+        ("gcp.gemini", "gemini-2.5-flash", Usage(input=M, input_audio=M), "batch", 0.15 + 0.5),
+        ("gcp.gemini", "gemini-2.5-flash", Usage(input=M), "PRIORITY", 0.54),
+        ("openai", "gpt-4o-mini", Usage(input=M, cached_read=M, output=M), "priority", 0.25 + 0.125 + 1),
+        ("x_ai", "grok-4-0709", Usage(input=M, output=M), "standard", 3 + 15),
+        ("groq", "openai/gpt-oss-20b", Usage(input=M), "on_demand", 0.075),
         ("google", "models/gemini-2.5-flash", Usage(input=M, input_audio=M), "standard", 0.3 + 1),
         ("gcp.gemini", "gemini-2.5-pro", Usage(input=200_000), "standard", 0.25),
         ("gcp.gemini", "gemini-2.5-pro", Usage(input=200_001), "standard", 2.5 * 200_001 / M),
@@ -69,7 +96,7 @@ def _only_packaged():
     ],
 )
 def test_costs_worked_by_hand(provider, model, usage, tier, dollars):
-    """From the providers' own pages."""
+    """From the list prices of that day, worked out by hand."""
     found = cost_usd(usage, provider, model, DAY, tier=tier)
     assert found == (None if dollars is None else pytest.approx(dollars))
 
@@ -83,6 +110,16 @@ def test_costs_worked_by_hand(provider, model, usage, tier, dollars):
         ("anthropic", "gpt-4o", "standard"),
         ("openai", "gpt-4o-miniature", "standard"),
         ("openai", "gpt-4o", "made-up-tier"),
+        ("openai", "openai/ft:gpt-4o-2024-08-06:acme::x", "standard"),
+        ("gcp.gemini", "tunedModels/gemini-2.5-pro", "standard"),
+        ("litellm", "azure/gpt-4o", "standard"),
+        (None, "azure/gpt-4o", "standard"),
+        ("aws.bedrock", "gpt-4o", "standard"),
+        ("aws.bedrock", "application-inference-profile/abc", "standard"),
+        ("openrouter", "deepseek/deepseek-chat:free", "standard"),
+        ("vllm", "gpt-4o", "standard"),
+        ("openai", "gpt-4o" * 1000, "standard"),
+        ("openai", "", "standard"),
     ],
 )
 def test_an_unknown_price_is_unknown_and_not_zero(provider, model, tier):
@@ -99,13 +136,48 @@ def test_an_unknown_price_is_unknown_and_not_zero(provider, model, tier):
         ("gpt-4o-2024-05-13", date(2025, 1, 1), 5),
         ("o3", date(2025, 6, 9), 10),
         ("o3", date(2025, 6, 10), 2),
-        ("gpt-3.5-turbo-0125", date(2023, 4, 1), 2),
+        ("gpt-3.5-turbo", date(2023, 4, 1), 2),
+        ("gpt-3.5-turbo", date(2023, 7, 1), 1.5),
+        ("gpt-3.5-turbo", date(2024, 2, 1), 0.5),
+        ("gpt-3.5-turbo-0613", date(2024, 5, 1), 1.5),
+        ("o1-mini", date(2025, 1, 30), 3),
     ],
 )
 def test_a_price_holds_from_its_day_on(model, day, input_price):
     """Re-pricing history needs the price of the day, not today's."""
     row = find("openai", model, day)
     assert (None if row is None else row.input) == input_price
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "day", "size", "prices"),
+    [
+        ("gcp.gemini", "gemini-1.5-flash", date(2024, 8, 11), 1000, (0.35, 1.05)),
+        ("gcp.gemini", "gemini-1.5-flash-002", date(2024, 8, 12), 1000, (0.075, 0.3)),
+        ("gcp.gemini", "gemini-1.5-flash", date(2024, 8, 12), 128_001, (0.15, 0.6)),
+        ("deepseek", "deepseek-chat", date(2025, 2, 8), 1000, (0.14, 0.28)),
+        ("deepseek", "deepseek-chat", date(2025, 2, 9), 1000, (0.27, 1.1)),
+        ("deepseek", "deepseek-chat", date(2025, 9, 29), 1000, (0.28, 0.42)),
+        ("deepseek", "deepseek-chat", date(2026, 7, 25), 1000, None),
+        ("anthropic", "claude-sonnet-4", date(2025, 8, 11), 300_000, (3, 15)),
+        ("anthropic", "claude-sonnet-4", date(2025, 8, 12), 300_000, (6, 22.5)),
+        ("anthropic", "claude-opus-4-6", date(2026, 3, 12), 300_000, (10, 37.5)),
+        ("anthropic", "claude-opus-4-6", date(2026, 3, 13), 300_000, (5, 25)),
+        ("openai", "gpt-5.6-luna", date(2026, 7, 29), 1000, (1, 6)),
+        ("openai", "gpt-5.6-luna", date(2026, 7, 30), 272_001, (0.4, 1.8)),
+        ("gcp.gemini", "gemini-3.6-flash", date(2026, 8, 12), 1000, (1.5, 7.5)),
+        ("gcp.gemini", "gemini-3.6-flash", date(2026, 8, 13), 1000, (0.75, 3.75)),
+        ("x_ai", "grok-4.20-0309", date(2026, 4, 29), 199_999, (2, 6)),
+        ("x_ai", "grok-4.20", date(2026, 4, 30), 200_000, (2.5, 5)),
+        ("mistral_ai", "mistral-large-latest", date(2025, 12, 1), 1000, (2, 6)),
+        ("mistral_ai", "mistral-large-latest", date(2025, 12, 2), 1000, (0.5, 1.5)),
+        ("mistral_ai", "mistral-large-2411", date(2026, 1, 1), 1000, (2, 6)),
+    ],
+)
+def test_prices_that_were_cut_or_depend_on_the_size(provider, model, day, size, prices):
+    """History is full of both."""
+    row = find(provider, model, day, input_tokens=size)
+    assert (None if row is None else (row.input, row.output)) == prices
 
 
 def test_a_file_goes_before_the_packaged_rows(tmp_path):
@@ -133,6 +205,21 @@ def test_a_file_goes_before_the_packaged_rows(tmp_path):
     assert cost_usd(Usage(input=M), "openai", "gpt-4o", date(2024, 6, 1)) == 5
     assert cost_usd(Usage(input=M), "local", "llama", DAY) == 0
     assert cost_usd(Usage(input=M), "local", "llama", date(2026, 1, 1)) is None
+    assert cost_usd(Usage(input=M), "openai", "gpt-4o-2024-08-06", DAY) == 1, (
+        "a contract is for snapshots too"
+    )
+
+
+def test_a_contract_holds_for_calls_of_every_size(tmp_path):
+    """Else the packaged row for large calls would come back in."""
+    mine = {**GOOD, "provider": "gemini", "model": "Gemini-2.5-Pro", "tiers": {"Night": 0.1}}
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps([mine]))
+    prices.use(load_prices(path))
+    assert cost_usd(Usage(input=M), "gcp.vertex_ai", "gemini-2.5-pro", DAY) == 1
+    assert cost_usd(Usage(input=M), "gcp.gemini", "gemini-2.5-pro", DAY, tier="night") == pytest.approx(0.1)
+    prices.use(())
+    assert cost_usd(Usage(input=M), "gcp.gemini", "gemini-2.5-pro", DAY) == 2.5
 
 
 GOOD = {"provider": "p", "model": "m", "valid_from": "2025-01-01", "input": 1, "output": 1, "source": "s"}
@@ -151,7 +238,21 @@ GOOD = {"provider": "p", "model": "m", "valid_from": "2025-01-01", "input": 1, "
         ),
         (json.dumps([{**GOOD, "output": "1"}]), "output='1': dollars per million"),
         (json.dumps([{**GOOD, "valid_from": "soon"}]), "valid_from='soon': a day such as 2025-01-31"),
-        (json.dumps([{**GOOD, "tiers": {"batch": "half"}}]), "factors by service tier"),
+        (json.dumps([{**GOOD, "tiers": {"batch": "half"}}]), "tiers: batch='half': a factor such as 0.5, or"),
+        (json.dumps([{**GOOD, "tiers": [0.5]}]), "tiers=[0.5]: factors by service tier, such as"),
+        (json.dumps([{**GOOD, "tiers": {"batch": {"inputs": 1}}}]), "(did you mean 'input'?)"),
+        (json.dumps([{**GOOD, "tiers": {"batch": {"input": -1}}}]), "tiers: batch: input=-1: dollars per"),
+        (json.dumps([{**GOOD, "above": 1.5}]), "above=1.5: a whole number of input tokens, 0 or more, was"),
+        (json.dumps([{**GOOD, "regional": 0}]), "regional=0: a factor such as 1.1 was expected"),
+        (json.dumps([{**GOOD, "input": True}]), "input=True: dollars per million"),
+        (
+            json.dumps([{**GOOD, "valid_until": "2024-12-31"}]),
+            "'2024-12-31' is before valid_from='2025-01-01'",
+        ),
+        (json.dumps([GOOD, GOOD]), "row 2: row 1 says the same model, day and above."),
+        (json.dumps([{**GOOD, "zzz": 1}]), "row 1: 'zzz' is not known."),
+        ('[{"input": NaN}]', "input=nan: dollars per million"),
+        ("[" * 100_000, "is no JSON"),
         (json.dumps([{**GOOD, "model": ""}]), "model='': a text was expected"),
         (json.dumps([{key: value for key, value in GOOD.items() if key != "source"}]), "'source' is missing"),
     ],
@@ -163,8 +264,28 @@ def test_a_mistake_in_a_file_is_told_with_its_row(tmp_path, content, words):
     with pytest.raises(SettingError) as error:
         load_prices(path)
     assert words in str(error.value)
+    assert str(error.value).startswith(f"MLOBS_PRICES={str(path)!r}")
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path):
+    """With the reason; none of them may end in a program without prices that thinks it has some."""
     with pytest.raises(SettingError, match="cannot be read: No such file"):
         load_prices(tmp_path / "missing.json")
+    with pytest.raises(SettingError, match="cannot be read: Is a directory"):
+        load_prices(tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingError, match=re.escape("is no text in UTF-8.")):
+        load_prices(tmp_path / "binary")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(prices.FILE_BYTES_MAX + 1)
+    with pytest.raises(SettingError, match="is larger than 16 MiB"):
+        load_prices(tmp_path / "huge")
+
+
+def test_what_is_read_from_a_cache_has_a_history_of_its_own():
+    """Claude Sonnet 5.5 kept its other prices when this one was halved."""
+    for day, dollars in ((date(2026, 10, 6), 0.2), (date(2026, 10, 7), 0.1)):
+        assert cost_usd(Usage(cached_read=M), "anthropic", "claude-sonnet-5-5", day) == pytest.approx(dollars)
 
 
 def test_every_packaged_price_says_where_it_is_from():
@@ -174,16 +295,30 @@ def test_every_packaged_price_says_where_it_is_from():
     assert all(row["source"].startswith("https://") for row in rows)
     keys = [(row["provider"], row["model"], row["valid_from"], row.get("above", 0)) for row in rows]
     assert len(keys) == len(set(keys))
+    for row in packaged():
+        assert row.cached_read is None or row.cached_read <= row.input, row
+        assert row.cached_write is None or row.cached_write >= row.input, row
+        assert row.checked is None or row.checked >= date(2025, 1, 1), row
 
 
 def test_names_are_tried_from_the_most_exact():
     """A snapshot may have a price of its own."""
-    assert spellings("gpt-4o-2024-08-06") == ["gpt-4o-2024-08-06", "gpt-4o"]
-    assert spellings("vertex_ai/claude-3-5-haiku@20241022") == [
-        "vertex_ai/claude-3-5-haiku@20241022",
+    assert spellings("gpt-4o-2024-08-06")[0] == ("gpt-4o-2024-08-06", "gpt-4o")
+    assert spellings("vertex_ai/claude-3-5-haiku@20241022")[0][1:] == (
+        "claude-3-5-haiku-20241022",
         "claude-3-5-haiku",
-    ]
-    assert spellings("ft:gpt-4o:x") == ["ft:gpt-4o:x"]
+    )
+    assert spellings("ft:gpt-4o:x")[0] == ("ft:gpt-4o:x",)
+    assert spellings("eu.anthropic.claude-opus-4-6-v1") == (
+        ("eu.anthropic.claude-opus-4-6-v1", "claude-opus-4-6"),
+        True,
+    )
+
+
+@given(st.text(max_size=300) | st.from_regex(r"[a-z.\-0-9/@:]{1,300}", fullmatch=True), st.none() | st.text())
+def test_whatever_a_model_is_called_asking_its_price_does_no_harm(model, provider):
+    """Model names are made from what users type."""
+    assert cost_usd(Usage(), provider, model, DAY) in {None, 0.0}
 
 
 def test_the_span_tells_buckets_and_cost():
@@ -205,7 +340,69 @@ def test_the_span_tells_buckets_and_cost():
     assert spoken["gen_ai.usage.text.input_tokens"] == 5
     assert (spoken["gen_ai.usage.audio.input_tokens"], spoken["gen_ai.usage.text.output_tokens"]) == (7, 0)
     assert "mlobs.cost.usd" not in usage_attributes(usage, "llm", {**known, "mlobs.cost.usd": 1.0}, DAY)
+    assert "mlobs.cost.usd" not in usage_attributes(Usage(), "llm", known, DAY)
     assert "gen_ai.usage.output_tokens" not in usage_attributes(Usage(input=1), "embedding", {}, DAY)
+
+
+def test_a_listed_deployment_has_a_price():
+    """Azure answers with the model's name; the contract is about the deployment."""
+    known = {
+        "gen_ai.provider.name": "azure.ai.openai",
+        "gen_ai.request.model": "my-deployment",
+        "gen_ai.response.model": "gpt-4o-2024-08-06",
+    }
+    assert "mlobs.cost.usd" not in usage_attributes(Usage(input=M), "llm", known, DAY)
+    row = {"provider": "azure.ai.openai", "model": "My-Deployment", "valid_from": DAY, "source": "contract"}
+    prices.use([Price(**row, input=3, output=4)])
+    assert usage_attributes(Usage(input=M), "llm", known, DAY)["mlobs.cost.usd"] == 3
+
+
+PROGRAM = """
+import mlobs
+mlobs.init("shop")
+
+@mlobs.llm(model="house-model", provider="local")
+def answer():
+    mlobs.usage({"prompt_tokens": 1_000_000, "completion_tokens": 0})
+
+with mlobs.capture() as run:
+    answer()
+print(run.cost_usd)
+"""
+
+
+@pytest.mark.slow
+def test_a_program_is_told_its_prices_by_a_variable(tmp_path):
+    """A file with a mistake stops a program before it starts, not its spans later."""
+    path = tmp_path / "prices.json"
+    row = {**GOOD, "provider": "local", "model": "house-model", "input": 0.25}
+    environment = {
+        **os.environ,
+        "MLOBS_PRICES": str(path),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+    }
+
+    def run():
+        return subprocess.run(
+            [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False
+        )
+
+    path.write_text(json.dumps([row]))
+    assert run().stdout.split() == ["0.25"]
+    path.write_text(json.dumps([{**row, "input": "cheap"}]))
+    assert "row 1: input='cheap': dollars per million tokens" in run().stderr
+
+
+def test_the_tier_that_served_a_call_wins_over_the_one_asked_for():
+    """`auto` was asked for; what was served is what is billed."""
+    known = {"gen_ai.response.model": "gpt-5", "openai.request.service_tier": "flex"}
+    usage = Usage(output=M)
+    assert usage_attributes(usage, "llm", known, DAY)["mlobs.cost.usd"] == 5
+    served = {**known, "openai.response.service_tier": "default"}
+    assert usage_attributes(usage, "llm", served, DAY)["mlobs.cost.usd"] == 10
+    named = {**served, "mlobs.service_tier": "priority"}
+    assert usage_attributes(usage, "llm", named, DAY)["mlobs.cost.usd"] == 20
+    assert "mlobs.cost.usd" not in usage_attributes(usage, "llm", {**named, "mlobs.service_tier": "?"}, DAY)
 
 
 def test_a_row_can_price_every_bucket():
