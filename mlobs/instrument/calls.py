@@ -23,7 +23,7 @@ from mlobs import _guard
 from mlobs.instrument.baggage import session_of
 from mlobs.instrument.context import CALL_KEY, SESSION_KEY, SPAN_KEY, Session
 from mlobs.instrument.sites import Site, Value
-from mlobs.instrument.usage import Usage, latest, read_usage
+from mlobs.instrument.usage import Usage, latest, read_tier, read_usage
 from mlobs.instrument.values import CHARACTERS_MAX, freeze
 from mlobs.semconv import attributes as a
 from mlobs.semconv.events import EXCEPTION
@@ -89,6 +89,7 @@ class Call(Span):
     thrown: BaseException | None = None
     told: list[object] | None = None  # what `mlobs.usage` was given, not yet read
     counted: Usage | None = None
+    service_tier: str | None = None
     extra: dict[str, Value] | None = None
     events: list[tuple[str, int, Mapping[str, Any]]] | None = None
     name: str | None = None
@@ -129,6 +130,7 @@ class Call(Span):
             for given in told:
                 try:
                     counted = latest(counted, read_usage(given))
+                    self.service_tier = read_tier(given) or self.service_tier
                 except Exception:  # noqa: BLE001 # never into the user's program
                     _guard.failed("reading token usage")
             self.counted = counted  # in this order: two threads that read at once find the same

@@ -39,9 +39,12 @@ def dynamic(call: "Call", day: date) -> "dict[str, Value]":
         _session(call, found)
     if call.chunks != NO_STREAM:
         _stream(call, found)
-    if call.usage is not None:
+    usage = call.usage
+    if usage is not None:
+        if call.service_tier is not None:
+            found.setdefault(a.SERVICE_TIER.name, call.service_tier)
         known = {**call.site.attributes, **found}
-        found.update(usage_attributes(call.usage, call.site.row.noun, known, day))
+        found.update(usage_attributes(usage, call.site.row.noun, known, day))
     if call.site.capture is not None:
         for key, value in call.site.capture.attributes(call).items():
             found.setdefault(key, value)  # what the program has set itself stays

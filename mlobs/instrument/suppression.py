@@ -31,7 +31,7 @@ from mlobs.instrument.context import SPAN_KEY, current, restore
 from mlobs.instrument.facts import CONTENT, Facts, facts_of
 from mlobs.instrument.recorders import active
 from mlobs.instrument.sites import Site, settle
-from mlobs.instrument.usage import Usage, read_usage
+from mlobs.instrument.usage import Usage, latest, read_usage
 from mlobs.semconv import attributes as a
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Outer:
             _add(self._call, facts)
             if new and usage is not None:
                 self._usage = usage if self._usage is None else self._usage + usage
-                self._call.usage = _larger(self._call.usage, self._usage)
+                self._call.usage = latest(self._call.usage, self._usage)
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("taking over an inner span")
 
@@ -286,23 +286,6 @@ def _add(call: "Call", facts: Facts) -> None:
             call.update_name(f"{call.site.name} {subject}")
             if call.span is not None:
                 call.span.update_name(f"{call.site.name} {subject}")
-
-
-def _larger(one: Usage | None, other: Usage) -> Usage:
-    """Return, side by side, the usage with the larger total: both count the same tokens."""
-    if one is None:
-        return other
-    inputs = one if one.input_total > other.input_total else other
-    outputs = one if one.output_total > other.output_total else other
-    if inputs is outputs:
-        return inputs
-    mixed = {name: getattr(inputs, name) for name in _INPUTS} | {
-        field.name: getattr(outputs, field.name) for field in fields(Usage) if field.name not in _INPUTS
-    }
-    return Usage(**mixed)
-
-
-_INPUTS = frozenset(field.name for field in fields(Usage) if Usage(**{field.name: 1}).input_total)
 
 
 def _late(call: "Call", facts: Facts, usage: Usage | None) -> None:

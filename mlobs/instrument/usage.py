@@ -127,6 +127,20 @@ def read_usage(given: object) -> Usage:
     )
 
 
+def read_tier(given: object) -> str | None:
+    """Return the service tier that an answer or its usage names, or None; it sets the price."""
+    if isinstance(given, Usage):
+        return None
+    facts = facts_of(given)
+    for one in (facts, facts_of(facts.get("usage"))):
+        if one.get("speed") == "fast":  # Anthropic's word for it
+            return "fast"
+        tier = one.get("service_tier")
+        if isinstance(tier, str):
+            return tier[:64]
+    return None
+
+
 _HELD = (
     "usage", "usage_metadata", "usageMetadata", "meta", "message", "response", "data", "delta", "metadata",
     "context_wrapper", "amazon-bedrock-invocationMetrics",

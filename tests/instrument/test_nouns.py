@@ -401,3 +401,16 @@ def test_older_names_are_there_for_readers_that_know_only_those(sink, monkeypatc
     assert about["gen_ai.system"] == about["gen_ai.provider.name"] == "openai"
     assert about["gen_ai.usage.prompt_tokens"] == about["gen_ai.usage.input_tokens"] == 3
     assert about["gen_ai.usage.completion_tokens"] == 2
+
+
+def test_the_service_tier_of_an_answer_sets_its_price(sink):
+    """Taken from the whole answer that `mlobs.usage` was given."""
+
+    @mlobs.llm(model="gpt-5", provider="openai")
+    def ask():
+        mlobs.usage({"service_tier": "flex", "usage": {"prompt_tokens": 1_000_000, "completion_tokens": 0}})
+
+    ask()
+    about = one(sink, "chat gpt-5").attributes
+    assert about["mlobs.service_tier"] == "flex"
+    assert about["mlobs.cost.usd"] == pytest.approx(1.25 / 2)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mlobs.errors import SettingError
 from mlobs.instrument.counts import COUNT_MAX
-from mlobs.instrument.usage import BUCKETS, Usage, latest, read_usage
+from mlobs.instrument.usage import BUCKETS, Usage, latest, read_tier, read_usage
 
 COUNTS = st.integers(0, 10**9)
 SOME = st.none() | COUNTS
@@ -547,3 +547,19 @@ def test_cumulative_counts_keep_the_largest_of_each_side(counts):
         found = latest(found, one)
     assert found.input_total == max(one.input_total for one in all_of_them)
     assert found.output_total == max(one.output_total for one in all_of_them)
+
+
+@pytest.mark.parametrize(
+    ("given_usage", "tier"),
+    [
+        ({"service_tier": "flex", "usage": {"prompt_tokens": 1}}, "flex"),
+        ({"usage": {"input_tokens": 1, "service_tier": "batch"}}, "batch"),
+        ({"input_tokens": 1, "speed": "fast", "service_tier": "standard"}, "fast"),
+        ({"input_tokens": 1}, None),
+        (Usage(input=1), None),
+        ({"usage": None, "service_tier": 3}, None),
+    ],
+)
+def test_the_tier_that_sets_the_price_is_read_with_the_usage(given_usage, tier):
+    """A batch costs half, and nobody wants to say so twice."""
+    assert read_tier(given_usage) == tier
