@@ -147,6 +147,9 @@ class SdkSettings(BaseSettings):
         le=65_535,
         description="Port of loopback on which Prometheus finds this process's metrics.",
     )
+    events: bool = Field(
+        default=False, description="Emit the conventions' log event for each call that failed too."
+    )
     auto: bool = Field(default=False, description="Switch on the GenAI instrumentations that are installed.")
     content: Content = Field(
         default_factory=_captured,

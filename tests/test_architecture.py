@@ -26,6 +26,7 @@ EDGE = {
     "instrument/endings.py",
     "instrument/carrying.py",
     "instrument/export.py",
+    "instrument/failures.py",
     "instrument/halving.py",
     "instrument/transport/answers.py",
     "instrument/transport/grpc.py",

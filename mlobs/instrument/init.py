@@ -28,6 +28,7 @@ from mlobs.instrument.content.policy import defaults_of
 from mlobs.instrument.describe import Dialect
 from mlobs.instrument.endings import at_the_end, frozen_between_calls
 from mlobs.instrument.export import Exporter
+from mlobs.instrument.failures import emit_failures
 from mlobs.instrument.measures import Measures
 from mlobs.instrument.prices import load_prices, use
 from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, abandon_open_streams, active
@@ -62,6 +63,7 @@ class Telemetry:
     loggers: "LoggerProvider | None" = None
     media: "MediaStore | None" = None
     measures: Measures | None = None
+    events: bool = False
 
 
 _telemetry = Telemetry()
@@ -127,6 +129,7 @@ def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) 
         use(load_prices(settings.prices))
     allow(settings.baggage)
     content = defaults_of(settings)
+    _telemetry.events = settings.events
     Dialect.older = settings.semconv == "compat"
     scraped = None if settings.metrics_port is None else _scraped(settings.metrics_port)
     _telemetry.media = content.media
@@ -240,6 +243,8 @@ def _tracing() -> TracerRecorder:
 def _observe(calls: list[Call]) -> None:
     if _telemetry.measures is not None:
         _telemetry.measures.record(calls)
+    if _telemetry.events:
+        emit_failures(calls)
 
 
 def _scraped(port: int) -> Any:

@@ -15,6 +15,18 @@ EXCEPTION = Event(
     "An exception that left a call; on the span, where every viewer looks for it.",
     (a.EXCEPTION_TYPE, a.EXCEPTION_MESSAGE, a.EXCEPTION_STACKTRACE),
 )
+CLIENT_EXCEPTION = Event(
+    "gen_ai.client.operation.exception",
+    13,
+    "An exception that left a request to a model, a search or a memory.",
+    (a.EXCEPTION_TYPE, a.EXCEPTION_MESSAGE, a.EXCEPTION_STACKTRACE),
+)
+TOOL_EXCEPTION = Event(
+    "gen_ai.execute_tool.exception",
+    13,
+    "An exception that left a tool.",
+    (a.EXCEPTION_TYPE, a.EXCEPTION_MESSAGE, a.EXCEPTION_STACKTRACE),
+)
 NOTE = Event("mlobs.note", 9, "Something worth seeing that is no error; on the span.", (a.NOTE_TEXT,))
 HANDOFF = Event(
     "mlobs.handoff",
@@ -23,4 +35,11 @@ HANDOFF = Event(
     (a.HANDOFF_FROM, a.HANDOFF_TO, a.HANDOFF_REASON),
 )
 
-EVENTS: tuple[Event, ...] = (EVALUATION_RESULT, EXCEPTION, HANDOFF, NOTE)
+EVENTS: tuple[Event, ...] = (
+    EVALUATION_RESULT,
+    EXCEPTION,
+    CLIENT_EXCEPTION,
+    TOOL_EXCEPTION,
+    HANDOFF,
+    NOTE,
+)
