@@ -6,6 +6,8 @@ import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 import mlobs
 
 
@@ -113,6 +115,7 @@ def test_a_carried_function_can_be_pickled_for_another_process(sink):
     assert "user.id" not in span.attributes  # people are not sent along unless MLOBS_BAGGAGE says so
 
 
+@pytest.mark.slow
 def test_process_pools_carry_it_into_their_children(sink, run_program):
     """Forked and spawned alike; the child exports by itself."""
     done = run_program(

@@ -211,6 +211,7 @@ def test_messages_of_openai_are_written_as_the_conventions_have_them():
     ]
 
 
+@pytest.mark.slow
 def test_messages_of_anthropic_google_and_langchain_are_too():
     """The same conversation, whoever speaks."""
     from anthropic.types import Message

@@ -101,6 +101,7 @@ next(stream)
     assert "mlobs.stream.chunks" not in span.attributes  # only the stream itself counts them
 
 
+@pytest.mark.slow
 def test_a_process_without_an_endpoint_is_not_held_up(run_program):
     """Faults of telemetry are not the program's."""
     began = time.monotonic()

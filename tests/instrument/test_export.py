@@ -67,6 +67,7 @@ def test_everything_queued_before_a_flush_is_out_after_it(sink, exporter_to):
     assert exporter.dropped == {}
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_busy_is_tried_again(sink, exporter_to):
     """With the pause it asked for."""
     sink.answers = [(503, {"Retry-After": "1"}), (429, {"Retry-After": "0"})]
@@ -171,6 +172,7 @@ def test_compression_is_an_option(sink, exporter_to, compression):
     assert len(sink.spans()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", ["0", "1"])
 def test_a_busy_endpoint_is_not_hammered_at_the_end(sink, exporter_to, after):
     """A thousand programs that end at once must not take the server down."""

@@ -1,5 +1,7 @@
 """Failed calls as log records."""
 
+import pytest
+
 PROGRAM = """
 import contextlib, mlobs
 from tests import sink as sinks
@@ -34,6 +36,7 @@ PROVIDER = (
 )
 
 
+@pytest.mark.slow
 def test_failures_are_log_records_where_that_is_asked_for(run_program):
     """With mlobs exporting, and in a provider of the program."""
     for code in ("", PROVIDER):

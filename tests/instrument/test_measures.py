@@ -125,6 +125,7 @@ def test_an_explosion_of_labels_ends_in_one_series_and_one_warning(calls, caplog
     assert "gen_ai.tool.name has 5 values, is it an id?" in record.getMessage()
 
 
+@pytest.mark.slow
 def test_a_program_can_ask_for_them(run_program, tmp_path):
     """With mlobs exporting, and in a provider of the program."""
     program = """
@@ -153,6 +154,7 @@ print("ok")
         assert done.stdout == "ok\n", done.stderr
 
 
+@pytest.mark.slow
 def test_prometheus_can_scrape_a_program(run_program):
     """Under the names that dashboards and rules ask for."""
     done = run_program(

@@ -40,6 +40,7 @@ if __name__ == "__main__":
     assert len({span.resource["service.instance.id"] for span in sink.spans()}) > 1
 
 
+@pytest.mark.slow
 def test_without_a_server_a_script_ends_soon_and_says_what_was_lost(run_program):
     """One line when it begins, one when it ends, none of other libraries."""
     began = time.monotonic()
@@ -195,6 +196,7 @@ def test_a_wrong_setting_is_one_sentence_at_init(run_program):
     )
 
 
+@pytest.mark.slow
 def test_init_twice_is_the_same_or_a_mistake(run_program):
     """Notebooks run cells again; two different switches are a bug."""
     done = run_program(

@@ -225,6 +225,7 @@ def test_a_stream_nobody_starts_leaves_no_span(sink):
     assert sink.spans() == []
 
 
+@pytest.mark.slow
 def test_a_thousand_abandoned_streams_leak_nothing(sink):
     """Every one of them ends when it is collected."""
     from mlobs.instrument.calls import Call

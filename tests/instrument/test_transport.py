@@ -222,6 +222,7 @@ class tls_sink:  # noqa: N801 # read as a verb
         self._server.server_close()
 
 
+@pytest.mark.slow
 def test_spans_survive_an_outage_and_a_restart_on_the_disk(run_program, tmp_path):
     """The endpoint is away, the process ends; the next one brings them when it is back."""
     program = """

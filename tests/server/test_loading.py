@@ -93,6 +93,7 @@ def test_a_negative_severity_is_a_log_like_others(served):
     assert served.counts.value(m.SERVER_SET_ASIDE, "logs") == 0
 
 
+@pytest.mark.slow
 def test_a_body_too_large_for_memory_costs_nobody_else_a_span(served):
     """Resource attributes are copied to every span: 190 KB of a body become gigabytes."""
     request, greedy = ExportTraceServiceRequest(), ExportTraceServiceRequest()
@@ -199,6 +200,7 @@ def test_halves_go_only_to_the_tables_that_still_need_them(served, tmp_path):
         assert found == [{"n": expected}]
 
 
+@pytest.mark.slow
 def test_a_loader_goes_on_after_what_nobody_foresaw(served, tmp_path, caplog):
     """A thread that ended would let the journal grow until the server refuses everything."""
     request = ExportTraceServiceRequest()

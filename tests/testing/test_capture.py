@@ -202,6 +202,7 @@ print("ok")
 pytest_plugins = ["pytester"]
 
 
+@pytest.mark.slow
 def test_the_fixture_is_there_for_every_test(pytester):
     """Installed with mlobs, paid for by who asks for it."""
     pytester.makepyfile(
