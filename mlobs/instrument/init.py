@@ -1,4 +1,4 @@
-"""Switches mlobs on and off. Edge: the only file that sets up the OpenTelemetry SDK.
+"""Switches mlobs on and off. Edge: it sets up the OpenTelemetry SDK.
 
 `init` joins what is there and adds what is missing. With no TracerProvider in the process, our
 exporter delivers decorated calls and an SDK provider is installed for everybody else's spans;
@@ -93,6 +93,8 @@ def init(
     """
     given = {"service": service, "endpoint": endpoint, "content": content, "metrics": metrics, "auto": auto}
     settings = load(SdkSettings, endpoint=endpoint, content=content, metrics=metrics, auto=auto)
+    if endpoint is not None:  # an argument wins over every variable, also over the one for spans only
+        settings = settings.model_copy(update={"traces_endpoint": None})
     if _telemetry.given is not None:
         _again(given)
         return
@@ -128,6 +130,7 @@ def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) 
     if settings.prices is not None:
         use(load_prices(settings.prices))
     allow(settings.baggage)
+    _check_propagators()
     content = defaults_of(settings)
     _telemetry.events = settings.events
     Dialect.older = settings.semconv == "compat"
@@ -157,6 +160,19 @@ def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) 
     else:
         watch(content=full)
     at_the_end(shutdown, owner=_telemetry)
+
+
+def _check_propagators() -> None:
+    """Load the propagators, which are read from the environment when they are imported.
+
+    Raises:
+        SettingError: One of them is not known.
+    """
+    try:
+        import_module("opentelemetry.propagate")
+    except ValueError as error:
+        told = os.environ.get("OTEL_PROPAGATORS")
+        raise SettingError(f"OTEL_PROPAGATORS={told!r} cannot be used: {error}") from None
 
 
 def flush(timeout_s: float = 10.0) -> bool:

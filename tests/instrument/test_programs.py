@@ -260,3 +260,24 @@ root()
     spans_seen = {span.name: span for span in sink.spans()}
     assert spans_seen["chat"].parent_id == spans_seen["invoke_agent root"].span_id
     assert spans_seen["execute_tool leaf"].parent_id == spans_seen["chat"].span_id
+
+
+def test_an_endpoint_that_is_given_wins_over_every_variable(sink, run_program):
+    """Also over the one that is for spans only."""
+    done = run_program(
+        """
+import os, mlobs
+mlobs.init("x", endpoint=os.environ["SINK"])
+mlobs.tool(len, name="size")("abc")
+""",
+        SINK=sink.url,
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:9/v1/traces",
+    )
+    assert done.returncode == 0, done.stderr
+    assert [span.name for span in sink.spans()] == ["execute_tool size"]
+
+
+def test_a_misspelt_propagator_is_told_when_mlobs_is_switched_on(run_program):
+    """Otherwise every trace would end at the process's border, and nobody would know why."""
+    done = run_program("import mlobs\nmlobs.init('x')\n", OTEL_PROPAGATORS="tracecontxt")
+    assert "SettingError: OTEL_PROPAGATORS='tracecontxt' cannot be used" in done.stderr
