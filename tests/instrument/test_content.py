@@ -555,3 +555,12 @@ def test_content_is_dropped_before_spans_are(monkeypatch):
     assert [dynamic(call, date(2026, 1, 1)).get("mlobs.content.dropped") for call in calls] == [None] * 3 + [
         True
     ] * 2
+
+
+def test_names_are_removed_from_arguments_that_a_model_wrote():
+    """They come as text inside of messages, and become structures on the way."""
+    calls = [{"id": "c1", "function": {"name": "pay", "arguments": '{"card_no": "4111", "sum": 3}'}}]
+    sent = [{"role": "assistant", "content": None, "tool_calls": calls}]
+    found = recorded("llm", chat, sent, result="done", redact=["card_no"])
+    [part] = found["gen_ai.input.messages"][0]["parts"]
+    assert part["arguments"] == {"card_no": "[removed: by name]", "sum": 3}

@@ -48,8 +48,10 @@ class Rendering:
             if isinstance(value, tuple):  # finish reasons
                 found[attribute] = value
                 continue
-            whole = shortened if isinstance(value, str) else fitted
-            found[attribute], was_cut = whole(value, self._terms.characters_max)
+            # Once more: arguments of tools, which are text in messages, have become structures.
+            clean = redact(value, self._terms.redact, rules=False)
+            whole = shortened if isinstance(clean, str) else fitted
+            found[attribute], was_cut = whole(clean, self._terms.characters_max)
             cut = cut or was_cut
         if cut:
             found[a.CONTENT_TRUNCATED.name] = True
