@@ -80,13 +80,14 @@ class Snapshots:
         if kind in ATOMS:
             return value
         try:
+            left = [VALUES_MAX]
             if kind is list and len(value) <= FEW:  # type: ignore[arg-type] # it is a list
                 # Chat messages, nearly always: flat dicts in a short list.
                 return [
-                    one.copy() if one.__class__ is dict and _flat(one) else self._copy(one, [VALUES_MAX], 1)
+                    one.copy() if one.__class__ is dict and _flat(one) else self._copy(one, left, 1)
                     for one in value  # type: ignore[attr-defined] # it is a list
                 ]
-            return self._copy(value, [VALUES_MAX], 0)
+            return self._copy(value, left, 0)
         except Exception as error:  # noqa: BLE001 # a container that another thread changes meanwhile
             return Cut(f"{type(value).__name__} that cannot be read: {type(error).__name__}")
 
