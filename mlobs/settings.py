@@ -159,7 +159,7 @@ class SdkSettings(BaseSettings):
     content_characters_max: int = Field(65_536, ge=64, description="What one attribute of content may hold.")
     prices: Path | None = Field(
         None,
-        description="File of prices that go before the packaged ones; mlobs/instrument/prices.py says how.",
+        description="File of prices that go before the packaged ones; mlobs/prices/__init__.py says how.",
     )
     media: str | None = Field(
         None,
@@ -182,19 +182,59 @@ class ServerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True, env_ignore_empty=True)
 
-    host: str = Field("127.0.0.1", description="The address to listen on; loopback only.")
+    host: str = Field("127.0.0.1", description="The address to listen on; beyond loopback only with tokens.")
     port: int = Field(4318, ge=0, le=65_535, description="The port to listen on; 0 takes a free one.")
+    grpc_port: int = Field(
+        4317,
+        ge=0,
+        le=65_535,
+        description="The port for gRPC; 0 takes a free one, and so does port 0 if this is unset.",
+    )
+    tokens: Path | None = Field(
+        None, description="File of who may send, read and change; without it, whoever is on this machine."
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of the certificate and its chain; HTTP and gRPC without TLS if unset."
+    )
+    tls_key: Path | None = Field(None, description="PEM file of that certificate's key.")
     data: Path = Field(Path("mlobs-data"), description="The folder that holds everything.")
+    store: SecretStr = Field(
+        SecretStr(""),
+        description="clickhouse://user:password@host:8123/database, where the tables are; else in the folder.",
+    )
+    clickhouse_port: int | None = Field(
+        None, ge=0, le=65_535, description="A port that speaks ClickHouse's HTTP interface; none if unset."
+    )
+    clickhouse_writes: bool = Field(
+        default=False, description="Let tokens for admin run any statement over ClickHouse's HTTP interface."
+    )
     body_bytes_max: int = Field(20 << 20, ge=1024, description="Larger request bodies get 413.")
-    segment_bytes_max: int = Field(16 << 20, ge=1024, description="A journal segment is sealed at this size.")
+    attribute_bytes_max: int = Field(
+        1 << 20, ge=64, description="Longer attribute texts are cut when they are stored."
+    )
+    segment_bytes_max: int = Field(32 << 20, ge=1024, description="A journal segment is sealed at this size.")
     segment_seconds_max: float = Field(0.5, gt=0, le=60, description="A segment is sealed at this age.")
     pending_bytes_max: int = Field(
         2 << 30, ge=1 << 20, description="Journal bytes that may wait for the store; more get 503."
+    )
+    traces_days: int = Field(0, ge=0, description="Days that spans are kept; 0 keeps all.")
+    logs_days: int = Field(0, ge=0, description="Days that log records and scores are kept; 0 keeps all.")
+    metrics_days: int = Field(0, ge=0, description="Days that metric points are kept; 0 keeps all.")
+    store_bytes_max: int = Field(
+        0, ge=0, description="Bytes on disk; with more, the oldest days go. 0 for no limit."
     )
     memory_bytes_max: int = Field(
         1 << 30, ge=256 << 20, description="Memory the store may use for one query."
     )
     query_seconds_max: float = Field(10.0, gt=0, le=3600, description="Seconds one question may take.")
+
+
+class PriceSettings(BaseSettings):
+    """What a server prices calls with; programs have the same variable."""
+
+    model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    prices: Path | None = Field(None, description=SdkSettings.model_fields["prices"].description)
 
 
 class ClientSettings(BaseSettings):
@@ -203,6 +243,7 @@ class ClientSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MLOBS_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     server: Address = Field("http://127.0.0.1:4318", description="The server that commands ask.")
+    token: SecretStr = Field(SecretStr(""), description="The token that commands send to it.")
 
 
 class AlertSettings(BaseSettings):
@@ -234,7 +275,7 @@ WANTED = {
     "bool_parsing": "true or false was expected",
 }
 
-SETTINGS: tuple[type[BaseSettings], ...] = (SdkSettings, ServerSettings, ClientSettings, AlertSettings)
+SETTINGS: tuple[type[BaseSettings], ...] = (SdkSettings, ServerSettings, PriceSettings, ClientSettings, AlertSettings)
 
 S = TypeVar("S", bound=BaseSettings)
 

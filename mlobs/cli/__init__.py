@@ -17,7 +17,7 @@ from importlib.metadata import version
 
 from mlobs.errors import MlobsError
 
-NOUNS = ("demo", "up", "run", "traces", "drift", "alerts", "dashboards", "collector")
+NOUNS = ("demo", "up", "run", "doctor", "traces", "cost", "data", "sql", "drift", "alerts", "dashboards", "collector")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,12 +2,20 @@
 
 from typing import Any
 
-import requests
-
-from mlobs.errors import QueryError, ServerError
+from mlobs.server.client import Client
 from mlobs.settings import ClientSettings, from_flags
 
-SECONDS_MAX = 15.0
+SECONDS_MAX = 30.0
+
+
+def client(server: str | None) -> Client:
+    """Return a client of the server that a flag names; of the one in the environment if it is None.
+
+    Raises:
+        SettingError: The flag is no address.
+    """
+    settings = from_flags(ClientSettings, server=server)
+    return Client(settings.server, timeout_s=SECONDS_MAX)
 
 
 def ask(server: str | None, path: str, query: dict[str, Any] | None = None, *, missing: str = "") -> Any:
@@ -17,23 +25,5 @@ def ask(server: str | None, path: str, query: dict[str, Any] | None = None, *, m
         ServerError: No server answers there.
         QueryError: It refuses the question.
     """
-    address = from_flags(ClientSettings, server=server).server
-    given = {name: value for name, value in (query or {}).items() if value is not None}
-    try:
-        answer = requests.get(f"{address}{path}", params=given, timeout=SECONDS_MAX)
-        body = answer.json()
-    except (requests.ConnectionError, requests.Timeout):
-        raise ServerError(
-            f"No server answers at {address}. Start one with: mlobs up, or name another with --server."
-        ) from None
-    except requests.JSONDecodeError:
-        body = None
-    if not isinstance(body, dict):
-        raise ServerError(
-            f"What answers at {address} is not an mlobs server. Name one with --server."
-        ) from None
-    if missing and answer.status_code == 404:
-        raise QueryError(missing)
-    if not answer.ok:
-        raise QueryError(str(body.get("error", body)))
-    return body
+    with client(server) as asked:
+        return asked.get(path, query, missing=missing)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
 from mlobs import assets
 from mlobs.alerts.alerting import Alerting
+from mlobs.server.access.routes import route
+from mlobs.server.access.scopes import READ
 from mlobs.server.serve import Server
 from mlobs.settings import AlertSettings, ServerSettings
 
@@ -28,7 +29,10 @@ def server_with_alerts(settings: ServerSettings, alerts: AlertSettings) -> Serve
             return JSONResponse({"error": "The server is starting; ask again.", "status": 503}, 503)
         return JSONResponse(running[0].snapshot())
 
-    routes = [Route("/api/alerts", alerts_now), Route("/runbooks/{page}", _runbook)]
+    routes = [
+        route("/api/alerts", alerts_now, scope=READ),
+        route("/runbooks/{page}", _runbook, scope=READ),
+    ]
     return Server(settings, routes=routes, background=[begin])
 
 

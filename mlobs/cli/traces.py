@@ -1,88 +1,103 @@
-"""`mlobs traces`: the newest traces as a table, one trace as a tree."""
+"""`mlobs traces`: lists, one trace as a tree, a search through what was said, and files of spans."""
 
 import argparse
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mlobs.errors import QueryError
 
+LIST_EPILOG = """\
+examples:
+  mlobs traces list "service:support-bot status:error" --since 24h
+  mlobs traces list "tool:refund duration>5s" --sort slowest
+  mlobs traces list '{tool:refund} -{status:error} "where is my money"'
+
+A filter asks about one span of a trace: terms side by side hold for the same one. Words, sessions, users
+and what is in {braces} hold anywhere in the trace. - is not, OR and (brackets) work, * stands for anything.
+"""
 SHOW_EPILOG = """\
 examples:
   mlobs traces show latest
   mlobs traces show 4bf92f
   mlobs traces show 4bf92f3577b34da6a3ce929d0e0e4736 --json
 """
+EXPORT_EPILOG = """\
+examples:
+  mlobs traces export "session:abc" --out session.jsonl
+  mlobs traces export "model:gpt-4o" --since 7d --limit 100000 --out calls.parquet
+  mlobs traces export "status:error" --out errors.otlp
+  curl --data-binary @errors.otlp -H 'Content-Type: application/x-protobuf' http://127.0.0.1:4318/v1/traces
+"""
 SPARE = ("started", "cost", "tokens", "service", "spans", "errors")
 PREFIX_DIGITS_MIN = 6
-NEWEST_MAX = 1_000
+PREFIX_SINCE = "30d"
+SNIPPET_CHARACTERS = 40
+MATCHES_MAX = 3  # Of one trace.
 
 
 def register(nouns: Any) -> None:
     """Add `mlobs traces`."""
     noun = nouns.add_parser("traces", help="what happened", description="Ask a server for traces.")
     verbs = noun.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    listed = verbs.add_parser("list", help="the newest traces", description="Print the newest traces.")
-    listed.add_argument("--limit", type=int, default=20, help="how many (default: 20)")
+    listed = _verb(
+        verbs, "list", list_traces, "the newest traces", "Print traces, the newest first.", LIST_EPILOG
+    )
+    _add_filter(listed, limit=20)
+    listed.add_argument("--sort", choices=("newest", "slowest", "dearest"), help="default: newest")
+    listed.add_argument("--cursor", help="go on after the page that gave this word")
     listed.add_argument("--service", help="only those a service took part in")
     listed.add_argument("--noun", help="only those with a call of this noun: agent, tool, llm, predict ...")
     listed.add_argument(
         "--status", choices=("ok", "error"), help="only those without, or with, a failed span"
     )
-    listed.set_defaults(handler=list_traces)
-    shown = verbs.add_parser(
-        "show",
-        help="one trace as a tree",
-        description="Print one trace as a tree.",
-        epilog=SHOW_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    shown = _verb(verbs, "show", show_trace, "one trace as a tree", "Print one trace as a tree.", SHOW_EPILOG)
     shown.add_argument(
         "trace_id", metavar="TRACE_ID", help="32 hex digits, the first 6 or more of them, or 'latest'"
     )
-    shown.set_defaults(handler=show_trace)
-    for verb in (listed, shown):
+    searched = _verb(
+        verbs,
+        "grep",
+        grep_traces,
+        "find words in what was said",
+        "Print where some words are: in content (whole words), names and error messages.",
+    )
+    searched.add_argument("text", metavar="TEXT", help="the words, however they are capitalised")
+    _add_filter(searched, limit=20)
+    written = _verb(
+        verbs, "export", export_traces, "write spans to a file", "Write the spans of traces.", EXPORT_EPILOG
+    )
+    _add_filter(written, limit=1_000)
+    written.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+    written.add_argument(
+        "--format", choices=("parquet", "otlp", "jsonl"), help="default: what FILE ends in, else parquet"
+    )
+    for verb in (listed, shown, searched, written):
         verb.add_argument(
             "--server", help="the server's address (default: http://127.0.0.1:4318, MLOBS_SERVER)"
         )
-        verb.add_argument("--json", action="store_true", help="print JSON")
+        if verb is not written:
+            verb.add_argument("--json", action="store_true", help="print JSON")
 
 
 def list_traces(arguments: argparse.Namespace) -> int:
-    """Print the newest traces."""
+    """Print traces."""
     from mlobs.cli.asking import ask
-    from mlobs.cli.printing import console, print_json, print_rows
-    from mlobs.server.tree import cost, duration
+    from mlobs.cli.printing import console, print_json, print_rows, visible
 
-    wanted = {
-        "limit": arguments.limit,
-        "service": arguments.service,
-        "noun": arguments.noun,
-        "status": arguments.status,
-    }
-    traces = ask(arguments.server, "/api/traces", wanted)["traces"]
+    names = ("limit", "sort", "cursor", "service", "noun", "status")
+    wanted = {**_asked(arguments), **{name: getattr(arguments, name) for name in names}}
+    answer = ask(arguments.server, "/api/traces", wanted)
+    traces = answer["traces"]
     if arguments.json:
         print_json(traces)
-        return 0
-    rows = [
-        {
-            "started": trace["started"].replace("T", " ")[:19],
-            "trace": trace["trace_id"],
-            "name": trace["name"],
-            "service": trace["service"],
-            "took": duration(trace["duration_ms"]),
-            "spans": trace["spans"],
-            "errors": trace["errors"] or None,
-            "tokens": None
-            if trace["input_tokens"] is None
-            else trace["input_tokens"] + (trace["output_tokens"] or 0),
-            "cost": None if trace["cost_usd"] is None else cost(trace["cost_usd"]),
-        }
-        for trace in traces
-    ]
-    if rows:
-        print_rows(rows, as_json=False, whole=("trace",), spare=SPARE)
+    elif traces:
+        print_rows(list(map(_row, traces)), as_json=False, whole=("trace",), spare=SPARE)
     else:
-        console(stderr=True).print("No traces. Is a program sending to this server?")
+        console(stderr=True).print(_nothing(arguments))
+    if answer["next"]:
+        console(stderr=True).print(f"more: the same with --cursor {visible(answer['next'])}", markup=False)
     return 0
 
 
@@ -101,6 +116,123 @@ def show_trace(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def grep_traces(arguments: argparse.Namespace) -> int:
+    """Print where some words are."""
+    from mlobs.cli.asking import client
+    from mlobs.cli.printing import console, print_json, print_rows
+    from mlobs.server.ask.syntax import quoted
+
+    words = " ".join(part for part in (quoted(arguments.text), f"({arguments.filter})") if part != "()")
+    rows: list[dict[str, object]] = []
+    with client(arguments.server) as asked:
+        wanted = {**_asked(arguments), "q": words, "limit": arguments.limit}
+        for trace in asked.get("/api/traces", wanted)["traces"]:
+            rows += _matches(asked.get(f"/api/traces/{trace['trace_id']}"), arguments.text)
+    if arguments.json:
+        print_json(rows)
+    elif rows:
+        print_rows(rows, as_json=False, whole=("trace",), spare=("where",))
+    else:
+        console(stderr=True).print(_nothing(arguments))
+    return 0 if rows else 1
+
+
+def export_traces(arguments: argparse.Namespace) -> int:
+    """Write the spans of traces to a file."""
+    from mlobs.cli.asking import client
+    from mlobs.cli.exporting import export, form_of
+    from mlobs.cli.printing import console
+
+    with client(arguments.server) as asked:
+        given = {name: text for name, text in _asked(arguments).items() if text is not None and name != "q"}
+        traces = asked.traces(arguments.filter, limit=arguments.limit, **given)
+        if not traces:
+            raise QueryError(f"Nothing to write. {_nothing(arguments)}")
+        spans = export(asked, traces, arguments.out, form_of(arguments.out, arguments.format))
+    told = f"{spans:,} spans of {len(traces):,} traces in {arguments.out}"
+    if len(traces) == arguments.limit:
+        told += f"; there may be more, --limit is {arguments.limit:,}"
+    console(stderr=True).print(told, markup=False)
+    return 0
+
+
+def _verb(verbs: Any, name: str, handler: Any, brief: str, about: str, epilog: str = "") -> Any:
+    made = verbs.add_parser(
+        name,
+        help=brief,
+        description=about,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.set_defaults(handler=handler)
+    return made
+
+
+def _add_filter(verb: Any, *, limit: int) -> None:
+    verb.add_argument(
+        "filter", metavar="FILTER", nargs="?", default="", help='such as: service:x status:error "text"'
+    )
+    verb.add_argument("--since", help="how far back: 15m, 24h, 7d, or a time (default: 24h)")
+    verb.add_argument("--from", dest="from_", metavar="TIME", help="where the range begins")
+    verb.add_argument("--to", metavar="TIME", help="where the range ends (default: now)")
+    verb.add_argument("--limit", type=int, default=limit, help=f"how many traces (default: {limit})")
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, str | None]:
+    return {
+        "q": arguments.filter or None,
+        "since": arguments.since,
+        "from": arguments.from_,
+        "to": arguments.to,
+    }
+
+
+def _nothing(arguments: argparse.Namespace) -> str:
+    """Return what to say and to try when nothing was found."""
+    if any((arguments.filter, getattr(arguments, "service", None), getattr(arguments, "text", None))):
+        return f"No traces are so in the last {arguments.since or '24h'}. Look further back with --since 7d."
+    return "No traces. Is a program sending to this server?"
+
+
+def _row(trace: dict[str, Any]) -> dict[str, object]:
+    """Return a trace as a row of the table."""
+    from mlobs.server.tree import cost, duration
+
+    return {
+        "started": trace["started"].replace("T", " ")[:19],
+        "trace": trace["trace_id"],
+        "name": trace["name"],
+        "service": trace["service"],
+        "took": duration(trace["duration_ms"]),
+        "spans": trace["spans"],
+        "errors": trace["errors"] or None,
+        "tokens": None
+        if trace["input_tokens"] is None
+        else trace["input_tokens"] + (trace["output_tokens"] or 0),
+        "cost": None if trace["cost_usd"] is None else cost(trace["cost_usd"]),
+    }
+
+
+def _matches(trace: dict[str, Any], text: str) -> Iterator[dict[str, object]]:
+    """Yield the first places of a trace that have a text."""
+    found = 0
+    for span in trace["spans"]:
+        places = {"name": span["name"], "status_message": span["status_message"] or "", **span["attributes"]}
+        for event in span["events"]:
+            places |= {f"{event['name']}: {key}": value for key, value in event["attributes"].items()}
+        for where, value in places.items():
+            at = value.casefold().find(text.casefold())
+            if at >= 0 and found < MATCHES_MAX:
+                found += 1
+                start, end = max(0, at - SNIPPET_CHARACTERS), at + len(text) + SNIPPET_CHARACTERS
+                yield {
+                    "trace": trace["trace_id"],
+                    "span": span["name"],
+                    "where": where,
+                    "text": f"{'...' if start else ''}{value[start:end]}{'...' if end < len(value) else ''}",
+                }
+
+
 def _named(words: str, server: str | None) -> str:
     """Return the whole id of the trace that was asked for."""
     from mlobs.cli.asking import ask
@@ -117,17 +249,17 @@ def _named(words: str, server: str | None) -> str:
         )
     if len(words) == 32:
         return words.lower()
-    newest = ask(server, "/api/traces", {"limit": NEWEST_MAX})["traces"]
-    found = [str(trace["trace_id"]) for trace in newest if trace["trace_id"].startswith(words.lower())]
+    wanted = {"q": f"trace:{words.lower()}*", "since": PREFIX_SINCE, "limit": 4}
+    found = [str(trace["trace_id"]) for trace in ask(server, "/api/traces", wanted)["traces"]]
     if not found:
         raise QueryError(
-            f"None of the newest {NEWEST_MAX:,} traces begins with {words!r}. Older ones are found by all 32 "
-            f"digits. {_hint(server)}"
+            f"No trace of the last {PREFIX_SINCE.rstrip('d')} days begins with {words!r}. Older ones are "
+            f"found by all 32 digits. {_hint(server)}"
         )
     if len(found) > 1:
         raise QueryError(
-            f"{len(found)} traces begin with {words!r}: {', '.join(found[:3])}{' ...' if found[3:] else ''}. "
-            f"Give more digits."
+            f"{'More than 3' if found[3:] else len(found)} traces begin with {words!r}: "
+            f"{', '.join(found[:3])}{' ...' if found[3:] else ''}. Give more digits."
         )
     return found[0]
 

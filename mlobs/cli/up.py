@@ -15,12 +15,16 @@ def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     """Add the command."""
     command = nouns.add_parser(
         "up",
-        help="start the server; it listens on this machine only",
+        help="start the server; it listens on this machine only, unless there are tokens",
         description="Start the server and run it until it is interrupted.",
         epilog="exit status: 0 stopped, 2 could not start (port taken, folder held or unwritable)",
     )
-    command.add_argument("--host", help="the loopback address to listen on (default: 127.0.0.1)")
+    command.add_argument(
+        "--host", help="the address to listen on, beyond loopback with --tokens (default: 127.0.0.1)"
+    )
     command.add_argument("--port", type=int, help="the port to listen on; 0 takes a free one (default: 4318)")
+    command.add_argument("--grpc-port", type=int, help="the port for gRPC (default: 4317)")
+    command.add_argument("--tokens", type=Path, help="the file of who may send, read and change")
     command.add_argument("--data", type=Path, help="the folder that holds everything (default: mlobs-data)")
     command.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     command.set_defaults(handler=up)
@@ -30,12 +34,19 @@ def up(arguments: argparse.Namespace) -> int:
     """Run the server until SIGINT or SIGTERM."""
     from mlobs._extras import require
 
-    for package in ("chdb", "uvicorn", "starlette", "httptools", "prometheus_client"):
+    for package in ("chdb", "uvicorn", "starlette", "httptools", "prometheus_client", "grpc"):
         require(package, extra="server", feature="The server")
     from mlobs.cli.serving import server_with_alerts
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings = from_flags(ServerSettings, host=arguments.host, port=arguments.port, data=arguments.data)
+    settings = from_flags(
+        ServerSettings,
+        host=arguments.host,
+        port=arguments.port,
+        grpc_port=arguments.grpc_port,
+        tokens=arguments.tokens,
+        data=arguments.data,
+    )
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
@@ -43,6 +54,7 @@ def up(arguments: argparse.Namespace) -> int:
         threading.Thread(target=_follow, args=(stopping,), name="stdin", daemon=True).start()
     with server_with_alerts(settings, load(AlertSettings)) as server:
         print(f"OTLP      {server.url}  (POST /v1/traces /v1/metrics /v1/logs)")
+        print(f"OTLP gRPC {server.grpc_url}")
         print(f"traces    {server.url}/api/traces  (or: mlobs traces list --server {server.url})")
         print(f"metrics   {server.url}/metrics")
         print(f"alerts    {server.url}/api/alerts")

@@ -153,6 +153,24 @@ PIPELINE = Row(
             meaning="Journal segments handed to the store. Set aside is bad: their spans cannot be found.",
         ),
         timeseries(
+            "Bytes in the store",
+            [Query(latest(m.SERVER_STORED_BYTES, a.SIGNAL), legend(a.SIGNAL))],
+            unit="bytes",
+            stacked=True,
+            meaning="What the tables take on the disk. Growing without end wants MLOBS_STORE_BYTES_MAX.",
+        ),
+        timeseries(
+            "Rows that went",
+            [
+                Query(
+                    or_zero(per_second(m.SERVER_EXPIRED, a.SIGNAL, a.REASON), per_second(m.SERVER_LOADED)),
+                    legend(a.SIGNAL, a.REASON),
+                )
+            ],
+            unit="cps",
+            meaning="For age, as was asked for; for size, fewer days are there than you may think.",
+        ),
+        timeseries(
             "Spans delivered",
             [lines(per_second(m.SDK_EXPORTED, a.SERVICE_NAME), a.SERVICE_NAME)],
             unit="cps",

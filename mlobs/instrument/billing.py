@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
-from mlobs.instrument.prices import cost_usd
-from mlobs.instrument.usage import Usage
+from mlobs.prices.book import cost_usd
+from mlobs.prices.buckets import Usage
 from mlobs.semconv import attributes as a
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def usage_attributes(usage: Usage, noun: str, known: "Mapping[str, Value]", day:
     for attribute, count in (
         (a.CACHE_READ_TOKENS, usage.cached_read + usage.cached_audio),
         (a.CACHE_WRITE_TOKENS, usage.cached_write + usage.cached_write_1h),
+        (a.CACHE_WRITE_1H_TOKENS, usage.cached_write_1h),
         (a.REASONING_TOKENS, usage.reasoning),
         (a.AUDIO_INPUT_TOKENS, audio),
         (a.IMAGE_INPUT_TOKENS, images),

@@ -30,11 +30,12 @@ from mlobs.instrument.endings import at_the_end, frozen_between_calls
 from mlobs.instrument.export import Exporter
 from mlobs.instrument.failures import emit_failures
 from mlobs.instrument.measures import Measures
-from mlobs.instrument.prices import load_prices, use
 from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, abandon_open_streams, active
 from mlobs.instrument.sites import settle
 from mlobs.instrument.suppression import watch
 from mlobs.instrument.transport.choice import GRPC_ENDPOINT, transport_of
+from mlobs.prices.book import use
+from mlobs.prices.file import load_prices
 from mlobs.semconv import attributes as a
 from mlobs.semconv.metrics import SDK_DROPPED, SDK_EXPORTED
 from mlobs.settings import SdkSettings, load

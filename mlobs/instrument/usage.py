@@ -5,77 +5,14 @@ the provider's own total.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from operator import attrgetter
 
 from mlobs.errors import SettingError
 from mlobs.instrument.counts import Counts, facts_of, find_counts
+from mlobs.prices.buckets import BUCKETS, Usage
 
+__all__ = ["BUCKETS", "Usage", "latest", "read_tier", "read_usage"]
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Usage:
-    """Tokens one model call used. No token is in two buckets.
-
-    Args:
-        input: Input tokens in no other bucket: text that was not cached.
-        cached_read: Input tokens read from a cache.
-        cached_write: Input tokens written to a cache for minutes.
-        output: Output tokens in no other bucket.
-        reasoning: Output tokens spent on reasoning.
-        cached_write_1h: Input tokens written to a cache for an hour or longer.
-        input_audio: Input tokens of sound that was not cached.
-        input_image: Input tokens of images, and of the frames of videos, that were not cached.
-        cached_audio: Input tokens of sound read from a cache.
-        output_audio: Output tokens of sound.
-        output_image: Output tokens of images.
-    """
-
-    input: int = 0
-    cached_read: int = 0
-    cached_write: int = 0
-    output: int = 0
-    reasoning: int = 0
-    cached_write_1h: int = 0
-    input_audio: int = 0
-    input_image: int = 0
-    cached_audio: int = 0
-    output_audio: int = 0
-    output_image: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse counts that no call can have.
-
-        Raises:
-            SettingError: A count is negative or not a whole number.
-        """
-        for count in _counts(self):
-            if count.__class__ is not int or count < 0:
-                name = next(name for name in BUCKETS if getattr(self, name) is count)
-                raise SettingError(
-                    f"Usage({name}={count!r}): a whole number of tokens, 0 or more, was expected."
-                )
-
-    @property
-    def input_total(self) -> int:
-        """Return all input tokens, as `gen_ai.usage.input_tokens` counts them."""
-        return (
-            self.input + self.cached_read + self.cached_write + self.cached_write_1h
-            + self.input_audio + self.input_image + self.cached_audio
-        )  # fmt: skip
-
-    @property
-    def output_total(self) -> int:
-        """Return all output tokens, as `gen_ai.usage.output_tokens` counts them."""
-        return self.output + self.reasoning + self.output_audio + self.output_image
-
-    def __add__(self, other: "Usage") -> "Usage":
-        """Return the sum, bucket by bucket."""
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in BUCKETS})
-
-
-BUCKETS = tuple(field.name for field in fields(Usage))
 _NAMES = frozenset(BUCKETS)
-_counts = attrgetter(*BUCKETS)
 _new, _PUTS = object.__new__, tuple(getattr(Usage, name).__set__ for name in BUCKETS)
 _OUTPUTS = frozenset({"output", "reasoning", "output_audio", "output_image"})
 

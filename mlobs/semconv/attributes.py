@@ -49,6 +49,11 @@ CACHE_READ_TOKENS = Attribute(
 CACHE_WRITE_TOKENS = Attribute(
     "gen_ai.usage.cache_write.input_tokens", "int", "Input tokens written to a cache.", "CacheWriteTokens"
 )
+CACHE_WRITE_1H_TOKENS = Attribute(
+    "mlobs.usage.cache_write_1h.input_tokens",
+    "int",
+    "Those written to a cache for an hour or longer, which cost more than for minutes.",
+)
 REASONING_TOKENS = Attribute(
     "gen_ai.usage.reasoning.output_tokens", "int", "Output tokens spent on reasoning.", "ReasoningTokens"
 )

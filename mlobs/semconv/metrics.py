@@ -199,7 +199,11 @@ SERVER_RECEIVED_BYTES = Metric(
     "mlobs.server.received.bytes", "counter", "By", "Bytes acknowledged as durable.", (a.SIGNAL,)
 )
 SERVER_REFUSED = Metric(
-    "mlobs.server.refused", "counter", "{request}", "OTLP requests refused.", (a.SIGNAL, a.REASON)
+    "mlobs.server.refused",
+    "counter",
+    "{request}",
+    "Requests refused: OTLP by its signal, others as api.",
+    (a.SIGNAL, a.REASON),
 )
 SERVER_LOADED = Metric(
     "mlobs.server.loaded", "counter", "{segment}", "Journal segments loaded into the store.", (a.SIGNAL,)
@@ -213,6 +217,16 @@ SERVER_SET_ASIDE = Metric(
 )
 SERVER_PENDING_BYTES = Metric(
     "mlobs.server.pending.bytes", "gauge", "By", "Journal bytes that wait to be loaded.", (a.SIGNAL,)
+)
+SERVER_STORED_BYTES = Metric(
+    "mlobs.server.stored.bytes", "gauge", "By", "Bytes of the store's tables on disk.", (a.SIGNAL,)
+)
+SERVER_EXPIRED = Metric(
+    "mlobs.server.expired",
+    "counter",
+    "{row}",
+    "Rows that went because they were too old, or the store too large.",
+    (a.SIGNAL, a.REASON),
 )
 ALERT_FIRING = Metric("mlobs.alert.firing", "gauge", "{alert}", "Alerts that fire now.", (a.RULE,))
 ALERT_RULE_FAILURES = Metric(

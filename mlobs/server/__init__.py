@@ -1,9 +1,10 @@
-"""The server: OTLP in over HTTP, durable before it is acknowledged, answers in SQL.
+"""The server: OTLP in over HTTP and gRPC, durable before it is acknowledged, answers in SQL.
 
-A request body is checked, appended to the journal and synced (`receivers`, `journal`); sealed
-segments are loaded into the embedded ClickHouse engine by one INSERT for each table (`loader`,
-`wire`, `queries/load_*.sql`) and deleted; questions, pages and /metrics read the tables
-(`store`, `api`, `tree`, `page`, `derived`, `exposition`). `serve.Server` starts and stops it all.
+Requests come in (`listener`), are let in by their token (`access`) and read (`receive`). A body is
+checked, appended to the journal and synced (`receive`, `journal`); sealed segments are loaded into
+the embedded ClickHouse engine by one INSERT for each table (`loader`, `wire`, `queries/load_*.sql`)
+and deleted; questions, pages and /metrics read the tables (`store`, `api`, `tree`, `page`,
+`derived`, `exposition`). `serve.Server` starts and stops it all.
 
 Why a segment the engine refuses is rewritten and tried again: Python's parser skips a known field
 with a wrong wire type, the engine's refuses the file for it. Rewriting every body on arrival would

@@ -20,6 +20,7 @@ def traces(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "duration_ms": min(max(0, row["end_ns"] - row["start_ns"]), DURATION_NS_MAX) / 1e6,
             "spans": row["spans"],
             "errors": row["errors"],
+            "finished": bool(row["finished"]),
             "input_tokens": row["input_tokens"],
             "output_tokens": row["output_tokens"],
             "cost_usd": row["cost_usd"],

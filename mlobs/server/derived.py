@@ -11,9 +11,11 @@ Totals are whole numbers: so many units and so many billionths of one.
 import json
 
 from mlobs.semconv import attributes as a
+from mlobs.semconv.events import EVALUATION_RESULT
 from mlobs.semconv.metrics import DERIVED, METRICS, PROCESS
 from mlobs.semconv.rows import Attribute, Metric
 from mlobs.semconv.spans import PREDICT
+from mlobs.server.wire import DAYS_AHEAD, DAYS_BACK, expand
 
 SERVERS_OWN = ("mlobs.server.", "mlobs.alert.")
 EMITTED = tuple(
@@ -21,6 +23,12 @@ EMITTED = tuple(
     for metric in METRICS
     if not metric.operations and metric not in PROCESS and not metric.name.startswith(SERVERS_OWN)
 )
+EXPORTED = (
+    "Timestamp", "TraceId", "SpanId", "ParentSpanId", "TraceState", "SpanName", "SpanKind", "ServiceName",
+    "ResourceAttributes", "ScopeName", "ScopeVersion", "Duration", "StatusCode", "StatusMessage",
+    *(f"Events.{name}" for name in ("Timestamp", "Name", "Attributes")),
+    *(f"Links.{name}" for name in ("TraceId", "SpanId", "TraceState", "Attributes")),
+)  # fmt: skip
 DURATION = "Duration"
 PARTS = 10**9  # To one unit.
 UNITS_MAX = 10**6  # Of one call: 11 days, a million dollars.
@@ -94,6 +102,40 @@ def latest_views() -> dict[str, str]:
             f"{start}, TimeUnix, Value FROM {table} WHERE MetricName IN ({names}) AND {condition}"
         )
     return views
+
+
+def scores_view() -> str:
+    """Return the statement that creates the view from log events to scores."""
+    columns = {
+        "Name": a.EVALUATION_NAME,
+        "Label": a.EVALUATION_LABEL,
+        "JudgedBy": a.EVALUATION_BY,
+        "Explanation": a.EVALUATION_EXPLANATION,
+        "ResponseId": a.RESPONSE_ID,
+    }
+    texts = ", ".join(f"LogAttributes[{_text(row.name)}] AS {column}" for column, row in columns.items())
+    return (
+        "CREATE MATERIALIZED VIEW scores_view TO scores AS SELECT Timestamp, TraceId, SpanId, ServiceName, "
+        f"{texts}, toFloat64OrNull(LogAttributes[{_text(a.EVALUATION_SCORE.name)}]) AS Value, "
+        "LogAttributes AS Attributes, ClockKnown FROM otel_logs "
+        f"WHERE EventName = {_text(EVALUATION_RESULT.name)}"
+    )
+
+
+def exporter_view() -> str:
+    """Return the statement that creates the view from what the Collector's exporter writes to spans."""
+    kept = ", ".join(EXPORTED)
+    return expand(f"""CREATE MATERIALIZED VIEW otel_traces_exporter_view TO otel_traces AS
+SELECT {kept}, SpanAttributes, Content, facts() AS Facts,
+    Timestamp BETWEEN now() - INTERVAL {DAYS_BACK} DAY AND now() + INTERVAL {DAYS_AHEAD} DAY AS ClockKnown
+FROM (
+    SELECT {kept}, picked(all_attributes, NOT is_content) AS SpanAttributes,
+        picked(all_attributes, is_content) AS Content, dialect() AS Dialect
+    FROM (
+        SELECT *, content(all_attributes) AS is_content
+        FROM (SELECT {kept}, SpanAttributes AS all_attributes FROM otel_traces_exporter)
+    )
+)""")
 
 
 def _sums(metric: Metric) -> str:

@@ -6,6 +6,7 @@ written, so a run of zeros at the end of a file is a tail that a crash left behi
 
 from collections.abc import Callable, Iterator
 
+NUMBER_DIGITS = 20  # Of a segment's name; what `splitting` adds comes behind them.
 VARINT_BYTES_MAX = 5  # 35 bits; a body is far smaller.
 
 

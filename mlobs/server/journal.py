@@ -19,9 +19,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from mlobs.errors import StoreError
-from mlobs.server.framing import frame, whole_bytes
+from mlobs.server.framing import NUMBER_DIGITS, frame, whole_bytes
 
-NUMBER_DIGITS = 20  # Of a segment's name; what `splitting` adds comes behind them.
 OPEN, SEALED, SET_ASIDE = ".open", ".sealed", ".set-aside"
 GROUP_BYTES_MAX = 8 << 20
 LOOK_AGAIN_SECONDS = 0.1  # At whether the loader has caught up.

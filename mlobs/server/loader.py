@@ -1,29 +1,36 @@
 """Loads sealed journal segments into the store, oldest first, and deletes them.
 
-One loader thread for each signal. A segment is inserted into each of its tables and deleted
-only afterwards; after a crash in between it is inserted again, which the store recognises by
-its name. A full disk or too many parts are waited for. A segment whose content the engine refuses
-is rewritten once without the fields that are no OTLP; if that does not help, or if it takes too
-much memory, its halves are tried. A single message that is still refused is set aside, so that
-the others go on.
+Two threads for each signal: one reads a segment into memory while the other fills the tables from
+its own. A segment is inserted into each of its tables and deleted only afterwards; after a crash in
+between it is inserted again, which the store recognises by its name. A full disk or too many parts
+are waited for. A segment whose content the engine refuses is rewritten once without the fields that
+are no OTLP; if that does not help, or if it takes too much memory, its halves are tried. A single
+message that is still refused is set aside, so that the others go on.
 """
 
 import logging
 import threading
 from collections import deque
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mlobs.semconv import metrics as m
 from mlobs.server.counts import Counts
 from mlobs.server.journal import SET_ASIDE
 from mlobs.server.splitting import first_table, origin, rewrite, split
-from mlobs.server.store import Connection, LoadError, Store
+from mlobs.server.staging import LoadError, Stage
+from mlobs.server.store import Store
 
 TRIES_MAX = 4
+WORKERS = 2
 WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX = 0.1, 10.0
 # ClickHouse's numbers for states that pass: no space, cannot write or open a file, too many
-# parts, a disk that is read-only or full.
-PASSING = {74, 75, 76, 79, 243, 252, 425, 424}
+# parts, a disk that is read-only or full; and of a ClickHouse elsewhere: nobody answers, too busy,
+# shutting down, no session or its tables, no keeper or replica, an insert of which nobody knows the end,
+# a password or right that is gone for now.
+PASSING = {74, 75, 76, 79, 243, 252, 425, 424} | {
+    60, 159, 192, 193, 202, 203, 209, 210, 225, 236, 242, 279, 285, 319, 372, 373, 394, 497, 516, 999,
+}  # fmt: skip
 MEMORY_LIMIT = 241
 
 log = logging.getLogger("mlobs.server")
@@ -32,43 +39,53 @@ log = logging.getLogger("mlobs.server")
 class Loader:
     """Moves the segments of one signal into the store."""
 
-    def __init__(self, signal: str, store: Store, counts: Counts) -> None:
+    def __init__(self, signal: str, store: Store, counts: Counts, *, text_bytes_max: int) -> None:
         self.signal = signal
-        self._failure: str | None = None
         self.pending_bytes = 0
+        self._failures: dict[str, str] = {}  # By segment, or thread.
         self._store = store
         self._counts = counts
-        self._segments: deque[tuple[Path, int]] = deque()
+        self._text_bytes_max = text_bytes_max
+        self._waiting: deque[tuple[Path, int]] = deque()
+        self._loading: list[Path] = []
         self._changed = threading.Condition()
+        self._filling = threading.Lock()  # So that a part which is new is known to be this segment's.
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=f"loader-{signal}", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"loader-{signal}-{number}", daemon=True)
+            for number in range(WORKERS)
+        ]
 
     def start(self) -> None:
         """Begin to load."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     @property
     def failure(self) -> str | None:
         """Why segments are not loaded now; None while all is well."""
-        if self._thread.ident is not None and not self._thread.is_alive() and not self._stopping:
-            return "The loader's thread ended."
-        return self._failure
+        if not self._stopping and any(one.ident is not None and not one.is_alive() for one in self._threads):
+            return "A thread of the loader ended."
+        return next(iter(self._failures.copy().values()), None)
 
     def take(self, path: Path) -> None:
         """Queue a sealed segment."""
         size = path.stat().st_size
         with self._changed:
-            self._segments.append((path, size))
+            self._waiting.append((path, size))
             self.pending_bytes += size
             self._changed.notify_all()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until everything taken so far is loaded or set aside; say whether it is."""
         with self._changed:
-            waited_for = {origin(path) for path, _ in self._segments}
-            return self._changed.wait_for(
-                lambda: not waited_for.intersection(origin(path) for path, _ in self._segments), timeout_s
-            )
+            waited_for = self._origins()
+            return self._changed.wait_for(lambda: not waited_for & self._origins(), timeout_s)
+
+    @property
+    def pause(self) -> AbstractContextManager[object]:
+        """A context in which no table changes."""
+        return self._filling
 
     def stop(self, timeout_s: float) -> None:
         """Load what is queued, at most `timeout_s` long, and end. What is left stays on the disk."""
@@ -76,52 +93,66 @@ class Loader:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def _origins(self) -> set[str]:
+        return {origin(path) for path in (*self._loading, *(path for path, _ in self._waiting))}
 
     def _run(self) -> None:
-        connection: Connection | None = None
+        stage: Stage | None = None
         wait_seconds = WAIT_SECONDS_FIRST
         while not self._stopping:
             try:
-                connection = connection or self._store.connection()
-                self._load_next(connection)
+                if stage is None:
+                    connection = self._store.connection()
+                    stage = Stage(connection, self.signal, self._filling, text_bytes_max=self._text_bytes_max)
+                    self._failures.pop(threading.current_thread().name, None)
+                self._load_next(stage)
             except Exception as error:  # Whatever it is, what comes later must be loaded.
                 if wait_seconds == WAIT_SECONDS_FIRST:
                     log.exception("the loader of %s failed and tries again", self.signal)
-                self._failure = str(error) or type(error).__name__
+                if stage is None:
+                    self._failures[threading.current_thread().name] = str(error) or type(error).__name__
                 self._pause(wait_seconds)
                 wait_seconds = min(wait_seconds * 2, WAIT_SECONDS_MAX)
             else:
                 wait_seconds = WAIT_SECONDS_FIRST
 
-    def _load_next(self, connection: Connection) -> None:
+    def _load_next(self, stage: Stage) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._segments or self._stopping)
+            self._changed.wait_for(lambda: self._waiting or self._stopping)
             if self._stopping:
                 return
-            path, _ = self._segments[0]
-        pieces = self._settle(connection, path)
-        if pieces is None:
-            return
-        sized = [(piece, piece.stat().st_size) for piece in pieces]
-        with self._changed:
-            _, size = self._segments.popleft()
-            self._segments.extendleft(reversed(sized))
-            self.pending_bytes += sum(more for _, more in sized) - size
-            self._changed.notify_all()
+            path, size = self._waiting.popleft()
+            self._loading.append(path)
+        left = [(path, size)]
+        try:
+            pieces = self._settle(stage, path)
+            if pieces is not None:
+                left = [(piece, piece.stat().st_size) for piece in pieces]
+        except Exception as error:
+            self._failures[origin(path)] = str(error) or type(error).__name__
+            raise
+        finally:
+            with self._changed:
+                self._loading.remove(path)
+                self._waiting.extendleft(reversed(left))
+                self.pending_bytes += sum(more for _, more in left) - size
+                self._changed.notify_all()
 
-    def _settle(self, connection: Connection, path: Path) -> list[Path] | None:
+    def _settle(self, stage: Stage, path: Path) -> list[Path] | None:
         """Load one segment, set it aside, or return its halves. None when stopped before that."""
         tries, wait_seconds = 0, WAIT_SECONDS_FIRST
         touched: set[int] = set()  # Tables that a failed try left some rows in.
         while not self._stopping:
             try:
-                self._load(connection, path)
+                self._load(stage, path)
             except (LoadError, OSError) as error:
-                if self._failure is None:
+                if self.failure is None:
                     log.warning("%s is not loaded yet: %s", path.name, error)
-                self._failure = str(error)
+                self._failures[origin(path)] = str(error)
                 if isinstance(error, LoadError) and not error.untouched:
                     touched.add(error.table)
                 if isinstance(error, LoadError) and error.code not in PASSING:
@@ -134,12 +165,12 @@ class Loader:
                 self._pause(wait_seconds)
                 wait_seconds = min(wait_seconds * 2, WAIT_SECONDS_MAX)
             else:
-                self._failure = None
+                self._failures.pop(origin(path), None)
                 return []
         return None
 
-    def _load(self, connection: Connection, path: Path) -> None:
-        self._store.load(connection, self.signal, path, first_table(path))
+    def _load(self, stage: Stage, path: Path) -> None:
+        stage.load(path, first_table(path))
         path.unlink()
         self._counts.add(m.SERVER_LOADED, self.signal)
 
@@ -159,6 +190,6 @@ class Loader:
 
     def _set_aside(self, path: Path, error: LoadError) -> None:
         aside = path.rename(path.with_suffix(SET_ASIDE))
-        self._failure = None
+        self._failures.pop(origin(path), None)
         self._counts.add(m.SERVER_SET_ASIDE, self.signal)
         log.error("%s was set aside, the store refuses it: %s", aside.name, error)

@@ -10,33 +10,46 @@ another (the demo, tests):
 """
 
 import fcntl
+import logging
 import os
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-import uvicorn
 from starlette.routing import BaseRoute
 
 from mlobs.errors import ServerError, SettingError, StoreError
 from mlobs.semconv import metrics as m
 from mlobs.semconv.rows import Metric
-from mlobs.server.app import LOOPBACK, create_app
+from mlobs.server.access.guard import Guard
+from mlobs.server.access.middleware import LOOPBACK
+from mlobs.server.access.tokens import read_tokens
+from mlobs.server.app import create_app
+from mlobs.server.clickhouse.address import address
+from mlobs.server.clickhouse.desk import Desk
+from mlobs.server.clickhouse.endpoint import Endpoint
+from mlobs.server.clickhouse.port import Port
+from mlobs.server.clickhouse.store import RemoteStore
 from mlobs.server.counts import Counts
-from mlobs.server.journal import Journal
+from mlobs.server.journal import SET_ASIDE, Journal
+from mlobs.server.listener import STOP_SECONDS, Listener
 from mlobs.server.loader import Loader
-from mlobs.server.receivers import REQUESTS, Receiver, parses
+from mlobs.server.receive.grpc import Exports
+from mlobs.server.receive.memory import Memory
+from mlobs.server.receive.messages import REQUESTS, parses
+from mlobs.server.receive.receiver import BODIES_IN_FLIGHT, Receiver
 from mlobs.server.splitting import finish_splits
 from mlobs.server.store import Store
+from mlobs.server.upkeep.keeper import Keeper
+from mlobs.server.upkeep.routes import upkeep_routes
 from mlobs.settings import ServerSettings
 
-STOP_SECONDS = 10.0
 GLOB_CHARACTERS = set("*?{}[]")
+
+log = logging.getLogger("mlobs.server")
 
 Sample = tuple[Metric, dict[str, str], float]
 Background = Callable[["Server"], Callable[[], None]]
@@ -46,13 +59,15 @@ class Server:
     """The whole server.
 
     Args:
-        settings: Port 0 takes a free one; `url` says which.
+        settings: Port 0 takes a free one; `url` and `grpc_url` say which.
         routes: More routes; handlers find the store in `request.app.state.store`.
         background: Each is called with the started server and returns what stops it again.
     """
 
     store: Store
     url: str
+    grpc_url: str
+    clickhouse_url: str  # Of the port that speaks ClickHouse's HTTP interface; "" if there is none.
     samples: Callable[[], Iterable[Sample]]  # More values for /metrics; whoever has some sets it.
 
     def __init__(
@@ -65,6 +80,7 @@ class Server:
         self.settings = settings
         self.samples = tuple
         self.counts = Counts()
+        self._memory = Memory(BODIES_IN_FLIGHT * settings.body_bytes_max)
         self._routes = routes
         self._background = background
         self._undo: list[Callable[[], None]] = []
@@ -75,8 +91,9 @@ class Server:
         """Start; returns when requests are answered.
 
         Raises:
-            SettingError: The host is not a loopback address, or the folder's name cannot be used.
-            ServerError: The port or the folder is taken.
+            SettingError: The host is not a loopback address and there are no tokens; or the tokens, the
+                certificate or the folder's name cannot be used.
+            ServerError: A port or the folder is taken.
             StoreError: The folder cannot be written, or the store in it cannot be opened.
         """
         try:
@@ -111,6 +128,7 @@ class Server:
         """Return what keeps the server from taking or loading data, by part."""
         parts = {f"journal.{signal}": journal.failure for signal, journal in self._journals.items()}
         parts |= {f"loader.{signal}": loader.failure for signal, loader in self._loaders.items()}
+        parts["keeper"] = self._keeper.failure
         found = {name: failure for name, failure in parts.items() if failure is not None}
         if self._pending_bytes() > self.settings.pending_bytes_max:
             found["pending"] = f"{self._pending_bytes()} journal bytes wait for the store."
@@ -127,27 +145,52 @@ class Server:
 
     def _start(self) -> None:
         settings = self.settings
-        if settings.host not in LOOPBACK:
-            raise SettingError(
-                f"MLOBS_HOST={settings.host!r} cannot be used: the server listens on this machine only. "
-                f"Use one of {', '.join(LOOPBACK)}."
-            )
+        guard = self._guard()
         data = settings.data.absolute()
         if GLOB_CHARACTERS.intersection(str(data)):
             raise SettingError(f"The folder {data} cannot be used: its name has one of * ? {{ }} [ ] in it.")
         self._lock(data)
-        listening = self._listen()
-        self.store = Store(
-            data / "store",
-            memory_bytes_max=settings.memory_bytes_max,
-            query_seconds_max=settings.query_seconds_max,
-        )
+        listener = Listener(settings)
+        self._undo.append(listener.stop)
+        self.store = _store(settings, data)
         self._undo.append(self.store.close)
         receivers = [self._signal(signal, data / "journal") for signal in REQUESTS]
-        app = create_app(receivers, self.store, self.counts, self.failures, self._refresh, self._routes)
-        self._serve(uvicorn.Server(_config(app)), listening)
+        self._keeper = Keeper(self.store, settings, self.counts)
+        upkeep = upkeep_routes(
+            self.store, self.drain, self._set_aside, [loader.pause for loader in self._loaders.values()]
+        )
+        desk = Desk(self.store, writes=settings.clickhouse_writes)
+        self._undo.append(desk.close)
+        spoken = Endpoint(desk, writes=settings.clickhouse_writes).routes()
+        routes = [*self._routes, *upkeep, *spoken]
+        app = create_app(
+            receivers, self.store, self.counts, self.failures, self._refresh, routes, guard=guard
+        )
+        listener.start(app, lambda: Exports(receivers, guard, self.counts))
+        self._undo.append(listener.stop)
+        self.clickhouse_url = ""
+        if settings.clickhouse_port is not None:
+            port = Port(settings)
+            self._undo.append(port.stop)
+            port.start(app)
+            self.clickhouse_url = port.url
+        self.url, self.grpc_url = listener.url, listener.grpc_url
+        self._keeper.start()
+        self._undo.append(self._keeper.stop)
         for begin in self._background:
             self._undo.append(begin(self))
+
+    def _guard(self) -> Guard:
+        tokens, host = self.settings.tokens, self.settings.host
+        guard = Guard(read_tokens(tokens) if tokens else ())
+        if host not in LOOPBACK and not guard.asks:
+            raise SettingError(
+                f"MLOBS_HOST={host!r} cannot be used without tokens: whoever reaches this machine could "
+                f"read and send. Use one of {', '.join(LOOPBACK)}, or name a file of tokens in MLOBS_TOKENS."
+            )
+        if host not in LOOPBACK and self.settings.tls_certificate is None:
+            log.warning("tokens and data travel unencrypted to %s: MLOBS_TLS_CERTIFICATE is not set", host)
+        return guard
 
     def _lock(self, data: Path) -> None:
         """Make the folders and hold them for this process."""
@@ -167,26 +210,11 @@ class Server:
                 f"Another server holds the folder {data}. Stop it, or choose another folder with --data."
             ) from None
 
-    def _listen(self) -> socket.socket:
-        host, port = self.settings.host, self.settings.port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        self._undo.append(listening.close)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, port))
-        except OSError as error:
-            raise ServerError(
-                f"Port {port} on {host} cannot be listened on: {error.strerror}. "
-                f"Choose another with --port; --port 0 takes a free one."
-            ) from error
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{listening.getsockname()[1]}"
-        return listening
-
     def _signal(self, signal: str, folder: Path) -> Receiver:
         settings = self.settings
-        loader = self._loaders[signal] = Loader(signal, self.store, self.counts)
+        loader = self._loaders[signal] = Loader(
+            signal, self.store, self.counts, text_bytes_max=settings.attribute_bytes_max
+        )
         journal = self._journals[signal] = Journal(
             folder,
             signal,
@@ -206,23 +234,14 @@ class Server:
             journal,
             self.counts,
             self._pending_bytes,
+            memory=self._memory,
             body_bytes_max=settings.body_bytes_max,
             pending_bytes_max=settings.pending_bytes_max,
         )
 
-    def _serve(self, web: uvicorn.Server, listening: socket.socket) -> None:
-        thread = threading.Thread(target=web.run, kwargs={"sockets": [listening]}, name="http", daemon=True)
-
-        def end() -> None:
-            web.should_exit = True
-            thread.join()
-
-        thread.start()
-        self._undo.append(end)
-        while not web.started:
-            if not thread.is_alive():
-                raise ServerError("The HTTP listener ended while it was starting; its log has the reason.")
-            time.sleep(0.005)
+    def _set_aside(self) -> int:
+        folder = self.settings.data.absolute() / "journal"
+        return sum(1 for _ in folder.glob(f"*{SET_ASIDE}"))
 
     def _pending_bytes(self) -> int:
         return sum(loader.pending_bytes for loader in self._loaders.values())
@@ -234,16 +253,10 @@ class Server:
             self.counts.set(metric, *labels.values(), to=value)
 
 
-def _config(app: object) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # Starlette is an ASGI application; uvicorn's alias says less.
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        loop="asyncio",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=2048,
-        timeout_graceful_shutdown=int(STOP_SECONDS),
-    )
+def _store(settings: ServerSettings, data: Path) -> Store:
+    limits: dict[str, Any] = {
+        "memory_bytes_max": settings.memory_bytes_max,
+        "query_seconds_max": settings.query_seconds_max,
+    }
+    elsewhere = settings.store.get_secret_value()
+    return RemoteStore(address(elsewhere), data, **limits) if elsewhere else Store(data / "store", **limits)

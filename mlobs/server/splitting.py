@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 
 from mlobs.errors import StoreError
-from mlobs.server.framing import frame, messages
-from mlobs.server.journal import NUMBER_DIGITS, SEALED, sync_folder
-from mlobs.server.receivers import parses, rewritten
+from mlobs.server.framing import NUMBER_DIGITS, frame, messages
+from mlobs.server.journal import SEALED, sync_folder
+from mlobs.server.receive.messages import parses, rewritten
 
 HALF, SPLIT = ".half", ".split"
 LETTERS = "ab"

@@ -1,36 +1,38 @@
-"""How the engine reads OTLP: column types of `otlp.proto` and the SQL that turns values into text.
+"""How the engine reads OTLP: the columns of `otlp.proto`, and the SQL that turns values into text.
 
-The statements in `queries/load_*.sql` write `attributes(x)` and `text(x)`, where x is a column
-of pairs or one value; `expand` puts the SQL in place. Scalars keep their text (`0`, `false` and
-the empty string included), bytes become hexadecimal, arrays and maps become JSON.
+A segment is read once, into a table in memory (`staging`); the statements in `queries/load_*.sql`
+fill the tables from there. They are written with a few words of their own, which `expand` replaces:
+`attributes(x)` and `text(x)` for a column of pairs and for one value, `moment(x)` for nanoseconds,
+`points(kind, field, …)` with `point_columns()` and `point_values()` for what all metrics share,
+`content(m)` for which entries of a map are content, `picked(m, chosen)` for those entries, `dialect()` and
+`facts()` for what `canonical` makes of a span.
 
-Nested values become JSON in two steps: the engine writes the whole tuple, fields that are not
-set included, and constant pieces of that text are replaced. Every piece has a quote in it that
-cannot stand inside a JSON string, so no value can be mistaken for one. Spelling the cases out
-in nested lambdas gives the same and costs a second of planning for each statement.
+Scalars keep their text (`0`, `false` and the empty string included) and bytes become hexadecimal.
+Arrays and maps are read as the bytes they are: the engine cannot follow a type that contains itself.
+`values` turns each different one of a segment into JSON, and the statements look it up in the table
+`odd`. Most segments hold a handful, such as `["stop"]`.
 """
 
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
-DEPTH = 2  # Arrays and maps inside each other; deeper ones show as MARK.
-MARK = "…"
+from mlobs.semconv import attributes as a
+from mlobs.semconv.dialects import CONTENT_BEGINNINGS, CONTENT_KEYS
+from mlobs.server.canonical import dialect, facts
+
 MESSAGES = {"traces": "Traces", "metrics": "Metrics", "logs": "Logs"}
 
 # `k` is the number of the field that is set in `otlp.proto`, 0 for none.
-_TEXT, _FLAG, _WHOLE, _REAL, _ITEMS, _PAIRS_KIND, _BYTES = range(1, 8)
-_SCALARS = "k UInt8, t String, f Bool, w Int64, r Float64, b String"
-_NUMBER = "number UInt8, real Float64, whole Int64"
+TEXT, FLAG, WHOLE, REAL, ITEMS, PAIRS, BYTES = range(1, 8)
+NESTED = frozenset({ITEMS, PAIRS})
+LONG = 1024  # Bytes; longer texts are kept with the content, whatever their key.
+CONTENT = (
+    a.SYSTEM_INSTRUCTIONS, a.INPUT_MESSAGES, a.OUTPUT_MESSAGES, a.TOOL_DEFINITIONS, a.TOOL_ARGUMENTS,
+    a.TOOL_RESULT, a.INPUT, a.OUTPUT,
+)  # fmt: skip
 
-
-def _value(level: int) -> str:
-    if level == DEPTH:
-        return f"Tuple({_SCALARS}, i_e UInt8, p_e UInt8, e UInt8)"
-    inner = _value(level + 1)
-    return f"Tuple({_SCALARS}, i_v Array({inner}), p_v Array(Tuple(n String, v {inner}, z UInt8)), e UInt8)"
-
-
-_VALUE = _value(0)
+_VALUE = "Tuple(k UInt8, t String, f Bool, w Int64, r Float64, i String, p String, b String)"
 _PAIRS = f"Array(Tuple(n String, v {_VALUE}))"
 _SCOPE = f"Tuple(name String, version String, attributes {_PAIRS}, dropped UInt32)"
 _SPAN = (
@@ -44,16 +46,24 @@ _LOG = (
     f"time UInt64, severity_number Int32, severity_text String, body {_VALUE}, attributes {_PAIRS}, "
     "flags UInt32, trace_id String, span_id String, observed UInt64, event_name String"
 )
+_NUMBER = "number UInt8, real Float64, whole Int64"
 _EXEMPLARS = (
     f"exemplars Array(Tuple(time UInt64, {_NUMBER}, span_id String, trace_id String, attributes {_PAIRS}))"
 )
 _POINT = f"start UInt64, time UInt64, {_EXEMPLARS}, attributes {_PAIRS}, flags UInt32"
 _NUMBERS = f"points Array(Tuple({_POINT}, {_NUMBER}))"
-_HISTOGRAMS = (
-    f"points Array(Tuple({_POINT}, count UInt64, sum Float64, bucket_counts Array(UInt64), "
-    "bounds Array(Float64), min Float64, max Float64))"
+_SPREAD = "count UInt64, sum Float64, min Float64, max Float64"
+_BUCKETS = "Tuple(offset Int32, counts Array(UInt64))"
+_METRIC = (
+    f"name String, description String, unit String, gauge Tuple({_NUMBERS}), "
+    f"sum Tuple({_NUMBERS}, temporality Int32, monotonic Bool), "
+    f"histogram Tuple(points Array(Tuple({_POINT}, {_SPREAD}, bucket_counts Array(UInt64), "
+    "bounds Array(Float64))), temporality Int32), "
+    f"exponential Tuple(points Array(Tuple({_POINT}, {_SPREAD}, scale Int32, zero_count UInt64, "
+    f"zero_threshold Float64, positive {_BUCKETS}, negative {_BUCKETS})), temporality Int32), "
+    f"summary Tuple(points Array(Tuple({_POINT}, count UInt64, sum Float64, "
+    "quantiles Array(Tuple(quantile Float64, value Float64)))))"
 )
-_METRIC = "name String, description String, unit String"
 
 
 def _message(item: str) -> str:
@@ -62,42 +72,125 @@ def _message(item: str) -> str:
     return f"resources Array(Tuple({resource}, scopes Array({scope}), schema_url String))"
 
 
-# The columns each load statement reads. Reading fewer is cheaper, so each table has its own.
+# The columns of a segment.
 STRUCTURES: Mapping[str, str] = {
-    "otel_traces": _message(_SPAN),
-    "otel_logs": _message(_LOG),
-    "otel_metrics_gauge": _message(f"{_METRIC}, gauge Tuple({_NUMBERS})"),
-    "otel_metrics_sum": _message(f"{_METRIC}, sum Tuple({_NUMBERS}, temporality Int32, monotonic Bool)"),
-    "otel_metrics_histogram": _message(f"{_METRIC}, histogram Tuple({_HISTOGRAMS}, temporality Int32)"),
+    "traces": _message(_SPAN),
+    "logs": _message(_LOG),
+    "metrics": _message(_METRIC),
 }
-_TIMES = "Tuple(points Array(Tuple(time UInt64)))"
-POINTS = (
-    "resources Array(Tuple(scopes Array(Tuple(items Array(Tuple("
-    f"gauge {_TIMES}, sum {_TIMES}, histogram {_TIMES}))))))"
-)
+KINDS: Mapping[str, str] = {
+    "otel_metrics_gauge": "gauge",
+    "otel_metrics_sum": "sum",
+    "otel_metrics_histogram": "histogram",
+    "otel_metrics_exponential_histogram": "exponential",
+    "otel_metrics_summary": "summary",
+}
 TABLES: Mapping[str, tuple[str, ...]] = {
     "traces": ("otel_traces",),
-    "metrics": ("otel_metrics_gauge", "otel_metrics_sum", "otel_metrics_histogram"),
+    "metrics": tuple(KINDS),
     "logs": ("otel_logs",),
 }
+_SHARED = ("resources.resource.attributes.v", "resources.scopes.scope.attributes.v")
+_ITEM = "resources.scopes.items"
+# Where values are, by signal.
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "traces": (
+        *_SHARED,
+        f"{_ITEM}.attributes.v",
+        f"{_ITEM}.events.attributes.v",
+        f"{_ITEM}.links.attributes.v",
+    ),
+    "logs": (*_SHARED, f"{_ITEM}.attributes.v", f"{_ITEM}.body"),
+    "metrics": (
+        *_SHARED,
+        *(f"{_ITEM}.{kind}.points.attributes.v" for kind in KINDS.values()),
+        *(f"{_ITEM}.{kind}.points.exemplars.attributes.v" for kind in KINDS.values()),
+    ),
+}
+_POINT_VALUES = {
+    "ResourceAttributes": "resource_attributes",
+    "ResourceSchemaUrl": "resource_schema",
+    "ScopeName": "scope_name",
+    "ScopeVersion": "scope_version",
+    "ScopeAttributes": "scope_attributes",
+    "ScopeDroppedAttrCount": "scope_dropped",
+    "ScopeSchemaUrl": "scope_schema",
+    "ServiceName": "resource_attributes['service.name']",
+    "MetricName": "name",
+    "MetricDescription": "description",
+    "MetricUnit": "unit",
+    "Attributes": "attributes(p.attributes)",
+    "StartTimeUnix": "moment(p.start)",
+    "TimeUnix": "moment(p.time)",
+    "ClockKnown": "known(p.time)",
+    "Flags": "p.flags",
+    "Exemplars.FilteredAttributes": "arrayMap(e -> attributes(e.attributes), p.exemplars)",
+    "Exemplars.TimeUnix": "arrayMap(e -> moment(e.time), p.exemplars)",
+    "Exemplars.Value": f"arrayMap(e -> if(e.number = {6}, toFloat64(e.whole), e.real), p.exemplars)",
+    "Exemplars.SpanId": "arrayMap(e -> lower(hex(e.span_id)), p.exemplars)",
+    "Exemplars.TraceId": "arrayMap(e -> lower(hex(e.trace_id)), p.exemplars)",
+}
+DAYS_BACK, DAYS_AHEAD = 400, 1
+_DAY_NS = 86_400 * 10**9
 
 
-def expand(statement: str) -> str:
-    """Return `statement` with `attributes(x)`, `text(x)` and elements of tuples written out.
+def odd(signal: str, text_bytes_max: int) -> str:
+    """Return the query for the values of a staged segment that `values` has to turn into text.
+
+    These are nested values, texts that are too long, and numbers whose text the lite engine gets
+    wrong: it drops zeros of exponents with three digits. A row has `kind` and, in hexadecimal, `raw`.
+    """
+    found = ", ".join(f"arrayFlatten([{place}])" for place in VALUES[signal])
+    real = f"v.k = {REAL} AND NOT {_plain('v')}"
+    return expand(
+        f"SELECT DISTINCT v.k AS kind, hex({_raw('v')}) AS raw FROM ("
+        f"SELECT arrayJoin(arrayFilter(v -> v.k IN ({ITEMS}, {PAIRS}) OR length(v.t) > {text_bytes_max} "
+        f"OR ({real}), arrayConcat({found}))) AS v FROM stage)"
+    )
+
+
+def expand(statement: str, *, looked_up: AbstractSet[int] = NESTED, text_bytes_max: int = 0) -> str:
+    """Return `statement` with our words replaced and elements of tuples written out.
 
     The engine takes `a.b` for a subcolumn and lists every subcolumn of `a` to find it, which for
-    these types is slower than reading a small segment. The function does not.
+    these types is slower than reading a small segment. tupleElement() does not.
+
+    Args:
+        statement: With words of ours in it.
+        looked_up: The kinds of values of which some are in the table `odd`. Nested ones always are; that
+            texts and numbers have to be tested costs a tenth of an INSERT.
+        text_bytes_max: Longer texts are looked up.
 
     >>> expand("SELECT s.status.code, '1.a.b'")
     "SELECT tupleElement(tupleElement(s, 'status'), 'code'), '1.a.b'"
     """
-    written = re.sub(r"\battributes\(([\w.]+)\)", lambda found: _attributes(found[1]), statement)
-    written = re.sub(r"\btext\(([\w.]+)\)", lambda found: _text(found[1]), written)
+    written = re.sub(r"\bpoints\(([\w, ]+)\)", lambda found: _points(found[1]), statement)
+    written = written.replace("point_columns()", ", ".join(_POINT_VALUES))
+    written = written.replace("point_values()", ", ".join(_POINT_VALUES.values()))
+    written = re.sub(r"\bknown\(([\w.]+)\)", lambda found: _known(found[1]), written)
+    written = re.sub(r"\bmoment\(([\w.]+)\)", lambda found: _moment(found[1]), written)
+
+    written = written.replace("dialect()", dialect()).replace("facts()", facts())
+    written = re.sub(r"\bcontent\((\w+)\)", lambda found: _content(found[1]), written)
+    written = re.sub(r"\bpicked\((\w+), (NOT )?(\w+)\)", _picked, written)
+
+    def text(value: str) -> str:
+        return _text(value, looked_up, text_bytes_max)
+
+    written = re.sub(
+        r"\battributes\(([\w.]+)\)",
+        lambda found: (
+            f"CAST(({found[1]}.n, arrayMap(v -> {text('v')}, {found[1]}.v)), "
+            "'Map(LowCardinality(String), String)')"
+        ),
+        written,
+    )
+    written = re.sub(r"\btext\(([\w.]+)\)", lambda found: text(found[1]), written)
     return re.sub(r"'(?:[^'\\]|\\.)*'|--[^\n]*|\b[a-z]\w*(?:\.[a-z]\w*)+", _element, written)
 
 
 def _element(found: re.Match[str]) -> str:
-    if found[0][0] in "'-":
+    if found[0][0] in "'-" or found[0].startswith("resources."):
         return found[0]
     first, *names = found[0].split(".")
     for name in names:
@@ -105,78 +198,80 @@ def _element(found: re.Match[str]) -> str:
     return first
 
 
-def _attributes(pairs: str) -> str:
-    """Return SQL that turns a column of pairs into a map of text."""
-    texts = f"arrayMap(v -> {_text('v')}, {pairs}.v)"
-    return f"CAST(({pairs}.n, {texts}), 'Map(LowCardinality(String), String)')"
+def _content(attributes: str) -> str:
+    """Return which entries of a map are what models and tools read and wrote, or long."""
+    keys = ", ".join(f"'{key}'" for key in dict.fromkeys((*(row.name for row in CONTENT), *CONTENT_KEYS)))
+    beginnings = " OR ".join(f"startsWith(k, '{text}')" for text in CONTENT_BEGINNINGS)
+    columns = f"mapKeys({attributes}), mapValues({attributes})"
+    return f"arrayMap((k, v) -> length(v) > {LONG} OR k IN ({keys}) OR {beginnings}, {columns})"
 
 
-def _text(value: str) -> str:
-    """Return SQL that turns one value into text."""
+def _picked(found: re.Match[str]) -> str:
+    """Return the entries of a map that a list of truths picks."""
+    attributes, negated, chosen = found[1], found[2] or "", found[3]
+    parts = (
+        f"arrayFilter((one, is) -> {negated}is, {part}({attributes}), {chosen})"
+        for part in ("mapKeys", "mapValues")
+    )
+    return f"CAST(({', '.join(parts)}), 'Map(LowCardinality(String), String)')"
+
+
+def _moment(nanoseconds: str) -> str:
+    return f"fromUnixTimestamp64Nano(toInt64(least({nanoseconds}, {2**63 - 1})), 'UTC')"
+
+
+def _known(nanoseconds: str) -> str:
+    """Return whether a clock is believable: near the time when the segment was written."""
     return (
-        f"multiIf({value}.k = {_TEXT}, {value}.t, {value}.k = {_WHOLE}, toString({value}.w), "
-        f"{value}.k = {_REAL}, toString({value}.r), {value}.k = {_FLAG}, toString({value}.f), "
-        f"{value}.k = {_BYTES}, lower(hex({value}.b)), {value}.k = 0, '', {_json(value)})"
+        f"{nanoseconds} BETWEEN minus({{written:UInt64}}, {DAYS_BACK * _DAY_NS}) "
+        f"AND plus({{written:UInt64}}, {DAYS_AHEAD * _DAY_NS})"
     )
 
 
-def _json(value: str) -> str:
-    """Return SQL that writes an array or a map as JSON."""
-    written = f"toJSONString({value})"
-    for piece, replacement in _pieces():
-        written = f"replaceAll({written}, '{piece}', '{replacement}')"
-    return written
+def _points(words: str) -> str:
+    """Return a subquery with a row for each point `p` of one kind, and fields of that kind."""
+    kind, *fields = (word.strip() for word in words.split(","))
+    more = "".join(f" m.{kind}.{field} AS {field}," for field in fields)
+    return f"""(
+    SELECT
+        resource_attributes, resource_schema, scope_name, scope_version, scope_attributes, scope_dropped,
+        scope_schema, m.name AS name, m.description AS description, m.unit AS unit,{more}
+        arrayJoin(m.{kind}.points) AS p
+    FROM (
+        SELECT
+            resource_attributes, resource_schema, attributes(scope.scope.attributes) AS scope_attributes,
+            scope.scope.name AS scope_name, scope.scope.version AS scope_version,
+            scope.scope.dropped AS scope_dropped, scope.schema_url AS scope_schema,
+            arrayJoin(scope.items) AS m
+        FROM (
+            SELECT
+                attributes(r.resource.attributes) AS resource_attributes, r.schema_url AS resource_schema,
+                arrayJoin(r.scopes) AS scope
+            FROM (SELECT arrayJoin(resources) AS r FROM stage)
+        )
+    )
+)"""
 
 
-def _pieces() -> list[tuple[str, str]]:
-    """Return what is replaced in the engine's JSON of a value, in this order.
+def _raw(value: str) -> str:
+    """Return SQL for what identifies a value that is looked up, without its kind."""
+    return (
+        f"multiIf({value}.k = {ITEMS}, {value}.i, {value}.k = {PAIRS}, {value}.p, "
+        f"{value}.k = {TEXT}, {value}.t, reinterpretAsString({value}.r))"
+    )
 
-    A value is written as k, t, f, w, r, b, i_v, p_v, e, all of them; the deepest as k, t, f, w,
-    r, b, i_e, p_e, e.
-    """
-    fields = ['"t":""', '"f":false', '"w":0', '"r":0', '"b":""']
-    deepest = ',"i_e":0,"p_e":0'
-    end = ',"e":0}'
 
-    def before(kind: int, count: int) -> str:
-        return f'{{"k":{kind},' + "".join(f"{field}," for field in fields[:count])
+def _plain(value: str) -> str:
+    return f"({value}.r = 0 OR abs({value}.r) BETWEEN 1e-99 AND 1e99)"
 
-    def after(count: int) -> str:
-        return "".join(f",{field}" for field in fields[count:]) + end
 
-    def unset(kind: int) -> str:
-        return before(kind, 4) + fields[4]
-
-    return [
-        ("\\\\/", "/"),
-        (unset(_ITEMS) + deepest + end, f'"{MARK}"'),
-        (unset(_PAIRS_KIND) + deepest + end, f'"{MARK}"'),
-        (deepest, ""),
-        (',"i_v":[],"p_v":[]', ""),
-        (before(_ITEMS, 5) + '"i_v":[', "["),
-        ('],"p_v":[]' + end, "]"),
-        (before(_PAIRS_KIND, 5) + '"i_v":[],"p_v":[', "{"),
-        ("]" + end, "}"),
-        (unset(_ITEMS) + end, "[]"),
-        (unset(_PAIRS_KIND) + end, "{}"),
-        (unset(0) + end, "null"),
-        # Zeros whole, because what follows them is also what follows other kinds.
-        (unset(_FLAG) + end, "false"),
-        (unset(_WHOLE) + end, "0"),
-        (unset(_REAL) + end, "0"),
-        (unset(_BYTES) + end, '""'),
-        # Longer ends first: each is the end of the one before it.
-        (before(_TEXT, 0) + '"t":', ""),
-        (after(1), ""),
-        (before(_FLAG, 1) + '"f":', ""),
-        (after(2), ""),
-        (before(_WHOLE, 2) + '"w":', ""),
-        (after(3), ""),
-        (before(_REAL, 3) + '"r":', ""),
-        (after(4), ""),
-        (before(_BYTES, 4) + '"b":', ""),
-        (end, ""),
-        ('{"n":', ""),
-        (',"v":', ":"),
-        (',"z":0}', ""),
-    ]
+def _text(value: str, looked_up: AbstractSet[int], text_bytes_max: int) -> str:
+    """Return SQL that turns one value into text."""
+    short = f" AND length({value}.t) <= {text_bytes_max}" if TEXT in looked_up else ""
+    plain = f" AND {_plain(value)}" if REAL in looked_up else ""
+    return (
+        f"multiIf({value}.k = {TEXT}{short}, {value}.t, {value}.k = {WHOLE}, toString({value}.w), "
+        f"{value}.k = {REAL}{plain}, toString({value}.r), {value}.k = {FLAG}, toString({value}.f), "
+        f"{value}.k = {BYTES}, lower(hex({value}.b)), {value}.k = 0, '', "
+        f"joinGet('odd', 'json', concat(char({value}.k), {_raw(value)})))"
+    )

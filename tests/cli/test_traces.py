@@ -4,6 +4,7 @@ import json
 import os
 import re
 
+import pyarrow.parquet
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -135,10 +136,20 @@ def test_latest_is_a_trace(served, trace, capsys):
             ["show", "f" * 32],
             f"No trace '{'f' * 32}' is stored. The newest ones: mlobs traces list --server http",
         ),
-        (["show", "ffffff"], "None of the newest 1,000 traces begins with 'ffffff'."),
+        (["show", "ffffff"], "No trace of the last 30 days begins with 'ffffff'."),
         (["show", "ffff"], "'ffff' is not a trace id. Wanted: 32 hex digits, the first 6 or more of them"),
         (["show", "my-trace\x1b[2J"], "is not a trace id."),
         (["list", "--limit", "100000"], "limit='100000' came"),
+        (
+            ["list", "modle:gpt"],
+            "At character 1 of the filter, 'modle:gpt': there is no key 'modle'; did you mean",
+        ),
+        (["list", "--since", "yesterday"], "since='yesterday' came; a time such as 2026-05-01"),
+        (["list", "--cursor", "x"], "cursor='x' is not one that this server gave"),
+        (
+            ["export", "service:nobody", "--out", "x.jsonl"],
+            "Nothing to write. No traces are so in the last 24h.",
+        ),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_one_sentence(served, capsys, words, sentence):
@@ -156,3 +167,153 @@ def test_without_a_server_the_sentence_says_how_to_start_one(capsys):
         "mlobs: No server answers at http://127.0.0.1:9. Start one with: mlobs up, or name another with "
         "--server.\n"
     )
+
+
+def test_a_filter_narrows_the_list_and_pages_go_on(served, trace, capsys):
+    """What leads on is told beside the table, not in it."""
+    words = ["traces", "list", "--server", served.url, "--limit", "1"]
+    assert main([*words, f"trace:{trace} error:OSError", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert [row["trace_id"] for row in json.loads(shown.out)] == [trace]
+    assert shown.err == ""
+    request = ExportTraceServiceRequest()
+    for _ in range(2):
+        span(request, "paged", mlobs__name="paged")
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    seen, more = set(), []
+    for _ in range(2):
+        assert main([*words, "name:paged", "--json", *more]) == 0
+        shown = capsys.readouterr()
+        seen |= {row["trace_id"] for row in json.loads(shown.out)}
+        found = re.search(r"--cursor (\S+)", shown.err)
+        more = ["--cursor", found[1]] if found else []
+    assert len(seen) == 2
+    assert more == []
+
+
+def test_grep_shows_where_the_words_are(served, capsys):
+    """In content, in names, in what went wrong; nothing found is exit status 1."""
+    trace_id, request = os.urandom(16), ExportTraceServiceRequest()
+    word = f"zx{os.urandom(4).hex()}"
+    text = f"{'before ' * 30}where is my {word.upper()} now{' after' * 30}"
+    made = span(request, "chat m", trace=trace_id, gen_ai__input__messages=text)
+    made.events.add(name="exception").attributes.add(
+        key="exception.message"
+    ).value.string_value = f"no {word}"
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    assert main(["traces", "grep", word, "--server", served.url, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["where"] for row in rows} == {"gen_ai.input.messages", "exception: exception.message"}
+    assert all(row["trace"] == trace_id.hex() and word in row["text"].lower() for row in rows)
+    assert all(len(row["text"]) < 120 for row in rows)
+    assert main(["traces", "grep", f"my {word}", "name:chat*", "--server", served.url]) == 0
+    assert word.upper() in capsys.readouterr().out
+    assert main(["traces", "grep", f"{word} nowhere", "--server", served.url]) == 1
+    assert "Look further back with --since 7d." in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def rich(served):
+    """A trace with everything that a span may have; its request."""
+    trace_id, request = os.urandom(16), ExportTraceServiceRequest()
+    root = span(
+        request, "invoke_agent x", trace=trace_id, took_ns=12_345, gen_ai__usage__input_tokens=7,
+        mlobs__cost__usd=0.5, mlobs__handled=True, some__number=5, some__text="é\"'\\\n",
+        gen_ai__input__messages="a" * 2000,
+    )  # fmt: skip
+    child = span(request, "execute_tool y", trace=trace_id, parent=root.span_id, failed=True)
+    child.kind, child.trace_state = 3, "a=b"
+    event = child.events.add(name="exception", time_unix_nano=child.start_time_unix_nano + 5)
+    event.attributes.add(key="exception.type").value.string_value = "OSError"
+    link = child.links.add(trace_id=b"1" * 16, span_id=b"2" * 8, trace_state="c=d")
+    link.attributes.add(key="why").value.string_value = "retry"
+    request.resource_spans[0].scope_spans[0].scope.name = "tests"
+    request.resource_spans[0].scope_spans[0].scope.version = "1"
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    return trace_id.hex(), request
+
+
+def export(served, rich, path, *words):
+    return main(["traces", "export", f"trace:{rich[0]}", "--server", served.url, "--out", str(path), *words])
+
+
+def test_exported_otlp_is_what_was_sent(served, rich, tmp_path, capsys):
+    """It can be sent again. Attributes that no convention names come back as text."""
+    path = tmp_path / "spans.otlp"
+    assert export(served, rich, path) == 0
+    assert capsys.readouterr().err == f"2 spans of 1 traces in {path}\n"
+    found = ExportTraceServiceRequest.FromString(path.read_bytes())
+    sent = ExportTraceServiceRequest()
+    sent.CopyFrom(rich[1])
+    for made in sent.resource_spans[0].scope_spans[0].spans:
+        for pair in made.attributes:
+            if pair.key == "some.number":
+                pair.value.string_value = "5"
+    for request in (sent, found):
+        for made in request.resource_spans[0].scope_spans[0].spans:
+            made.attributes.sort(key=lambda pair: pair.key)
+    assert str(found) == str(sent)
+    again = os.urandom(16)
+    for made in found.resource_spans[0].scope_spans[0].spans:
+        made.trace_id = again
+    assert post(served.url, found.SerializeToString()).status_code == 200
+    served.drain()
+    assert main(["traces", "show", again.hex(), "--server", served.url]) == 0
+
+
+def test_exported_lines_and_parquet_have_every_span(served, rich, tmp_path):
+    """Two doors to the same rows; the file's name says which."""
+    assert export(served, rich, tmp_path / "spans.jsonl") == 0
+    lines = [json.loads(line) for line in (tmp_path / "spans.jsonl").read_text().splitlines()]
+    assert export(served, rich, tmp_path / "spans.parquet") == 0
+    rows = pyarrow.parquet.read_table(tmp_path / "spans.parquet").to_pylist()
+    assert [row["SpanName"] for row in lines] == [row["SpanName"] for row in rows]
+    assert {row["SpanName"] for row in rows} == {"invoke_agent x", "execute_tool y"}
+    assert [dict(row["Attributes"]) for row in rows] == [row["Attributes"] for row in lines]
+    assert export(served, rich, tmp_path / "odd", "--format", "jsonl") == 0
+    assert (tmp_path / "odd").read_bytes() == (tmp_path / "spans.jsonl").read_bytes()
+
+
+def test_a_file_that_cannot_be_written_is_told(served, rich, tmp_path, capsys):
+    """And half a file is never left."""
+    assert export(served, rich, tmp_path / "missing" / "spans.jsonl") == 2
+    assert (
+        "cannot be written: No such file or directory. Choose another with --out." in capsys.readouterr().err
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sql_prints_tables_and_formats(served, capsysbinary, tmp_path):
+    """For people, for programs, for files."""
+    words = ["sql", "SELECT number AS n, [number] AS list FROM numbers(2);", "--server", served.url]
+    assert main(words) == 0
+    lines = [line.split() for line in capsysbinary.readouterr().out.decode().splitlines()]
+    assert [line for line in lines if len(line) == 2] == [["n", "list"], ["0", "[0]"], ["1", "[1]"]]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out) == [{"n": 0, "list": [0]}, {"n": 1, "list": [1]}]
+    assert main([*words, "--format", "csv"]) == 0
+    assert capsysbinary.readouterr().out == b'"n","list"\n0,"[0]"\n1,"[1]"\n'
+    assert main([*words, "--out", str(tmp_path / "x.parquet")]) == 0
+    assert pyarrow.parquet.read_table(tmp_path / "x.parquet").to_pydict() == {"n": [0, 1], "list": [[0], [1]]}
+    assert main(["sql", "SELECT 1 WHERE 0", "--server", served.url]) == 0
+    assert capsysbinary.readouterr().err.endswith(b"No rows.\n")
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("DROP TABLE otel_traces", "The statement begins with 'DROP'. Only reading is done here."),
+        ("SELECT nothing FROM otel_traces", "The statement cannot be run: Unknown expression"),
+        ("SELECT", "The statement cannot be read: "),
+        ("", "No statement came"),
+    ],
+)
+def test_sql_that_cannot_be_run_is_one_sentence(served, capsys, query, sentence):
+    """On stderr, with exit status 2."""
+    assert main(["sql", query, "--server", served.url]) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    assert sentence in shown.err

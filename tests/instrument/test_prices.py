@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlobs.errors import SettingError
-from mlobs.instrument import prices
 from mlobs.instrument.billing import usage_attributes
-from mlobs.instrument.models import spellings
-from mlobs.instrument.prices import Price, cost_usd, find, load_prices, packaged
-from mlobs.instrument.usage import Usage
+from mlobs.prices.book import cost_usd, find, packaged, use
+from mlobs.prices.buckets import Usage
+from mlobs.prices.file import FILE_BYTES_MAX, load_prices
+from mlobs.prices.models import spellings
+from mlobs.prices.rows import Price
 
 M = 1_000_000
 DAY = date(2025, 11, 1)
@@ -26,7 +27,7 @@ DAY = date(2025, 11, 1)
 @pytest.fixture(autouse=True)
 def _only_packaged():
     yield
-    prices.use(())
+    use(())
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_a_file_goes_before_the_packaged_rows(tmp_path):
         "valid_until": "2025-12-31",
     }
     path.write_text(json.dumps([mine, free]))
-    prices.use(load_prices(path))
+    use(load_prices(path))
     assert cost_usd(Usage(input=M), "openai", "gpt-4o", DAY) == 1
     assert cost_usd(Usage(input=M), "openai", "gpt-4o", date(2024, 6, 1)) == 5
     assert cost_usd(Usage(input=M), "local", "llama", DAY) == 0
@@ -215,10 +216,10 @@ def test_a_contract_holds_for_calls_of_every_size(tmp_path):
     mine = {**GOOD, "provider": "gemini", "model": "Gemini-2.5-Pro", "tiers": {"Night": 0.1}}
     path = tmp_path / "prices.json"
     path.write_text(json.dumps([mine]))
-    prices.use(load_prices(path))
+    use(load_prices(path))
     assert cost_usd(Usage(input=M), "gcp.vertex_ai", "gemini-2.5-pro", DAY) == 1
     assert cost_usd(Usage(input=M), "gcp.gemini", "gemini-2.5-pro", DAY, tier="night") == pytest.approx(0.1)
-    prices.use(())
+    use(())
     assert cost_usd(Usage(input=M), "gcp.gemini", "gemini-2.5-pro", DAY) == 2.5
 
 
@@ -277,7 +278,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path):
     with pytest.raises(SettingError, match=re.escape("is no text in UTF-8.")):
         load_prices(tmp_path / "binary")
     with (tmp_path / "huge").open("wb") as file:
-        file.truncate(prices.FILE_BYTES_MAX + 1)
+        file.truncate(FILE_BYTES_MAX + 1)
     with pytest.raises(SettingError, match="is larger than 16 MiB"):
         load_prices(tmp_path / "huge")
 
@@ -290,7 +291,7 @@ def test_what_is_read_from_a_cache_has_a_history_of_its_own():
 
 def test_every_packaged_price_says_where_it_is_from():
     """A number without a source cannot be checked."""
-    rows = json.loads((files("mlobs.instrument") / "prices.json").read_text())
+    rows = json.loads((files("mlobs.prices") / "prices.json").read_text())
     assert len(packaged()) == len(rows) > 60
     assert all(row["source"].startswith("https://") for row in rows)
     keys = [(row["provider"], row["model"], row["valid_from"], row.get("above", 0)) for row in rows]
@@ -353,7 +354,7 @@ def test_a_listed_deployment_has_a_price():
     }
     assert "mlobs.cost.usd" not in usage_attributes(Usage(input=M), "llm", known, DAY)
     row = {"provider": "azure.ai.openai", "model": "My-Deployment", "valid_from": DAY, "source": "contract"}
-    prices.use([Price(**row, input=3, output=4)])
+    use([Price(**row, input=3, output=4)])
     assert usage_attributes(Usage(input=M), "llm", known, DAY)["mlobs.cost.usd"] == 3
 
 

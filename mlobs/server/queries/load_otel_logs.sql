@@ -1,11 +1,11 @@
--- Log records of a journal segment.
+-- Log records of a staged segment.
 INSERT INTO otel_logs (
     Timestamp, TraceId, SpanId, TraceFlags, SeverityText, SeverityNumber, ServiceName, Body,
     ResourceSchemaUrl, ResourceAttributes, ScopeSchemaUrl, ScopeName, ScopeVersion, ScopeAttributes,
-    LogAttributes, EventName
+    LogAttributes, EventName, ClockKnown
 )
 SELECT
-    fromUnixTimestamp64Nano(toInt64(least(if(l.time = 0, l.observed, l.time), 9223372036854775807)), 'UTC'),
+    moment(happened),
     lower(hex(l.trace_id)),
     lower(hex(l.span_id)),
     toUInt8(bitAnd(l.flags, 255)),
@@ -20,11 +20,14 @@ SELECT
     scope.scope.version,
     scope_attributes,
     attributes(l.attributes),
-    l.event_name
+    l.event_name,
+    known(happened)
 FROM (
-    SELECT resource_attributes, resource_schema, scope, attributes(scope.scope.attributes) AS scope_attributes, arrayJoin(scope.items) AS l
+    SELECT
+        resource_attributes, resource_schema, scope, attributes(scope.scope.attributes) AS scope_attributes,
+        arrayJoin(scope.items) AS l, if(l.time = 0, l.observed, l.time) AS happened
     FROM (
         SELECT attributes(r.resource.attributes) AS resource_attributes, r.schema_url AS resource_schema, arrayJoin(r.scopes) AS scope
-        FROM (SELECT arrayJoin(resources) AS r FROM file({path:String}, 'Protobuf', {structure:String}))
+        FROM (SELECT arrayJoin(resources) AS r FROM stage)
     )
 )

@@ -17,7 +17,7 @@ SELECT
     OutputTokens AS output_tokens,
     CostUsd AS cost_usd,
     TimeToFirstChunk AS time_to_first_chunk_s,
-    SpanAttributes AS attributes,
+    mapUpdate(SpanAttributes, Content) AS attributes,
     Events.Name AS event_names,
     arrayMap(t -> toUnixTimestamp64Nano(t), Events.Timestamp) AS event_times_ns,
     Events.Attributes AS event_attributes

@@ -1,10 +1,15 @@
 """What the endpoints take, what they refuse, and that a refusal leaves nothing behind."""
 
 import gzip
+import json
 import socket
+import zlib
 
 import pytest
 import requests
+import zstandard
+from google.protobuf.json_format import MessageToDict
+from google.rpc.status_pb2 import Status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -13,8 +18,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from mlobs.server import receivers
+from mlobs.server.receive import http
+from mlobs.server.receive.receiver import BODIES_IN_FLIGHT
 from tests.server.otlp import post, span, wait_until
+
+JSON = "application/json"
 
 
 def stored(server) -> int:
@@ -28,6 +36,15 @@ def a_span(name="span", **attributes) -> bytes:
     return request.SerializeToString()
 
 
+def said(answer) -> str:
+    """Return the sentence of a refusal, which comes in the encoding of the request."""
+    kind = answer.request.headers["Content-Type"]
+    if kind == "application/x-protobuf":
+        assert answer.headers["Content-Type"] == kind
+        return Status.FromString(answer.content).message
+    return answer.json()["message" if kind == "application/json" else "error"]
+
+
 def refused(server, reason, signal="traces") -> float:
     return sum(
         value
@@ -36,26 +53,62 @@ def refused(server, reason, signal="traces") -> float:
     )
 
 
-@pytest.mark.parametrize("compress", [False, True])
-def test_what_is_acknowledged_can_be_asked_for(served, compress):
-    """Plain and gzip, which most exporters send."""
-    before, body = stored(served), a_span("acknowledged")
-    answer = (
-        post(served.url, gzip.compress(body), Content_Encoding="gzip") if compress else post(served.url, body)
-    )
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [("identity", bytes), ("gzip", gzip.compress), ("deflate", zlib.compress), ("zstd", zstandard.compress)],
+)
+def test_what_is_acknowledged_can_be_asked_for(served, encoding, compress):
+    """However it is compressed."""
+    before = stored(served)
+    answer = post(served.url, compress(a_span("acknowledged")), Content_Encoding=encoding)
     assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Type"] == "application/x-protobuf"
     assert stored(served) == before + 1
+
+
+def test_what_comes_as_json_is_stored_like_what_comes_as_protobuf(served):
+    """Down to the nested values, and answered in JSON."""
+    request = ExportTraceServiceRequest()
+    made = span(request, "twice", gen_ai__operation__name="chat", whole=1 << 60, real=0.5, yes=True)
+    made.attributes.add(key="nested").value.kvlist_value.values.add(key="k").value.bytes_value = b"\xff"
+    made.events.add(name="event").attributes.add(key="k").value.string_value = "v"
+    made.links.add(trace_id=b"l" * 16, span_id=b"l" * 8)
+    tree = MessageToDict(request, use_integers_for_enums=True)
+    [one] = tree["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    one |= {"traceId": made.trace_id.hex(), "spanId": made.span_id.hex()}
+    one["links"][0] |= {"traceId": (b"l" * 16).hex(), "spanId": (b"l" * 8).hex()}
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    answer = post(
+        served.url, gzip.compress(json.dumps(tree).encode()), Content_Type=JSON, Content_Encoding="gzip"
+    )
+    assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (200, b"{}", JSON)
+    served.drain()
+    one, other = served.store.query(
+        "SELECT * FROM otel_traces WHERE SpanName = 'twice' ORDER BY Timestamp", {}
+    )
+    assert one == other
 
 
 @pytest.mark.parametrize(
     ("body", "headers", "status", "reason", "sentence"),
     [
         (b"not OTLP at all", {}, 400, "not_otlp", "is not an ExportTraceServiceRequest"),
-        (a_span()[:-3], {}, 400, "not_otlp", "is not an ExportTraceServiceRequest"),
+        (a_span()[:-3], {}, 400, "not_otlp", "it is cut short or damaged"),
+        (gzip.compress(a_span()), {}, 400, "not_otlp", "seems to be gzip; send Content-Encoding: gzip"),
+        (b' {"resourceSpans": []}', {}, 400, "not_otlp", "to be JSON; send Content-Type: application/json"),
         (b"\x1f\x8b junk", {"Content_Encoding": "gzip"}, 400, "gzip", "is not gzip"),
         (gzip.compress(a_span())[:-9], {"Content_Encoding": "gzip"}, 400, "gzip", "ends before its end"),
         (b"{}", {"Content_Type": "text/plain"}, 415, "content_type", "'text/plain' came"),
-        (a_span(), {"Content_Encoding": "br"}, 415, "encoding", "'br' came; gzip or none"),
+        (a_span(), {"Content_Encoding": "br"}, 415, "encoding", "'br' came; gzip, deflate, zstd or none"),
+        (a_span(), {"Content_Encoding": "gzip, gzip"}, 415, "encoding", "one encoding at most"),
+        (b"not JSON", {"Content_Type": "application/json"}, 400, "not_otlp", "is not JSON"),
+        (
+            b'{"resourceSpans": 1}',
+            {"Content_Type": "application/json"},
+            400,
+            "not_otlp",
+            "at resourceSpans, 1",
+        ),
         (b"\0" * 300_000, {}, 413, "body_bytes_max", "300000 bytes came; a body may have 200000 bytes"),
         (
             gzip.compress(b"\0" * 50_000_000),
@@ -65,14 +118,30 @@ def test_what_is_acknowledged_can_be_asked_for(served, compress):
             "MLOBS_BODY_BYTES_MAX",
         ),
     ],
-    ids=["text", "cut", "no gzip", "cut gzip", "content type", "encoding", "too large", "bomb"],
+    ids=(
+        [
+            "text",
+            "cut",
+            "unsaid gzip",
+            "unsaid JSON",
+            "no gzip",
+            "cut gzip",
+            "content type",
+            "encoding",
+            "encodings",
+            "no JSON",
+            "JSON",
+            "too large",
+            "bomb",
+        ]
+    ),
 )
 def test_a_body_that_is_not_taken_is_refused_with_the_reason(served, body, headers, status, reason, sentence):
     """Counted by its reason, nothing stored."""
     before, counted = stored(served), refused(served, reason)
     answer = post(served.url, body, **headers)
-    assert answer.status_code == answer.json()["status"] == status
-    assert sentence in answer.json()["error"]
+    assert answer.status_code == status
+    assert sentence in said(answer)
     assert (stored(served), refused(served, reason)) == (before, counted + 1)
 
 
@@ -136,24 +205,28 @@ def test_every_error_has_one_shape(served, path):
     assert answer.json()["error"]
 
 
-def test_points_without_a_table_are_answered_with_what_became_of_them(served):
-    """A sender that gets a plain 200 believes they are stored."""
+def test_metrics_of_an_unknown_kind_are_answered_with_what_became_of_them(served):
+    """A sender that gets a plain 200 believes they are stored; the five kinds there are get one."""
     request = ExportMetricsServiceRequest()
     held = request.resource_metrics.add().scope_metrics.add().metrics
     held.add(name="kept").gauge.data_points.add(as_int=1)
-    for _ in range(2):
-        held.add(name="odd").summary.data_points.add()
+    held.add(name="odd").summary.data_points.add()
     held.add(name="bent").exponential_histogram.data_points.add()
+    assert post(served.url, request.SerializeToString(), "metrics").content == b""
+    held.add(name="of tomorrow").MergeFromString(b"\x92\x01\x02\x08\x01")  # Field 18, which there is not.
     counted = refused(served, "unsupported", "metrics")
     answer = post(served.url, request.SerializeToString(), "metrics")
     assert answer.status_code == 200
     partial = ExportMetricsServiceResponse.FromString(answer.content).partial_success
-    assert partial.rejected_data_points == 3
-    assert "3 points are not stored: 'odd' is a summary" in partial.error_message
+    assert partial.rejected_data_points == 0
+    assert "points that could be stored: 1, the first is 'of tomorrow'." in partial.error_message
     assert refused(served, "unsupported", "metrics") == counted + 1
+    tree = json.dumps(MessageToDict(request)).encode()
+    answer = post(served.url, tree, "metrics", Content_Type=JSON)
+    assert answer.json() == {"partialSuccess": {"errorMessage": partial.error_message}}
     served.drain()
     kept = served.store.query("SELECT count() AS n FROM otel_metrics_gauge WHERE MetricName = 'kept'")
-    assert kept == [{"n": 1}]
+    assert kept == [{"n": 3}]
 
 
 def head(server, length: int, more: str = "") -> tuple[tuple[str, int], bytes]:
@@ -165,7 +238,7 @@ def head(server, length: int, more: str = "") -> tuple[tuple[str, int], bytes]:
 
 def test_a_body_that_never_ends_is_given_up(served, monkeypatch):
     """Each one holds memory as long as it is waited for."""
-    monkeypatch.setattr(receivers, "READ_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(http, "READ_SECONDS_MAX", 0.2)
     counted = refused(served, "slow")
     address, start = head(served, 1000)
     with socket.create_connection(address, timeout=30) as connection:
@@ -178,7 +251,7 @@ def test_a_body_that_never_ends_is_given_up(served, monkeypatch):
 
 def test_bodies_that_are_not_complete_hold_only_so_much(served):
     """Checked while they are read: each alone is small, and all of them begin before any ends."""
-    budget = receivers.BODIES_IN_FLIGHT * served.settings.body_bytes_max
+    budget = BODIES_IN_FLIGHT * served.settings.body_bytes_max
     address, start = head(served, served.settings.body_bytes_max)
     part = b"\0" * (served.settings.body_bytes_max - 1)
     counted, open_ones = refused(served, "busy"), []

@@ -1,22 +1,67 @@
-"""What a row of a file of prices must look like."""
+"""A file of prices: reads it, and says what a row must look like."""
 
 import difflib
+import json
 from collections.abc import Callable, Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from mlobs.errors import SettingError
-from mlobs.instrument.models import PROVIDERS
-from mlobs.instrument.usage import BUCKETS
+from mlobs.prices.buckets import BUCKETS
+from mlobs.prices.models import PROVIDERS
+from mlobs.prices.rows import Price
 
 TEXTS = ("provider", "model", "source")
 DATES = ("valid_from", "valid_until", "checked")
 NEEDED = ("provider", "model", "valid_from", "input", "output", "source")
 FIELDS = (*TEXTS, *DATES, *BUCKETS, "tiers", "above", "regional")
 PRICE_MAX = 1e9
+FILE_BYTES_MAX = 16 << 20
 PRICED = "dollars per million tokens, 0 or more, were expected"
 
 Wrong = Callable[[str], SettingError]
+
+
+def load_prices(path: Path, came: str = "") -> tuple[Price, ...]:
+    """Read a file of prices; `came` says in errors where its name is from, MLOBS_PRICES if it is empty.
+
+    Raises:
+        SettingError: It cannot be read, or a row cannot be used.
+    """
+    came = came or f"MLOBS_PRICES={str(path)!r}"
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise SettingError(f"{came} is larger than {FILE_BYTES_MAX >> 20} MiB.")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingError(f"{came} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{came} is no text in UTF-8.") from None
+    return read_rows(came, text)
+
+
+def read_rows(came: str, text: str) -> tuple[Price, ...]:
+    """Read rows of JSON; `came` says in errors where they are from.
+
+    Raises:
+        SettingError: A row cannot be used.
+    """
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SettingError(f"{came} is no JSON: {error}.") from None
+    if not isinstance(rows, list):
+        raise SettingError(f"{came}: a list of rows was expected, not {type(rows).__name__}.")
+    found, seen = [], dict[tuple[object, ...], int]()
+    for number, row in enumerate(rows, 1):
+        price = Price(**checked_row(f"{came}, row {number}", row))
+        key = (price.provider, price.model.lower(), price.valid_from, price.above)
+        if key in seen:
+            raise SettingError(f"{came}, row {number}: row {seen[key]} says the same model, day and above.")
+        seen[key] = number
+        found.append(price)
+    return tuple(found)
 
 
 def checked_row(where: str, row: object) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""A port of its own for ClickHouse's HTTP interface, for clients that cannot be given a path."""
+
+import asyncio
+import socket
+import threading
+import time
+
+import uvicorn
+from starlette.applications import Starlette
+
+from mlobs.errors import ServerError
+from mlobs.server.clickhouse.front import Front
+from mlobs.server.listener import STOP_SECONDS
+from mlobs.settings import ServerSettings
+
+START_SECONDS = 30.0
+
+
+class Port:
+    """Holds the port from the moment it is made.
+
+    Args:
+        settings: The address, the port and the certificate.
+
+    Raises:
+        ServerError: The port is taken.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        host, port = settings.host, settings.clickhouse_port or 0
+        self._settings = settings
+        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise ServerError(
+                f"Port {port} on {host} cannot be listened on: {error.strerror}. Choose another with "
+                f"MLOBS_CLICKHOUSE_PORT; 0 takes a free one."
+            ) from error
+        scheme, shown = "https" if settings.tls_certificate else "http", f"[{host}]" if ":" in host else host
+        self.url = f"{scheme}://{shown}:{self._socket.getsockname()[1]}"
+        self._web: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, app: Starlette) -> None:
+        """Answer requests; returns when they are.
+
+        Raises:
+            ServerError: It does not start.
+        """
+        web = self._web = uvicorn.Server(
+            uvicorn.Config(
+                Front(app, at_root=True),
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                loop="asyncio",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(STOP_SECONDS),
+                ssl_certfile=self._settings.tls_certificate,
+                ssl_keyfile=self._settings.tls_key,
+            )
+        )
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(web.serve(sockets=[self._socket])), name="clickhouse", daemon=True
+        )
+        self._thread.start()
+        until = time.monotonic() + START_SECONDS
+        while not web.started:
+            if not self._thread.is_alive() or time.monotonic() > until:
+                raise ServerError("The port for ClickHouse's clients did not start; the log has the reason.")
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """Answer what is being asked, then end. Twice is harmless."""
+        if self._thread is not None and self._web is not None:
+            self._web.should_exit = True
+            self._thread.join()
+        self._socket.close()

@@ -1,0 +1,139 @@
+"""The model calls of a range, one row each, with their tokens in disjoint buckets, as SQL.
+
+The buckets and how they are cut to fit their totals are those of `mlobs.usage`: a total is what is billed,
+and of a detail only as much counts as is left of its total.
+"""
+
+from collections.abc import Sequence
+
+from mlobs.prices.buckets import BUCKETS
+from mlobs.prices.rows import STANDARD
+from mlobs.semconv import attributes as a
+from mlobs.semconv.rows import Attribute
+from mlobs.server.ask.compiling import TIMES, Condition
+from mlobs.server.ask.statements import IN_RANGE, OF_CALLS
+from mlobs.server.costs.pricing import Edges
+
+COUNT_MAX = 10**15  # what one call can claim, as in the SDK
+TIER_CHARACTERS_MAX = 256
+TIERS = (a.SERVICE_TIER, a.OPENAI_RESPONSE_TIER, a.OPENAI_REQUEST_TIER)
+_DETAILS = {
+    "read": a.CACHE_READ_TOKENS,
+    "write": a.CACHE_WRITE_TOKENS,
+    "write_1h": a.CACHE_WRITE_1H_TOKENS,
+    "audio": a.AUDIO_INPUT_TOKENS,
+    "image": a.IMAGE_INPUT_TOKENS,
+    "read_audio": a.AUDIO_CACHE_READ_TOKENS,
+    "thought": a.REASONING_TOKENS,
+    "spoken": a.AUDIO_OUTPUT_TOKENS,
+    "drawn": a.IMAGE_OUTPUT_TOKENS,
+}
+# Those without a column are in the map of attributes.
+RARE = tuple(row.name for row in (*TIERS, *_DETAILS.values()) if not row.column)
+# Seven times cheaper than hasAny, which does not look into the dictionary of a LowCardinality column.
+_HAS_RARE = f"({' OR '.join(f'has(SpanAttributes.keys, {name!r})' for name in RARE)})"
+_CUT = {
+    "inputs": f"least(ifNull(InputTokens, 0), {COUNT_MAX})",
+    "outputs": f"least(ifNull(OutputTokens, 0), {COUNT_MAX})",
+    "b_read": "least({read}, inputs)",
+    "b_write": "toUInt64(least({write}, inputs - b_read))",
+    "b_write_1h": "least({write_1h}, b_write)",
+    "b_read_audio": "least({read_audio}, b_read)",
+    "uncached": "toUInt64(inputs - b_read - b_write)",
+    "b_audio": "toUInt64(least(greatest({audio}, b_read_audio) - b_read_audio, uncached))",
+    "b_image": "toUInt64(least({image}, uncached - b_audio))",
+    "b_thought": "least({thought}, outputs)",
+    "b_spoken": "toUInt64(least({spoken}, outputs - b_thought))",
+    "b_drawn": "toUInt64(least({drawn}, outputs - b_thought - b_spoken))",
+}
+_BUCKETS = {
+    "input": "uncached - b_audio - b_image",
+    "cached_read": "b_read - b_read_audio",
+    "cached_write": "b_write - b_write_1h",
+    "output": "outputs - b_thought - b_spoken - b_drawn",
+    "reasoning": "b_thought",
+    "cached_write_1h": "b_write_1h",
+    "input_audio": "b_audio",
+    "input_image": "b_image",
+    "cached_audio": "b_read_audio",
+    "output_audio": "b_spoken",
+    "output_image": "b_drawn",
+}
+# What a class is made of, by column of `calls`.
+CLASS = ("provider", "response_model", "request_model", "tier", "size", "period")
+_USED = "(InputTokens > 0 OR OutputTokens > 0)"
+_BELOW_A_CALL = (
+    f"ParentSpanId != '' AND ParentSpanId IN (SELECT SpanId FROM otel_traces WHERE {TIMES} AND {OF_CALLS})"
+)
+# Most stores have no call below a call, and then nobody needs to ask further.
+NESTED = f"SELECT count() AS calls FROM otel_traces WHERE {TIMES} AND {OF_CALLS} AND {_BELOW_A_CALL}"
+
+
+def _repeats(model: str) -> str:
+    """Return the condition that a child has the same totals of tokens and the same model."""
+    return f"""({model} != '' AND sipHash64(TraceId, SpanId, InputTokens, OutputTokens, {model}) IN (
+    SELECT sipHash64(TraceId, ParentSpanId, InputTokens, OutputTokens, {model}) FROM otel_traces
+    WHERE {TIMES} AND {OF_CALLS} AND {_USED} AND {_BELOW_A_CALL}
+))"""
+
+
+REPEATS = f"({_USED} AND ({_repeats('ResponseModel')} OR {_repeats('RequestModel')}))"
+
+
+def calls(where: Condition, edges: Edges, extra: str = "", *, repeated: bool) -> str:
+    """Return the statement for calls; it takes the parameters of a range.
+
+    Args:
+        where: For a span.
+        edges: Where prices change.
+        extra: More to select of otel_traces, with a comma before each.
+        repeated: Whether there are calls that another span repeats, to be left out.
+    """
+    wanted = f"{IN_RANGE} AND {OF_CALLS} AND {where.sql}"
+    if repeated:
+        wanted += f" AND NOT {REPEATS}"
+    branches = (("NOT ", False), ("", True))
+    return " UNION ALL ".join(
+        _branch(edges, extra, f"{wanted} AND {without}{_HAS_RARE}", rare=rare) for without, rare in branches
+    )
+
+
+def _branch(edges: Edges, extra: str, wanted: str, *, rare: bool) -> str:
+    details = {name: _count(row, rare=rare) for name, row in _DETAILS.items()}
+    cut = ", ".join(f"{text.format(**details)} AS {name}" for name, text in _CUT.items())
+    buckets = ", ".join(f"toUInt64({_BUCKETS[name]}) AS t_{name}" for name in BUCKETS)
+    sizes = _reached([f"inputs > {size}" for size in edges.sizes])
+    days = _reached([f"Timestamp >= fromUnixTimestamp64Nano({start}, 'UTC')" for start in edges.starts()])
+    return f"""SELECT TraceId, SpanId, ParentSpanId, Timestamp, Provider AS provider,
+    ResponseModel AS response_model, RequestModel AS request_model, {_tier(rare=rare)} AS tier,
+    InputTokens IS NULL AND OutputTokens IS NULL AS unused, CostUsd AS told,
+    {cut}, {sizes} AS size, {days} AS period, {buckets}{extra}
+FROM otel_traces WHERE {wanted}"""
+
+
+def _reached(edges: Sequence[str]) -> str:
+    """Return how many of some edges, which are in order, a call has reached."""
+    return f"toUInt16({' + '.join(f'({one})' for one in edges) or '0'})"
+
+
+def _count(row: Attribute, *, rare: bool) -> str:
+    if row.column:
+        return f"ifNull({row.column}, 0)"
+    return f"toUInt64OrZero(SpanAttributes['{row.name}'])" if rare else "toUInt64(0)"
+
+
+def _tier(*, rare: bool) -> str:
+    """Return the first service tier that is told; '' for the standard one, whatever it is called."""
+    told = [
+        f"toString({row.column})" if row.column else f"SpanAttributes['{row.name}']"
+        for row in TIERS
+        if rare or row.column
+    ]
+    if not told:
+        return "''"
+    first = told[-1]
+    for one in reversed(told[:-1]):
+        first = f"if({one} != '', {one}, {first})"
+    names = ", ".join(map(repr, sorted(STANDARD)))
+    cut = f"lower(substringUTF8({first}, 1, {TIER_CHARACTERS_MAX}))"
+    return f"if({cut} IN ({names}), '', {cut})"

@@ -1,0 +1,117 @@
+"""A cost report: asks the store, prices, and puts the answer together."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlobs.server.answers import moment
+from mlobs.server.ask.compiling import Condition, Value
+from mlobs.server.ask.listing import Ask, Row
+from mlobs.server.ask.ranges import Range
+from mlobs.server.costs import statements
+from mlobs.server.costs.calls import NESTED
+from mlobs.server.costs.figures import Figures, of_everything, of_group, unpriced, usd
+from mlobs.server.costs.groupings import Groups, groups
+from mlobs.server.costs.pricing import SCALE, Edges, Prices, Pricing, edges, prices
+
+UNPRICED_MAX = 100
+UNIT = 10**SCALE
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        where: For the calls.
+        within: The range.
+        by: What costs are divided by.
+        limit: Rows at most.
+        pricing: How calls are priced.
+        then: How they are priced for comparison, if `pricing` is not what they cost.
+    """
+
+    where: Condition
+    within: Range
+    by: Sequence[str]
+    limit: int
+    pricing: Pricing
+    then: Pricing | None = None
+
+
+def report(ask: Ask, asked: Question) -> Row:
+    """Return what the calls of a range cost.
+
+    Raises:
+        QueryError: Nothing is grouped by one of the names, or the store refused the question.
+    """
+    wanted = groups(asked.by)  # refuses before anything is read
+    priced = _priced(ask, asked)
+    found: Row = {
+        "from": moment(asked.within.since_ns),
+        "to": moment(min(asked.within.until_ns, asked.within.now_ns)),
+        "total": priced.total.shown(repriced=asked.then is not None),
+        "rows": [],
+        "groups": 0,
+        "rest_usd": 0.0,
+        "repeated_calls": priced.repeated,
+        "unpriced": priced.unpriced[:UNPRICED_MAX],
+    }
+    return found | _divided(ask, asked, wanted, priced) if asked.by else found
+
+
+def total(ask: Ask, asked: Question) -> Figures:
+    """Return the figures of all the calls of a range.
+
+    Raises:
+        QueryError: The store refused the question.
+    """
+    return _priced(ask, asked).total
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """What is known of all calls before they are divided."""
+
+    total: Figures
+    repeated: int
+    unpriced: list[Row]
+    prices: dict[int, Prices]
+    changes: Edges
+    params: dict[str, Value]
+
+
+def _priced(ask: Ask, asked: Question) -> _Priced:
+    within, then = asked.within, asked.then
+    books = [asked.pricing.book] + ([] if then is None else [then.book])
+    changes = edges(books, within.since_ns, within.until_ns)
+    params: dict[str, Value] = {**asked.where.params, **within.params()}
+    nested = ask(NESTED, params)[0]["calls"] > 0
+    classes = ask(statements.classes(asked.where, changes, repeated=nested), params)
+    known = {row["class"]: prices(row, changes, asked.pricing, then) for row in classes}
+    found = {ident: one for ident, one in known.items() if one is not None}
+    total = of_everything(classes, found)
+    traces = ask(statements.traces(asked.where, repeated=nested), params)[0]
+    total.traces, total.successful_traces = traces["traces"], traces["successful_traces"]
+    listed = unpriced(classes, found, changes, asked.pricing)
+    return _Priced(total, traces["repeated_calls"], listed, found, changes, params)
+
+
+def _divided(ask: Ask, asked: Question, wanted: Groups, priced: _Priced) -> Row:
+    rates = [[ident, [units / UNIT for units in one.now]] for ident, one in priced.prices.items()]
+    params = {**priced.params, **wanted.params, "prices": json.dumps(rates), "limit": asked.limit}
+    statement = statements.rows(asked.where, priced.changes, wanted, repeated=priced.repeated > 0)
+    rows = ask(statement, params)
+    figures = [of_group(row, priced.prices) for row in rows]
+    rest = priced.total.cost_units - sum(one.cost_units for one in figures)
+    return {
+        "rows": [
+            {
+                "group": {name: row[f"group_{number}"] or None for number, name in enumerate(asked.by)},
+                **one.shown(repriced=asked.then is not None),
+            }
+            for row, one in zip(rows, figures, strict=True)
+        ],
+        "groups": rows[0]["groups"] if rows else 0,
+        "rest_usd": float(usd(rest)),
+    }

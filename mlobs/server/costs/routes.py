@@ -1,0 +1,143 @@
+"""The routes of cost questions."""
+
+import re
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from mlobs.errors import PayloadError
+from mlobs.prices.book import Book
+from mlobs.prices.buckets import BUCKETS
+from mlobs.prices.models import NAME_CHARACTERS_MAX
+from mlobs.server.ask import asked
+from mlobs.server.ask import openapi as api
+from mlobs.server.ask.asked import Given
+from mlobs.server.ask.ranges import NS, read_range
+from mlobs.server.costs.books import Books, sent
+from mlobs.server.costs.figures import usd
+from mlobs.server.costs.month import forecast, month_of
+from mlobs.server.costs.pricing import Pricing
+from mlobs.server.costs.report import Question, report, total
+from mlobs.server.store import Store
+from mlobs.settings import PriceSettings, load
+
+ROWS_DEFAULT, ROWS_MAX = 100, 10_000
+BODY_BYTES_MAX = 4 << 20
+SINCE = "30d"
+RANGE = ("since", "since_s", "from", "to")
+PARAMS = ("q", "by", *RANGE, "prices", "as_model", "limit")
+MONTH_PARAMS = ("q", "budget")
+_books = Books()
+
+
+def _report(store: Store, given: Given, other: Book | None) -> dict[str, Any]:
+    now_ns = time.time_ns()
+    book = _books.current(load(PriceSettings).prices)
+    when = asked.choice(given, "prices", ("then", "today"))
+    model = asked.checked("as_model", given.get("as_model", "").strip()) or None
+    if model is not None and len(model) > NAME_CHARACTERS_MAX:
+        raise PayloadError(f"as_model has {len(model)} characters; the name of a model was expected.")
+    today = datetime.fromtimestamp(now_ns // NS, UTC).date() if when == "today" else None
+    pricing = Pricing(other or book, today, model)
+    repriced = other is not None or today is not None or model is not None
+    by = asked.groupings(given)
+    question = Question(
+        where=asked.spans(given),
+        within=read_range(given, now_ns, default=SINCE),
+        by=by,
+        limit=asked.whole(given, "limit", ROWS_DEFAULT, ROWS_MAX),
+        pricing=pricing,
+        then=Pricing(book) if repriced else None,
+    )
+    found = report(store.query, question)
+    return {**found, "prices": when, "as_model": model, "other_prices": other is not None}
+
+
+def _month(store: Store, given: Given) -> dict[str, Any]:
+    month = month_of(time.time_ns())
+    budget = _amount(given, "budget")
+    pricing = Pricing(_books.current(load(PriceSettings).prices))
+    found = total(store.query, Question(asked.spans(given), month.range, (), 1, pricing))
+    return {
+        **forecast(month, usd(found.cost_units), budget),
+        "calls_without_price": found.calls_without_price,
+    }
+
+
+def _amount(given: Given, name: str) -> Decimal | None:
+    text = given.get(name, "").removeprefix("$")
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) or not Decimal(text):
+        raise PayloadError(f"{name}={text[:40]!r} came; US dollars such as 250 or 99.50 were expected.")
+    return Decimal(text)
+
+
+async def show_costs(request: Request) -> Response:
+    """GET /api/cost: what model calls cost."""
+    given = dict(request.query_params)
+    asked.known(given, PARAMS)
+    return JSONResponse(await run_in_threadpool(_report, request.app.state.store, given, None))
+
+
+async def reprice(request: Request) -> Response:
+    """POST /api/cost: what the same calls cost with the prices that are sent."""
+    given = dict(request.query_params)
+    asked.known(given, PARAMS)
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise PayloadError(
+                f"The body is larger than {BODY_BYTES_MAX >> 20} MiB; send the rows that differ only."
+            )
+    book = await run_in_threadpool(sent, body)
+    return JSONResponse(await run_in_threadpool(_report, request.app.state.store, given, book))
+
+
+async def show_month(request: Request) -> Response:
+    """GET /api/cost/month: what this month has cost, and a straight line to its end."""
+    given = dict(request.query_params)
+    asked.known(given, MONTH_PARAMS)
+    return JSONResponse(await run_in_threadpool(_month, request.app.state.store, given))
+
+
+_FIGURES: dict[str, str | api.Schema] = {
+    "calls": "integer", "calls_without_usage": "integer", "calls_without_price": "integer",
+    "tokens_without_price": "integer", "traces": "integer", "successful_traces": "integer",
+    "tokens": {"type": "object", "properties": {name: {"type": "integer"} for name in BUCKETS}},
+    "cost_usd": "number?", "cost_per_trace_usd": "number?", "cost_per_successful_trace_usd": "number?",
+    "cache_share": "number?", "cache_saved_usd": "number?",
+}  # fmt: skip
+_UNPRICED = api.objects(
+    provider="string?", model="string?", service_tier="string?", unknown="string", calls="integer",
+    tokens="object", told_usd="number?",
+)  # fmt: skip
+_REPORT = api.objects(
+    total=api.objects(**_FIGURES), rows=api.many(api.objects(group="object", **_FIGURES)), groups="integer",
+    rest_usd="number", repeated_calls="integer", unpriced=api.many(_UNPRICED), prices="string",
+    as_model="string?", other_prices="boolean", **{"from": "string", "to": "string"},
+)  # fmt: skip
+_MONTH = api.objects(
+    month="string", spent_usd="number", days_past="number", days="integer", forecast_usd="number?",
+    calls_without_price="integer",
+)  # fmt: skip
+OPERATIONS = (
+    api.Operation(
+        "GET", "/api/cost", show_costs, "What model calls cost, by group, and what has no price.", PARAMS,
+        _REPORT,
+    ),
+    api.Operation(
+        "POST", "/api/cost", reprice, "The same with other prices: rows of a price file.", PARAMS, _REPORT,
+        body={"type": "array", "items": {"type": "object"}},
+    ),
+    api.Operation(
+        "GET", "/api/cost/month", show_month, "This month's cost and a straight line to its end.",
+        MONTH_PARAMS, _MONTH,
+    ),
+)  # fmt: skip

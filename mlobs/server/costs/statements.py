@@ -1,0 +1,69 @@
+"""The statements of cost questions: sums of tokens, by what has one price.
+
+What they cost is worked out elsewhere, exactly; here it only decides which rows come first.
+"""
+
+from mlobs.prices.buckets import BUCKETS
+from mlobs.server.ask.compiling import TIMES, Condition
+from mlobs.server.ask.statements import FAILED, IN_RANGE, OF_CALLS
+from mlobs.server.costs.calls import CLASS, REPEATS, calls
+from mlobs.server.costs.groupings import Groups
+from mlobs.server.costs.pricing import Edges
+
+CLASSES_MAX = 5_000
+_TOKENS = ", ".join(f"sum(t_{name}) AS n_{name}" for name in BUCKETS)
+_CLASS_ID = f"cityHash64({', '.join(CLASS)}) AS class"
+# A trace is a success unless its root failed.
+_FAILED = f"SELECT sipHash64(TraceId) FROM otel_traces WHERE {TIMES} AND ParentSpanId = '' AND {FAILED}"
+_TRACES = f"""uniqExactState(sipHash64(c.TraceId)) AS s_traces,
+        uniqExactIfState(sipHash64(c.TraceId), sipHash64(c.TraceId) NOT IN ({_FAILED})) AS s_successes"""
+
+
+def classes(where: Condition, edges: Edges, *, repeated: bool) -> str:
+    """Return the statement for the classes, the largest first, and for the sums of all calls."""
+    in_all = ", ".join(f"sum(n_{name}) OVER () AS all_{name}" for name in BUCKETS)
+    return f"""SELECT {", ".join(CLASS)}, {_CLASS_ID}, count() AS calls, countIf(unused) AS unused,
+    sum(told) AS told_usd, {_TOKENS}, sum(calls) OVER () AS all_calls,
+    sum(unused) OVER () AS all_unused, {in_all}
+FROM ({calls(where, edges, repeated=repeated)})
+GROUP BY {", ".join(CLASS)} ORDER BY calls DESC, class LIMIT {CLASSES_MAX}"""
+
+
+def rows(where: Condition, edges: Edges, groups: Groups, *, repeated: bool) -> str:
+    """Return the statement for groups: the dearest first, each with the sums of its classes.
+
+    The parameter `prices` has a row for each class with a price, in dollars.
+    """
+    keys = [f"group_{number}" for number in range(len(groups.keys))]
+    listed = ", ".join(keys)
+    named = ", ".join(f"{key} AS {name}" for key, name in zip(groups.keys, keys, strict=True))
+    counts = ", ".join(f"n_{name}" for name in BUCKETS)
+    order = f"{keys[0]}, " if groups.by_time else ""
+    return f"""SELECT {listed}, groupArray((class, calls, unused, counts)) AS parts,
+    uniqExactMerge(s_traces) AS traces, uniqExactIfMerge(s_successes) AS successful_traces,
+    sum(arraySum(arrayMap((n, p) -> n * p, counts, arrayResize(price, {len(BUCKETS)}, 0.)))) AS rank,
+    count() OVER () AS groups
+FROM (
+    SELECT {named}, {_CLASS_ID}, count() AS calls, countIf(unused) AS unused, {_TRACES}, {_TOKENS},
+        [{counts}] AS counts
+    FROM ({calls(where, edges, groups.extra, repeated=repeated)}) AS c{groups.joins}
+    GROUP BY {listed}, {", ".join(CLASS)}
+) AS g LEFT JOIN (
+    SELECT tupleElement(row, 1) AS class, tupleElement(row, 2) AS price FROM (
+        SELECT arrayJoin(JSONExtract({{prices:String}}, 'Array(Tuple(UInt64, Array(Float64)))')) AS row
+    )
+) AS r ON g.class = r.class
+GROUP BY {listed}
+ORDER BY {order}rank DESC, sum(calls) DESC, {listed}
+LIMIT {{limit:UInt32}}"""
+
+
+def traces(where: Condition, *, repeated: bool) -> str:
+    """Return the statement for the traces that have calls, and how many calls another span repeats."""
+    return f"""SELECT uniqExactIf(trace, once) AS traces,
+    uniqExactIf(trace, once AND trace NOT IN ({_FAILED})) AS successful_traces,
+    countIf(NOT once) AS repeated_calls
+FROM (
+    SELECT sipHash64(TraceId) AS trace, {f"NOT {REPEATS}" if repeated else "true"} AS once
+    FROM otel_traces WHERE {IN_RANGE} AND {OF_CALLS} AND {where.sql}
+)"""

@@ -1,0 +1,185 @@
+"""Listens: HTTP and gRPC, with and without TLS, in one thread with one event loop.
+
+One loop, so that what requests hold in memory is counted in one place, and one body is parsed
+at a time.
+"""
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import grpc
+import uvicorn
+from starlette.applications import Starlette
+
+from mlobs.errors import MlobsError, ServerError, SettingError
+from mlobs.server.receive.grpc import Exports, options
+from mlobs.settings import ServerSettings
+
+STOP_SECONDS = 10.0
+
+
+class Listener:
+    """Holds the port for HTTP from the moment it is made, so that nothing else has begun if it is taken.
+
+    Args:
+        settings: Addresses, ports and the certificate.
+
+    Raises:
+        ServerError: A port is taken, or the address is not this machine's.
+        SettingError: The certificate cannot be used.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._certificate = certificate(settings)
+        self._socket = _listen(settings.host, settings.port, "--port")
+        try:
+            # gRPC opens its port by itself, later. Asked for now, a taken one gets its sentence now.
+            _listen(settings.host, grpc_port(settings), "--grpc-port").close()
+        except ServerError:
+            self._socket.close()
+            raise
+        self.url = self._address(self._socket.getsockname()[1])
+        self.grpc_url = ""  # Known when it listens.
+        self._web: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, app: Starlette, exports: Callable[[], Exports]) -> None:
+        """Answer requests; returns when they are.
+
+        Args:
+            app: Answers HTTP.
+            exports: Makes what answers gRPC; called in the event loop.
+
+        Raises:
+            ServerError: It cannot listen.
+        """
+        web = self._web = uvicorn.Server(_config(app, self._settings))
+        ready: Future[int] = Future()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run(web, exports, ready)), name="listener", daemon=True
+        )
+        self._thread.start()
+        self.grpc_url = self._address(ready.result())
+
+    def stop(self) -> None:
+        """Answer what is being asked, then end. Twice is harmless."""
+        if self._thread is not None and self._web is not None:
+            self._web.should_exit = True
+            self._thread.join()
+        self._socket.close()
+
+    async def _run(self, web: uvicorn.Server, exports: Callable[[], Exports], ready: "Future[int]") -> None:
+        calls = grpc.aio.server(options=options(self._settings.body_bytes_max))
+        calls.add_generic_rpc_handlers((exports(),))
+        try:
+            port = self._bind(calls)
+            await calls.start()
+            serving = asyncio.create_task(web.serve(sockets=[self._socket]))
+            while not web.started:
+                if serving.done():
+                    raise ServerError("The HTTP listener ended while it started; its log has the reason.")
+                await asyncio.sleep(0.005)
+            ready.set_result(port)
+            await serving
+        except MlobsError as error:  # Raised where it was started; later ones do not occur.
+            ready.set_exception(error)
+        finally:
+            await calls.stop(STOP_SECONDS)
+
+    def _bind(self, calls: grpc.aio.Server) -> int:
+        host, port = self._settings.host, grpc_port(self._settings)
+        address = f"{_shown(host)}:{port}"
+        try:
+            if self._certificate is None:
+                return int(calls.add_insecure_port(address))
+            return int(calls.add_secure_port(address, grpc.ssl_server_credentials([self._certificate])))
+        except RuntimeError:
+            raise _taken(host, port, "it cannot be bound", "--grpc-port") from None
+
+    def _address(self, port: int) -> str:
+        return f"{'https' if self._certificate else 'http'}://{_shown(self._settings.host)}:{port}"
+
+
+def grpc_port(settings: ServerSettings) -> int:
+    """Return the port to ask for: where any will do for HTTP, any will do for gRPC that was not named."""
+    named = "grpc_port" in settings.model_fields_set
+    return settings.grpc_port if named or settings.port else 0
+
+
+def certificate(settings: ServerSettings) -> tuple[bytes, bytes] | None:
+    """Return the key and the certificate, in gRPC's order; None when there are none.
+
+    Raises:
+        SettingError: One is missing or unreadable, or they do not belong together.
+    """
+    chain, key = settings.tls_certificate, settings.tls_key
+    if chain is None and key is None:
+        return None
+    if chain is None or key is None:
+        given, missing = ("MLOBS_TLS_KEY", "MLOBS_TLS_CERTIFICATE")[:: 1 if chain is None else -1]
+        raise SettingError(f"{given} is set and {missing} is not; TLS needs both, plain HTTP neither.")
+    found = _contents(key, "MLOBS_TLS_KEY"), _contents(chain, "MLOBS_TLS_CERTIFICATE")
+    try:
+        # A key with a password would make it ask at the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key, password="")
+    except (OSError, ValueError) as error:  # SSLError is an OSError.
+        raise SettingError(
+            f"MLOBS_TLS_CERTIFICATE={str(chain)!r} and MLOBS_TLS_KEY={str(key)!r} cannot be used together: "
+            f"{error}. A chain of certificates and its key, both PEM and without a password, were expected."
+        ) from None
+    return found
+
+
+def _contents(path: Path, variable: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingError(f"{variable}={str(path)!r} cannot be read: {error.strerror}.") from error
+
+
+def _listen(host: str, port: int, flag: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio sends what it has at once. Without it, head and body of an
+    # answer are two packets, and the second waits 40 ms for the client to acknowledge the first.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise _taken(host, port, error.strerror or str(error), flag) from error
+    return listening
+
+
+def _taken(host: str, port: int, why: str, flag: str) -> ServerError:
+    return ServerError(
+        f"Port {port} on {host} cannot be listened on: {why}. "
+        f"Choose another with {flag}; {flag} 0 takes a free one."
+    )
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _config(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=2048,
+        timeout_graceful_shutdown=int(STOP_SECONDS),
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )

@@ -1,0 +1,97 @@
+"""Why a request is not taken, as HTTP and as gRPC say it.
+
+Senders of OTLP are answered in the encoding they sent, with a google.rpc.Status; everybody else
+gets `{"error": sentence, "status": number}`.
+"""
+
+from google.protobuf.json_format import MessageToJson
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from starlette.responses import JSONResponse, Response
+
+from mlobs.errors import PayloadError
+
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+RETRY_SECONDS = 1
+RETRY = {"Retry-After": str(RETRY_SECONDS)}
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="mlobs", Basic realm="mlobs", charset="UTF-8"'}
+# A body that is not read to its end leaves a connection that nothing can follow on.
+HEADERS = {401: CHALLENGE, 408: {"Connection": "close"}, 429: RETRY, 503: RETRY}
+INVALID_ARGUMENT, DEADLINE_EXCEEDED, PERMISSION_DENIED, RESOURCE_EXHAUSTED = 3, 4, 7, 8
+UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 12, 13, 14, 16
+CODES = {
+    400: INVALID_ARGUMENT,
+    401: UNAUTHENTICATED,
+    403: PERMISSION_DENIED,
+    404: UNIMPLEMENTED,
+    405: UNIMPLEMENTED,
+    408: DEADLINE_EXCEEDED,
+    413: RESOURCE_EXHAUSTED,
+    415: INVALID_ARGUMENT,
+    503: UNAVAILABLE,
+}
+PRESSURE = ("pending", "busy")  # Reasons that pass when the server has caught up.
+
+
+class RefusedError(PayloadError):
+    """A request that is not taken.
+
+    Args:
+        status: The HTTP status.
+        reason: One word for the counter.
+        sentence: What came, what was wanted, what to do.
+    """
+
+    def __init__(self, status: int, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.reason = reason
+
+    @property
+    def code(self) -> int:
+        """The code that gRPC has for it."""
+        return RESOURCE_EXHAUSTED if self.reason in PRESSURE else CODES.get(self.status, INTERNAL)
+
+    def message(self) -> Status:
+        """Return it as gRPC and OTLP over HTTP say it; under pressure, with when to try again."""
+        made = Status(code=self.code, message=str(self))
+        if self.reason in PRESSURE:
+            again = RetryInfo()
+            again.retry_delay.seconds = RETRY_SECONDS
+            made.details.add().Pack(again)
+        return made
+
+
+def too_large(came: str, bytes_max: int) -> RefusedError:
+    """Return the refusal of a body; `came` says how much of it there is."""
+    return RefusedError(
+        413,
+        "body_bytes_max",
+        f"{came[:1].upper()}{came[1:]}; a body may have {bytes_max} bytes. "
+        f"Send smaller batches, or raise MLOBS_BODY_BYTES_MAX.",
+    )
+
+
+def media_type(content_type: str) -> str:
+    """Return the first part of a Content-Type, in small letters.
+
+    >>> media_type("Application/JSON; charset=utf-8")
+    'application/json'
+    """
+    return content_type.partition(";")[0].strip().lower()
+
+
+def answer(refused: RefusedError, content_type: str = "") -> Response:
+    """Return the answer over HTTP.
+
+    Args:
+        refused: What is to be said.
+        content_type: Of a request to a receiver; of others none.
+    """
+    headers = HEADERS.get(refused.status, {})
+    sent = media_type(content_type)
+    if sent == PROTOBUF:
+        return Response(refused.message().SerializeToString(), refused.status, headers, PROTOBUF)
+    if sent == JSON:
+        return Response(MessageToJson(refused.message(), indent=None), refused.status, headers, JSON)
+    return JSONResponse({"error": str(refused), "status": refused.status}, refused.status, headers)

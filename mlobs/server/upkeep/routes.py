@@ -1,0 +1,83 @@
+"""POST /api/delete and POST /api/backup, for whoever may administer the server."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from mlobs.errors import PayloadError
+from mlobs.server.access import GuardedRoute, route
+from mlobs.server.access.scopes import ADMIN
+from mlobs.server.store import Store
+from mlobs.server.upkeep.backup import Backup
+from mlobs.server.upkeep.deletion import delete
+
+BODY_BYTES_MAX = 10_000
+WANTED = '{"trace": "ID"}, {"session": "ID"} or {"user": "ID"}'
+
+
+def upkeep_routes(
+    store: Store,
+    drain: Callable[[], None],
+    set_aside: Callable[[], int],
+    pauses: Sequence[AbstractContextManager[Any]],
+) -> list[GuardedRoute]:
+    """Return the routes.
+
+    Args:
+        store: Whose rows are deleted and copied.
+        drain: Waits until everything acknowledged is in the store.
+        set_aside: How many segments the store refused; nobody looks into those.
+        pauses: Entered to keep the store as it is for a moment.
+    """
+
+    async def remove(request: Request) -> Response:
+        what, value = await _asked(request)
+
+        def work() -> dict[str, int]:
+            drain()
+            with store.writing() as connection:
+                return delete(connection, what, value)
+
+        report = await run_in_threadpool(work)
+        return JSONResponse({"deleted": report, "segments_set_aside": set_aside()})
+
+    async def back_up(_: Request) -> Response:
+        def work() -> Backup:
+            drain()
+            return Backup(store, list(pauses))
+
+        backup = await run_in_threadpool(work)
+        return StreamingResponse(_sent(backup), media_type="application/x-tar")
+
+    return [
+        route("/api/delete", remove, scope=ADMIN, methods=["POST"]),
+        route("/api/backup", back_up, scope=ADMIN, methods=["POST"]),
+    ]
+
+
+def _sent(backup: Backup) -> Iterator[bytes]:
+    try:
+        yield from backup.chunks()
+    finally:
+        backup.close()
+
+
+async def _asked(request: Request) -> tuple[str, str]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise PayloadError(f"More than {BODY_BYTES_MAX} bytes came; {WANTED} was expected.")
+    try:
+        given = json.loads(body)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict) or len(given) != 1 or not isinstance(next(iter(given.values())), str):
+        raise PayloadError(f"{body[:60].decode(errors='replace')!r} came; {WANTED} was expected.")
+    [(what, value)] = given.items()
+    return str(what), value

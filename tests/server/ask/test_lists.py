@@ -1,0 +1,180 @@
+"""Lists of traces and sessions: what a filter finds, and pages that nothing is missing from."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from mlobs.errors import QueryError
+from mlobs.server.ask.compiling import condition, of_spans
+from mlobs.server.ask.parsing import parse
+from mlobs.server.ask.ranges import read_range
+from tests.server.ask.hostile import FILTERS
+from tests.server.ask.trees import TREES
+from tests.server.otlp import post, span
+
+ALL = {"fine", "failed", "rare", "running"}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ALL),
+        ("tool:gate", {"fine", "failed", "rare"}),
+        ("tool:gate status:error", {"failed"}),
+        ("kind:llm status:error", set()),
+        ("{kind:llm} {status:error}", {"failed"}),
+        ("-{status:error}", {"fine", "rare", "running"}),
+        ("{kind:agent} -{status:error}", {"fine", "rare"}),
+        ("status:error OR agent:agent-rare", {"failed", "rare"}),
+        ("agent:agent-*", {"fine", "failed", "rare"}),
+        ("agent:*-FINE", set()),
+        ("agent:*", {"fine", "failed", "rare"}),
+        ("model:gpt-4o", {"fine", "failed", "rare"}),
+        ("model:gpt-4o-mini duration>500ms", {"fine", "failed", "rare"}),
+        ("model:gpt-4o-mini duration>1s", set()),
+        ("duration>1s", {"fine", "failed", "rare"}),
+        ("cost>0.3", {"failed"}),
+        ("kind:llm -cost>0.3", {"fine", "rare"}),
+        ("cost>$0.1 cost<=$0.25", {"fine", "rare"}),
+        ("tokens>=120", {"fine", "failed", "rare"}),
+        ("tokens>120", set()),
+        ("ttfc>200ms", {"fine", "failed", "rare"}),
+        ("error:TimeoutError", {"failed"}),
+        ("attr.shop.tier:gold", {"failed"}),
+        ("attr.shop.tier:*", {"fine", "failed", "rare"}),
+        ("attr.gen_ai.usage.input_tokens>=100", {"fine", "failed", "rare"}),
+        ("attr.gen_ai.input.messages:*parcel*", {"fine"}),
+        ("attr.gen_ai.input.messages:*", {"fine", "failed", "rare"}),
+        ('name:"invoke_agent f*"', {"fine", "failed"}),
+        ("name:*_*t*gate", {"fine", "failed", "rare"}),
+        ('message:"it broke"', {"failed"}),
+        ("quetzalcoatl", {"rare"}),
+        ("QUETZALCOATL", {"rare"}),
+        ('"my parcel"', {"fine"}),
+        ('"parcel my"', set()),
+        ('"refund now"', {"failed"}),
+        ('"naïve"', {"rare"}),
+        ('"100% _sure_"', {"rare"}),
+        ('"it broke"', {"failed"}),
+        ('"refund" status:error', {"failed"}),
+        ('"refund" kind:agent', {"failed"}),
+        ('-"refund"', {"fine", "rare", "running"}),
+        ("kind:agent -(status:error OR quetzalcoatl)", {"fine", "failed"}),
+        ("nowhere", set()),
+    ],
+)  # fmt: skip
+def test_a_filter_finds_the_traces_that_it_describes(found, text, names):
+    """One span has the terms side by side; braces, text and sessions are of the whole trace."""
+    assert found(text) == names
+
+
+def test_sessions_and_users_are_facts_of_the_whole_trace(found, shop):
+    """They are on the root only, and the failed call is another span."""
+    assert found(f"session:{shop.service}-session-1 status:error") == {"failed"}
+    assert found(f"user:{shop.service}-ana kind:llm") == {"fine", "failed", "rare"}
+    assert found(f"session:{shop.service}-session-*") == {"fine", "failed", "rare"}
+
+
+def test_the_older_parameters_still_say_what_they_said(ask, shop):
+    """Scripts use them, and a star in them is a star."""
+    listed = ask("traces", service=shop.service, noun="agent", status="error")["traces"]
+    assert [row["trace_id"] for row in listed] == [shop.ids["failed"]]
+    assert ask("traces", service="*")["traces"] == []
+    assert len(ask("traces", service=shop.service, since_s=7200)["traces"]) == 4
+
+
+def test_ranges_are_what_they_say(ask, shop):
+    """The end is included, an open end is now."""
+
+    def names(**query):
+        rows = ask("traces", q=f"service:{shop.service}", **query)["traces"]
+        return [name for row in rows for name, one in shop.ids.items() if one == row["trace_id"]]
+
+    assert names() == ["running", "rare", "failed", "fine"]
+    assert names(since="45m") == ["running", "rare"]
+    assert names(**{"from": "100m", "to": "45m"}) == ["failed", "fine"]
+    assert names(**{"from": "-100m", "to": "-70m"}) == ["fine"]
+
+
+def test_traces_are_sorted_as_asked(ask, shop):
+    """By the span that comes first in that order."""
+    filtered = f"service:{shop.service}"
+    dearest = ask("traces", q=filtered, sort="dearest")["traces"]
+    assert dearest[0]["trace_id"] == shop.ids["failed"]
+    assert shop.ids["running"] not in {row["trace_id"] for row in dearest}
+    slowest = ask("traces", q=filtered, sort="slowest")["traces"]
+    assert slowest[-1]["trace_id"] == shop.ids["running"]
+    assert [row["finished"] for row in slowest] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("sort", ["newest", "slowest", "dearest"])
+def test_pages_have_every_trace_once_while_others_arrive(served, ask, sort):
+    """With many spans of the same rank, and new traces between two pages."""
+    service = f"pages-{os.urandom(4).hex()}"
+
+    def send(count):
+        request = ExportTraceServiceRequest()
+        ids = []
+        for _ in range(count):
+            trace = os.urandom(16)
+            for number in range(3):
+                made = span(request, "one", trace=trace, mlobs__cost__usd=0.125, took_ns=5 + number % 2)
+                ids.append(made.trace_id.hex())
+        request.resource_spans[0].resource.attributes[0].value.string_value = service
+        assert post(served.url, request.SerializeToString()).status_code == 200
+        served.drain()
+        return set(ids)
+
+    sent = send(23)
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = ask(
+            "traces", q=f"service:{service}", sort=sort, limit=5, **({"cursor": cursor} if cursor else {})
+        )
+        seen += [row["trace_id"] for row in page["traces"]]
+        cursor = page["next"]
+        if len(seen) == 10 and sort == "newest":
+            send(3)
+    assert len(seen) == len(set(seen))
+    assert set(seen) == sent
+
+
+def test_sessions_add_up_their_traces(ask, shop):
+    """Also the spans that do not carry the session themselves."""
+    rows = ask("sessions", q=f"service:{shop.service}")["sessions"]
+    assert [row["session_id"] for row in rows] == [f"{shop.service}-session-{n}" for n in (2, 1)]
+    [_, first] = rows
+    assert (first["traces"], first["spans"], first["errors"]) == (2, 6, 1)
+    assert (first["input_tokens"], first["cost_usd"], first["user"]) == (200, 0.75, f"{shop.service}-ana")
+    assert first["agents"] == ["agent-failed", "agent-fine"]
+    one = ask(f"sessions/{shop.service}-session-1")
+    assert one["session"] == first
+    assert [row["trace_id"] for row in one["traces"]] == [shop.ids["failed"], shop.ids["fine"]]
+    assert "No session" in ask("sessions/nothing")["error"]
+
+
+@pytest.mark.parametrize("text", FILTERS, ids=lambda text: repr(text[:30]))
+def test_hostile_filters_get_an_answer_or_one_sentence(served, text):
+    """Whatever is bound, the statement runs."""
+    try:
+        tree = parse(text)
+    except QueryError:
+        return
+    for made in (condition(tree), of_spans(tree)):
+        _count(served, made)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(TREES)
+def test_every_filter_can_be_run(served, tree):
+    """The statement of any tree is one that the engine takes."""
+    _count(served, condition(tree))
+    _count(served, of_spans(tree))
+
+
+def _count(served, made):
+    within = read_range({"since": "1h"}, 1_700_000_000 * 10**9)
+    statement = f"SELECT count() AS spans FROM otel_traces WHERE {made.sql}"
+    assert served.store.query(statement, {**made.params, **within.params()})[0]["spans"] >= 0

@@ -1,0 +1,618 @@
+-- Tables with the columns of the OpenTelemetry Collector's ClickHouse exporter, and the GenAI
+-- facts as columns computed from the attributes, so that rows the exporter wrote have them too.
+--
+-- non_replicated_deduplication_window makes a repeated INSERT of the same segment a no-op. It
+-- counts parts, so it must be well above the parts of one INSERT: there is a partition for each
+-- of 360 months and one for all clocks that are wrong. Each part is synced, so fewer are better.
+--
+-- fsync_after_insert and fsync_part_directory: the journal's segment is deleted after the
+-- INSERT, so the part must be on the disk by then.
+
+CREATE TABLE IF NOT EXISTS otel_traces ON CLUSTER 'main' (
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    ParentSpanId String CODEC(ZSTD(1)),
+    TraceState String CODEC(ZSTD(1)),
+    SpanName LowCardinality(String) CODEC(ZSTD(1)),
+    SpanKind LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    Duration UInt64 CODEC(T64, ZSTD(1)),
+    StatusCode LowCardinality(String) CODEC(ZSTD(1)),
+    StatusMessage String CODEC(ZSTD(1)),
+    Events Nested (
+        Timestamp DateTime64(9, 'UTC'),
+        Name LowCardinality(String),
+        Attributes Map(LowCardinality(String), String)
+    ) CODEC(ZSTD(1)),
+    Links Nested (
+        TraceId String,
+        SpanId String,
+        TraceState String,
+        Attributes Map(LowCardinality(String), String)
+    ) CODEC(ZSTD(1)),
+
+    Operation LowCardinality(String) MATERIALIZED SpanAttributes['gen_ai.operation.name'],
+    Provider LowCardinality(String) MATERIALIZED SpanAttributes['gen_ai.provider.name'],
+    RequestModel LowCardinality(String) MATERIALIZED SpanAttributes['gen_ai.request.model'],
+    ResponseModel LowCardinality(String) MATERIALIZED SpanAttributes['gen_ai.response.model'],
+    AgentName LowCardinality(String) MATERIALIZED SpanAttributes['gen_ai.agent.name'],
+    ToolName LowCardinality(String) MATERIALIZED SpanAttributes['gen_ai.tool.name'],
+    ErrorType LowCardinality(String) MATERIALIZED
+        if(StatusCode = 'Error' AND SpanAttributes['error.type'] = '', '_OTHER', SpanAttributes['error.type']),
+    ConversationId String MATERIALIZED SpanAttributes['gen_ai.conversation.id'] CODEC(ZSTD(1)),
+    SessionId String MATERIALIZED SpanAttributes['session.id'] CODEC(ZSTD(1)),
+    UserId String MATERIALIZED SpanAttributes['user.id'] CODEC(ZSTD(1)),
+    Kind LowCardinality(String) MATERIALIZED SpanAttributes['mlobs.kind'],
+    CallState LowCardinality(String) MATERIALIZED SpanAttributes['mlobs.call.state'],
+    ModelName LowCardinality(String) MATERIALIZED SpanAttributes['mlobs.model.name'],
+    ModelVersion LowCardinality(String) MATERIALIZED SpanAttributes['mlobs.model.version'],
+    InputTokens Nullable(UInt64) MATERIALIZED toUInt64OrNull(SpanAttributes['gen_ai.usage.input_tokens']) CODEC(ZSTD(1)),
+    OutputTokens Nullable(UInt64) MATERIALIZED toUInt64OrNull(SpanAttributes['gen_ai.usage.output_tokens']) CODEC(ZSTD(1)),
+    CacheReadTokens Nullable(UInt64) MATERIALIZED toUInt64OrNull(SpanAttributes['gen_ai.usage.cache_read.input_tokens']) CODEC(ZSTD(1)),
+    CacheWriteTokens Nullable(UInt64) MATERIALIZED toUInt64OrNull(SpanAttributes['gen_ai.usage.cache_write.input_tokens']) CODEC(ZSTD(1)),
+    ReasoningTokens Nullable(UInt64) MATERIALIZED toUInt64OrNull(SpanAttributes['gen_ai.usage.reasoning.output_tokens']) CODEC(ZSTD(1)),
+    CostUsd Nullable(Float64) MATERIALIZED toFloat64OrNull(SpanAttributes['mlobs.cost.usd']) CODEC(ZSTD(1)),
+    TimeToFirstChunk Nullable(Float64) MATERIALIZED toFloat64OrNull(SpanAttributes['gen_ai.response.time_to_first_chunk']) CODEC(ZSTD(1)),
+
+    INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX duration Duration TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(toYear(Timestamp) BETWEEN 2020 AND 2049, toYYYYMM(Timestamp), 0)
+ORDER BY (ServiceName, SpanName, toDateTime(Timestamp), Timestamp)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS otel_logs ON CLUSTER 'main' (
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    TraceFlags UInt8,
+    SeverityText LowCardinality(String) CODEC(ZSTD(1)),
+    SeverityNumber UInt8,
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    Body String CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName String CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    LogAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    EventName LowCardinality(String) CODEC(ZSTD(1)),
+
+    INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(toYear(Timestamp) BETWEEN 2020 AND 2049, toYYYYMM(Timestamp), 0)
+ORDER BY (toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS otel_metrics_gauge ON CLUSTER 'main' (
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription LowCardinality(String) CODEC(ZSTD(1)),
+    MetricUnit LowCardinality(String) CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    Value Float64 CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Exemplars Nested (
+        FilteredAttributes Map(LowCardinality(String), String),
+        TimeUnix DateTime64(9, 'UTC'),
+        Value Float64,
+        SpanId String,
+        TraceId String
+    ) CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(toYear(TimeUnix) BETWEEN 2020 AND 2049, toYYYYMM(TimeUnix), 0)
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS otel_metrics_sum ON CLUSTER 'main' (
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription LowCardinality(String) CODEC(ZSTD(1)),
+    MetricUnit LowCardinality(String) CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    Value Float64 CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Exemplars Nested (
+        FilteredAttributes Map(LowCardinality(String), String),
+        TimeUnix DateTime64(9, 'UTC'),
+        Value Float64,
+        SpanId String,
+        TraceId String
+    ) CODEC(ZSTD(1)),
+    AggregationTemporality Int32 CODEC(ZSTD(1)),
+    IsMonotonic Bool CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(toYear(TimeUnix) BETWEEN 2020 AND 2049, toYYYYMM(TimeUnix), 0)
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS otel_metrics_histogram ON CLUSTER 'main' (
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription LowCardinality(String) CODEC(ZSTD(1)),
+    MetricUnit LowCardinality(String) CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    Count UInt64 CODEC(Delta, ZSTD(1)),
+    Sum Float64 CODEC(ZSTD(1)),
+    BucketCounts Array(UInt64) CODEC(ZSTD(1)),
+    ExplicitBounds Array(Float64) CODEC(ZSTD(1)),
+    Exemplars Nested (
+        FilteredAttributes Map(LowCardinality(String), String),
+        TimeUnix DateTime64(9, 'UTC'),
+        Value Float64,
+        SpanId String,
+        TraceId String
+    ) CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Min Float64 CODEC(ZSTD(1)),
+    Max Float64 CODEC(ZSTD(1)),
+    AggregationTemporality Int32 CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(toYear(TimeUnix) BETWEEN 2020 AND 2049, toYYYYMM(TimeUnix), 0)
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- What /metrics shows of spans: for each operation (or noun of ours without one) and measured
+-- column. Whole numbers only: sums of floats change with the order in which parts merge, and a
+-- counter may never go backwards. A value is Whole units and Part billionths of one, because the
+-- lite engine has no integers wider than 64 bits.
+CREATE TABLE IF NOT EXISTS metric_totals ON CLUSTER 'main' (
+    Operation LowCardinality(String),
+    Measure LowCardinality(String),
+    ServiceName LowCardinality(String),
+    Labels Map(LowCardinality(String), String),
+    Bounds Array(Float64),
+    FirstSeen SimpleAggregateFunction(min, DateTime64(9, 'UTC')),
+    Count SimpleAggregateFunction(sum, UInt64),
+    Whole SimpleAggregateFunction(sum, UInt64),
+    Part SimpleAggregateFunction(sum, UInt64),
+    Buckets AggregateFunction(sumForEach, Array(UInt64))
+)
+ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+ORDER BY (Operation, Measure, ServiceName, Labels, Bounds)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- The last point of every series that programs send under a name of ours. A counter's series
+-- keeps one row for each start of each process, so that their sum never goes backwards.
+CREATE TABLE IF NOT EXISTS metric_latest ON CLUSTER 'main' (
+    MetricName LowCardinality(String),
+    ServiceName LowCardinality(String),
+    Instance String,
+    Labels Map(LowCardinality(String), String),
+    StartTimeUnix DateTime64(9, 'UTC'),
+    TimeUnix DateTime64(9, 'UTC'),
+    Value Float64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', TimeUnix)
+ORDER BY (MetricName, ServiceName, Instance, Labels, StartTimeUnix)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- Schema 2: days as partitions, time first in the order of spans, texts beside the attributes, all
+-- kinds of metrics, scores and predictions as tables of their own. Rows of schema 1 are moved.
+--
+-- The canonical columns of spans are not here: `canonical` computes them, and they follow the vocabulary.
+--
+-- Every statement may run twice: a migration that a crash interrupted begins again.
+--
+-- Partitions are days, so that old data goes by dropping them. A clock that is far off (ClockKnown is
+-- false) has one partition for all times: one program must not make thousands of them, each part of
+-- an INSERT is synced. The expression names Timestamp so that the engine knows each part's range.
+--
+-- Time first, because nearly every question is about a range of it, newest first; sorted by service the
+-- spans took 15 % less space and a list of the newest read everything.
+--
+-- Parts below 128 MB keep all columns in one file, which halves what an INSERT costs.
+
+DROP TABLE IF EXISTS otel_traces_2 ON CLUSTER 'main';
+
+CREATE TABLE otel_traces_2 ON CLUSTER 'main' (
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    ParentSpanId String CODEC(ZSTD(1)),
+    TraceState String CODEC(ZSTD(1)),
+    SpanName LowCardinality(String) CODEC(ZSTD(1)),
+    SpanKind LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    Content Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    Duration UInt64 CODEC(T64, ZSTD(1)),
+    StatusCode LowCardinality(String) CODEC(ZSTD(1)),
+    StatusMessage String CODEC(ZSTD(1)),
+    Events Nested (
+        Timestamp DateTime64(9, 'UTC'),
+        Name LowCardinality(String),
+        Attributes Map(LowCardinality(String), String)
+    ) CODEC(ZSTD(1)),
+    Links Nested (
+        TraceId String,
+        SpanId String,
+        TraceState String,
+        Attributes Map(LowCardinality(String), String)
+    ) CODEC(ZSTD(1)),
+    ClockKnown Bool DEFAULT true,
+
+    INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX content_text mapValues(Content) TYPE text(tokenizer = 'splitByNonAlpha'),
+    INDEX duration Duration TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(ClockKnown, toDate(Timestamp), toDate(0))
+ORDER BY (Timestamp, TraceId)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
+INSERT INTO otel_traces_2 (Timestamp, SpanAttributes, Content, ClockKnown)
+SELECT
+    Timestamp,
+    CAST((arrayFilter((one, is) -> NOT is, mapKeys(SpanAttributes), is_content), arrayFilter((one, is) -> NOT is, mapValues(SpanAttributes), is_content)), 'Map(LowCardinality(String), String)'), CAST((arrayFilter((one, is) -> is, mapKeys(SpanAttributes), is_content), arrayFilter((one, is) -> is, mapValues(SpanAttributes), is_content)), 'Map(LowCardinality(String), String)'),
+    Timestamp BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
+FROM (SELECT *, arrayMap((k, v) -> length(v) > 1024 OR k IN ('gen_ai.system_instructions', 'gen_ai.input.messages', 'gen_ai.output.messages', 'gen_ai.tool.definitions', 'gen_ai.tool.call.arguments', 'gen_ai.tool.call.result', 'mlobs.input', 'mlobs.output', 'input.value', 'output.value', 'ai.prompt', 'ai.prompt.messages', 'ai.response.text', 'ai.response.object', 'ai.response.toolCalls', 'ai.response.reasoning', 'ai.prompt.tools', 'ai.toolCall.args', 'ai.toolCall.result', 'langfuse.observation.input', 'langfuse.trace.input', 'langfuse.observation.output', 'langfuse.trace.output', 'mlflow.spanInputs', 'mlflow.spanOutputs', 'mlflow.chat.tools', 'gen_ai.prompt', 'pydantic_ai.all_messages', 'gen_ai.completion', 'final_result', 'traceloop.entity.input', 'traceloop.entity.output') OR startsWith(k, 'llm.input_messages.') OR startsWith(k, 'llm.prompts.') OR startsWith(k, 'llm.output_messages.') OR startsWith(k, 'llm.choices.') OR startsWith(k, 'llm.tools.') OR startsWith(k, 'retrieval.documents.') OR startsWith(k, 'gen_ai.prompt.') OR startsWith(k, 'gen_ai.completion.') OR startsWith(k, 'llm.request.functions.'), mapKeys(SpanAttributes), mapValues(SpanAttributes)) AS is_content FROM otel_traces);
+
+EXCHANGE TABLES otel_traces AND otel_traces_2 ON CLUSTER 'main';
+
+DROP TABLE otel_traces_2 ON CLUSTER 'main';
+
+DROP TABLE IF EXISTS otel_logs_2 ON CLUSTER 'main';
+
+CREATE TABLE otel_logs_2 ON CLUSTER 'main' (
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    TraceFlags UInt8,
+    SeverityText LowCardinality(String) CODEC(ZSTD(1)),
+    SeverityNumber UInt8,
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    Body String CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName String CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    LogAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    EventName LowCardinality(String) CODEC(ZSTD(1)),
+    ClockKnown Bool DEFAULT true,
+
+    INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(ClockKnown, toDate(Timestamp), toDate(0))
+ORDER BY (toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
+INSERT INTO otel_logs_2 (Timestamp, ClockKnown)
+SELECT Timestamp, Timestamp BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
+FROM otel_logs;
+
+EXCHANGE TABLES otel_logs AND otel_logs_2 ON CLUSTER 'main';
+
+DROP TABLE otel_logs_2 ON CLUSTER 'main';
+
+DROP TABLE IF EXISTS otel_metrics_gauge_2 ON CLUSTER 'main';
+
+CREATE TABLE otel_metrics_gauge_2 ON CLUSTER 'main' (
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription LowCardinality(String) CODEC(ZSTD(1)),
+    MetricUnit LowCardinality(String) CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    ClockKnown Bool DEFAULT true,
+    Value Float64 CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Exemplars Nested (
+        FilteredAttributes Map(LowCardinality(String), String),
+        TimeUnix DateTime64(9, 'UTC'),
+        Value Float64,
+        SpanId String,
+        TraceId String
+    ) CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
+INSERT INTO otel_metrics_gauge_2 (Timestamp, ClockKnown)
+SELECT Timestamp, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
+FROM otel_metrics_gauge;
+
+EXCHANGE TABLES otel_metrics_gauge AND otel_metrics_gauge_2 ON CLUSTER 'main';
+
+DROP TABLE otel_metrics_gauge_2 ON CLUSTER 'main';
+
+DROP TABLE IF EXISTS otel_metrics_sum_2 ON CLUSTER 'main';
+
+CREATE TABLE otel_metrics_sum_2 ON CLUSTER 'main' (
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription LowCardinality(String) CODEC(ZSTD(1)),
+    MetricUnit LowCardinality(String) CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    ClockKnown Bool DEFAULT true,
+    Value Float64 CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Exemplars Nested (
+        FilteredAttributes Map(LowCardinality(String), String),
+        TimeUnix DateTime64(9, 'UTC'),
+        Value Float64,
+        SpanId String,
+        TraceId String
+    ) CODEC(ZSTD(1)),
+    AggregationTemporality Int32 CODEC(ZSTD(1)),
+    IsMonotonic Bool CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
+INSERT INTO otel_metrics_sum_2 (Timestamp, ClockKnown)
+SELECT Timestamp, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
+FROM otel_metrics_sum;
+
+EXCHANGE TABLES otel_metrics_sum AND otel_metrics_sum_2 ON CLUSTER 'main';
+
+DROP TABLE otel_metrics_sum_2 ON CLUSTER 'main';
+
+DROP TABLE IF EXISTS otel_metrics_histogram_2 ON CLUSTER 'main';
+
+CREATE TABLE otel_metrics_histogram_2 ON CLUSTER 'main' (
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription LowCardinality(String) CODEC(ZSTD(1)),
+    MetricUnit LowCardinality(String) CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    ClockKnown Bool DEFAULT true,
+    Count UInt64 CODEC(Delta, ZSTD(1)),
+    Sum Float64 CODEC(ZSTD(1)),
+    BucketCounts Array(UInt64) CODEC(ZSTD(1)),
+    ExplicitBounds Array(Float64) CODEC(ZSTD(1)),
+    Exemplars Nested (
+        FilteredAttributes Map(LowCardinality(String), String),
+        TimeUnix DateTime64(9, 'UTC'),
+        Value Float64,
+        SpanId String,
+        TraceId String
+    ) CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Min Float64 CODEC(ZSTD(1)),
+    Max Float64 CODEC(ZSTD(1)),
+    AggregationTemporality Int32 CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
+INSERT INTO otel_metrics_histogram_2 (Timestamp, ClockKnown)
+SELECT Timestamp, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
+FROM otel_metrics_histogram;
+
+EXCHANGE TABLES otel_metrics_histogram AND otel_metrics_histogram_2 ON CLUSTER 'main';
+
+DROP TABLE otel_metrics_histogram_2 ON CLUSTER 'main';
+
+CREATE TABLE IF NOT EXISTS otel_metrics_exponential_histogram ON CLUSTER 'main' (
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription LowCardinality(String) CODEC(ZSTD(1)),
+    MetricUnit LowCardinality(String) CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    ClockKnown Bool DEFAULT true,
+    Count UInt64 CODEC(Delta, ZSTD(1)),
+    Sum Float64 CODEC(ZSTD(1)),
+    Scale Int32 CODEC(ZSTD(1)),
+    ZeroCount UInt64 CODEC(ZSTD(1)),
+    ZeroThreshold Float64 CODEC(ZSTD(1)),
+    PositiveOffset Int32 CODEC(ZSTD(1)),
+    PositiveBucketCounts Array(UInt64) CODEC(ZSTD(1)),
+    NegativeOffset Int32 CODEC(ZSTD(1)),
+    NegativeBucketCounts Array(UInt64) CODEC(ZSTD(1)),
+    Exemplars Nested (
+        FilteredAttributes Map(LowCardinality(String), String),
+        TimeUnix DateTime64(9, 'UTC'),
+        Value Float64,
+        SpanId String,
+        TraceId String
+    ) CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Min Float64 CODEC(ZSTD(1)),
+    Max Float64 CODEC(ZSTD(1)),
+    AggregationTemporality Int32 CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS otel_metrics_summary ON CLUSTER 'main' (
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription LowCardinality(String) CODEC(ZSTD(1)),
+    MetricUnit LowCardinality(String) CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TimeUnix DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    ClockKnown Bool DEFAULT true,
+    Count UInt64 CODEC(ZSTD(1)),
+    Sum Float64 CODEC(ZSTD(1)),
+    ValueAtQuantiles Nested (
+        Quantile Float64,
+        Value Float64
+    ) CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Exemplars Nested (
+        FilteredAttributes Map(LowCardinality(String), String),
+        TimeUnix DateTime64(9, 'UTC'),
+        Value Float64,
+        SpanId String,
+        TraceId String
+    ) CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- What evaluators and people thought of calls; filled from log events by a view.
+CREATE TABLE IF NOT EXISTS scores ON CLUSTER 'main' (
+    Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    Name LowCardinality(String) CODEC(ZSTD(1)),
+    Value Nullable(Float64) CODEC(ZSTD(1)),
+    Label LowCardinality(String) CODEC(ZSTD(1)),
+    JudgedBy LowCardinality(String) CODEC(ZSTD(1)),
+    Explanation String CODEC(ZSTD(1)),
+    ResponseId String CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ClockKnown Bool DEFAULT true,
+
+    INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY if(ClockKnown, toDate(Timestamp), toDate(0))
+ORDER BY (Name, Timestamp)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- Where the OpenTelemetry Collector's ClickHouse exporter writes (traces_table_name: otel_traces_exporter).
+-- Nothing is kept here: a view puts its rows into otel_traces as the server does with its own, other
+-- dialects translated and content beside the attributes. Written into otel_traces itself, rows of the
+-- current conventions have their canonical columns too; those of other dialects do not.
+CREATE TABLE IF NOT EXISTS otel_traces_exporter ON CLUSTER 'main' (
+    Timestamp DateTime64(9),
+    TraceId String,
+    SpanId String,
+    ParentSpanId String,
+    TraceState String,
+    SpanName LowCardinality(String),
+    SpanKind LowCardinality(String),
+    ServiceName LowCardinality(String),
+    ResourceAttributes Map(LowCardinality(String), String),
+    ScopeName String,
+    ScopeVersion String,
+    SpanAttributes Map(LowCardinality(String), String),
+    Duration UInt64,
+    StatusCode LowCardinality(String),
+    StatusMessage String,
+    Events Nested (
+        Timestamp DateTime64(9),
+        Name LowCardinality(String),
+        Attributes Map(LowCardinality(String), String)
+    ),
+    Links Nested (
+        TraceId String,
+        SpanId String,
+        TraceState String,
+        Attributes Map(LowCardinality(String), String)
+    )
+)
+ENGINE = Null;
+
+CREATE TABLE IF NOT EXISTS schema_version ON CLUSTER 'main' (Version UInt32) ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}') ORDER BY Version;
+
+CREATE TABLE IF NOT EXISTS canonical_columns ON CLUSTER 'main' (Digest String) ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}') ORDER BY Digest;
+
+CREATE DATABASE IF NOT EXISTS mlobs ON CLUSTER 'main';
+
+CREATE TABLE migrating ON CLUSTER 'main' (Nothing UInt8) ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}') ORDER BY Nothing;
+
+DROP VIEW IF EXISTS scores_view ON CLUSTER 'main';
+
+ALTER TABLE otel_traces ON CLUSTER 'main' ADD COLUMN A String MATERIALIZED SpanAttributes['a'];
+
+ALTER TABLE scores_view ON CLUSTER 'main' MODIFY COMMENT 'x';
+

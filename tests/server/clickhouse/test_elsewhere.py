@@ -1,0 +1,175 @@
+"""The tables in a ClickHouse elsewhere: the same answers, and every span once, whoever is killed."""
+
+import collections
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+
+import clickhouse_connect
+import pytest
+import requests
+from clickhouse_connect.driver.exceptions import DatabaseError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from mlobs.semconv import attributes as a
+from mlobs.server.clickhouse.address import address
+from tests.server.clickhouse.elsewhere import Elsewhere, elsewhere, ours
+from tests.server.otlp import post, span, wait_until
+from tests.server.test_crash import Sent, counters, sending, tool_calls
+
+pytestmark = pytest.mark.slow
+TIMES = "SELECT SpanId, count() FROM {d}.otel_traces GROUP BY SpanId"
+
+
+@pytest.fixture(params=["ours", "real"])
+def there(request, tmp_path) -> Iterator[Elsewhere]:
+    with elsewhere(request.param, tmp_path) as found:
+        yield found
+
+
+def test_what_is_sent_is_there_and_is_answered(there):
+    """Spans, logs and metrics; attributes of every kind; the API, SQL and /metrics."""
+    with there.server("one") as (url, _):
+        traces = ExportTraceServiceRequest()
+        for number in range(5):
+            made = span(
+                traces,
+                "tool x",
+                **{a.OPERATION_NAME.name: "execute_tool", "n": number, "r": 1e300, "odd": "\t'\\"},
+            )
+            pair = made.attributes.add(key="nested")
+            pair.value.array_value.values.add().string_value = "a\n\nb;"
+            pair.value.array_value.values.add().int_value = 2
+        assert post(url, traces.SerializeToString()).status_code == 200
+        logs = ExportLogsServiceRequest()
+        record = logs.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=time.time_ns())
+        record.body.kvlist_value.values.add(key="k").value.string_value = "ü\0"
+        assert post(url, logs.SerializeToString(), "logs").status_code == 200
+        points = ExportMetricsServiceRequest()
+        metric = points.resource_metrics.add().scope_metrics.add().metrics.add(name="g")
+        metric.gauge.data_points.add(time_unix_nano=time.time_ns(), as_double=1.5)
+        assert post(url, points.SerializeToString(), "metrics").status_code == 200
+
+        assert wait_until(lambda: tool_calls(counters(url)) == 5)
+        assert wait_until(lambda: len(requests.get(f"{url}/api/traces", timeout=30).json()["traces"]) == 5)
+        answer = requests.post(
+            f"{url}/api/sql",
+            json={"query": "SELECT SpanAttributes FROM otel_traces LIMIT 1", "format": "jsonl"},
+            timeout=30,
+        )
+        assert answer.json()["SpanAttributes"] | {"n": "0"} == {
+            a.OPERATION_NAME.name: "execute_tool",
+            "n": "0",
+            "r": "1e+300",
+            "odd": "\t'\\",
+            "nested": '["a\\n\\nb;",2]',
+        }
+        assert wait_until(lambda: there.ask("SELECT Value FROM {d}.otel_metrics_gauge") == [(1.5,)])
+        assert wait_until(lambda: there.ask("SELECT Body FROM {d}.otel_logs") == [('{"k":"ü\\u0000"}',)])
+        assert requests.get(f"{url}/readyz", timeout=10).json() == {"ready": True, "failures": {}}
+        refused = requests.post(f"{url}/api/sql", json={"query": "DROP TABLE otel_traces"}, timeout=30)
+        assert refused.status_code == 400
+
+
+def test_a_server_that_is_killed_stores_every_acknowledged_span_once(there):
+    """The promise of the acknowledgement, over the wire: the segment is sent again, with the same token."""
+    sent = Sent()
+    with contextlib.ExitStack() as stack:
+        for number in range(4):
+            with there.server("one") as (url, server):
+                sent.url = url
+                if number == 0:
+                    stack.enter_context(sending(sent))
+                time.sleep(1.5 + 0.4 * number)
+                server.send_signal(signal.SIGKILL)
+                server.wait()
+    assert len(sent.acknowledged) > 100, "there was no load"
+    check(there, sent, servers=1)
+
+
+def test_a_clickhouse_that_is_killed_loses_nothing(there):
+    """What is acknowledged waits in the journal until somebody answers again."""
+    if there.started is None:
+        pytest.skip("a ClickHouse that is not ours is not killed")
+    sent = Sent()
+    with there.server("one") as (url, _):
+        sent.url = url
+        with sending(sent):
+            time.sleep(2)
+            there.started.kill()
+            there.started.wait()
+            time.sleep(3)
+            assert requests.get(f"{url}/readyz", timeout=30).status_code == 503
+            with ours(there.folder, there.port):
+                time.sleep(3)
+                sent.ended.set()
+                check(there, sent, url=url)
+                assert wait_until(lambda: requests.get(f"{url}/readyz", timeout=30).status_code == 200)
+
+
+def test_two_servers_in_front_of_one_clickhouse_add_up(there):
+    """Each has its own journal; totals of spans are the same from both, and exact."""
+    ones, others = Sent(), Sent()
+    with there.server("one") as (one, killed), there.server("two") as (two, _):
+        ones.url, others.url = one, two
+        with sending(ones), sending(others):
+            time.sleep(2.5)
+            killed.send_signal(signal.SIGKILL)
+            killed.wait()
+            time.sleep(1)
+    both = Sent(acknowledged=ones.acknowledged | others.acknowledged, unknown=ones.unknown | others.unknown)
+    check(there, both, servers=2)
+
+
+def test_sessions_keep_tables_and_forget_settings(there):
+    """What loading needs of a ClickHouse, said to it alone."""
+    where = address(there.store)
+    given = {"host": where.host, "port": where.port, "username": where.user, "password": where.password}
+    client = clickhouse_connect.get_client(**given, secure=where.secure, session_id="mine", compress=False)
+    client.command("CREATE TEMPORARY TABLE t (a Int32, b String) ENGINE = Memory")
+    client.insert("t", [[1, "x\n\n;"], [2, "ü\0"]], column_names=["a", "b"])
+    client.raw_insert("t", ["a"], "3\n", fmt="TSV")
+    rows = client.query("SELECT a, b FROM t ORDER BY a", settings={"max_threads": 1}).result_rows
+    assert rows == [(1, "x\n\n;"), (2, "ü\0"), (3, "")]
+    changed = "SELECT changed FROM system.settings WHERE name = 'max_threads'"
+    assert client.query(changed).result_rows == [(0,)]
+    client.close()
+    other = clickhouse_connect.get_client(**given, secure=where.secure, autogenerate_session_id=False)
+    with pytest.raises(DatabaseError) as missing:
+        other.query("SELECT * FROM t")
+    assert missing.value.code == 60
+    other.close()
+
+
+def test_a_get_changes_nothing(there):
+    """A link, or a picture in a page, is a GET."""
+    if there.started is None:
+        pytest.skip("only ours is asked by address")
+    url = f"http://127.0.0.1:{there.port}/"
+    refused = requests.get(url, params={"query": "CREATE DATABASE linked"}, timeout=30)
+    assert refused.status_code == 403
+    assert (
+        requests.post(url, data="SELECT count() FROM system.databases WHERE name = 'linked'", timeout=30).text
+        == "0\n"
+    )
+
+
+def check(there: Elsewhere, sent: Sent, *, servers: int = 0, url: str = "") -> None:
+    """Assert that what was acknowledged is there, once, and counted once, when the servers have caught up."""
+    with contextlib.ExitStack() as stack:
+        started = [stack.enter_context(there.server(name))[0] for name in ("one", "two")[:servers]]
+        urls = [url] if url else started
+
+        def is_there() -> bool:
+            return sent.acknowledged <= {row[0] for row in there.ask(TIMES)}
+
+        assert wait_until(is_there), "acknowledged and lost"
+        found = dict(there.ask(TIMES))
+        assert found.keys() - sent.acknowledged - sent.unknown == set(), "stored and never sent"
+        assert collections.Counter(found.values()).keys() == {1}, "stored more than once"
+        for each in urls:
+            assert wait_until(lambda each=each: tool_calls(counters(each)) == len(dict(there.ask(TIMES))))
+        print(f"{len(sent.acknowledged)} spans acknowledged, {len(found)} stored")
