@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -115,7 +116,11 @@ def resident(process: psutil.Process) -> int:
 
 def folder_bytes(folder: Path) -> int:
     """Return the size of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # merges remove files meanwhile
+            size += path.lstat().st_size if path.is_file() else 0
+    return size
 
 
 class Memory:

@@ -200,7 +200,7 @@ class ServerSettings(BaseSettings):
     data: Path = Field(Path("mlobs-data"), description="The folder that holds everything.")
     store: SecretStr = Field(
         SecretStr(""),
-        description="clickhouse://user:password@host:8123/database, where the tables are; else in the folder.",
+        description="clickhouse://user:password@host:8123/database, if the tables are there.",
     )
     clickhouse_port: int | None = Field(
         None, ge=0, le=65_535, description="A port that speaks ClickHouse's HTTP interface; none if unset."
@@ -275,7 +275,13 @@ WANTED = {
     "bool_parsing": "true or false was expected",
 }
 
-SETTINGS: tuple[type[BaseSettings], ...] = (SdkSettings, ServerSettings, PriceSettings, ClientSettings, AlertSettings)
+SETTINGS: tuple[type[BaseSettings], ...] = (
+    SdkSettings,
+    ServerSettings,
+    PriceSettings,
+    ClientSettings,
+    AlertSettings,
+)
 
 S = TypeVar("S", bound=BaseSettings)
 

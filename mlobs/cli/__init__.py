@@ -17,7 +17,10 @@ from importlib.metadata import version
 
 from mlobs.errors import MlobsError
 
-NOUNS = ("demo", "up", "run", "doctor", "traces", "cost", "data", "sql", "drift", "alerts", "dashboards", "collector")
+NOUNS = (
+    "demo", "up", "run", "doctor", "traces", "cost", "sql", "data",
+    "drift", "alerts", "dashboards", "collector",
+)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

@@ -32,7 +32,7 @@ def register(nouns: Any) -> None:
         epilog=REPORT_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    report.add_argument("filter", nargs="?", default="", metavar="FILTER", help="which calls, as in traces list")
+    report.add_argument("filter", nargs="?", default="", metavar="FILTER", help="as in traces list")
     report.add_argument("--by", default="model", help="what to divide by (default: model)")
     report.add_argument("--since", help=f"how long ago, or a time (default: {SINCE})")
     report.add_argument("--from", dest="begin", help="where the range begins")
@@ -50,7 +50,7 @@ def register(nouns: Any) -> None:
         description="Print what this month has cost, and where a straight line leads.",
     )
     month.add_argument("filter", nargs="?", default="", metavar="FILTER", help="which calls")
-    month.add_argument("--budget", metavar="USD", help="US dollars for the month; exit status 1 if it is not enough")
+    month.add_argument("--budget", metavar="USD", help="of the month; exit status 1 if it is not enough")
     month.add_argument("--json", action="store_true", help="print JSON")
     month.set_defaults(handler=print_month)
     for verb in (report, month):
@@ -98,7 +98,8 @@ def print_month(arguments: argparse.Namespace) -> int:
     from mlobs.cli.asking import ask
     from mlobs.cli.printing import console, print_json
 
-    month = ask(arguments.server, "/api/cost/month", {"q": arguments.filter or None, "budget": arguments.budget})
+    wanted = {"q": arguments.filter or None, "budget": arguments.budget}
+    month = ask(arguments.server, "/api/cost/month", wanted)
     over = month.get("budget_used_up") is not None
     if arguments.json:
         print_json(month)
@@ -113,7 +114,9 @@ def print_month(arguments: argparse.Namespace) -> int:
         end = f"; it is used up on {month['budget_used_up'][:10]}" if over else ""
         out.print(f"{share}{end}")
     if month["calls_without_price"]:
-        out.print(f"not counted: {month['calls_without_price']:,} calls without a price; see mlobs cost report")
+        out.print(
+            f"not counted: {month['calls_without_price']:,} calls without a price; see mlobs cost report"
+        )
     return int(over)
 
 
@@ -133,7 +136,9 @@ def _row(group: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:
     }
     if "then_usd" in figures:
         found |= {"before": _usd(figures["then_usd"]), "change": _usd(figures["change_usd"])}
-    return found | {"no price": f"{figures['calls_without_price']:,}" if figures["calls_without_price"] else None}
+    return found | {
+        "no price": f"{figures['calls_without_price']:,}" if figures["calls_without_price"] else None
+    }
 
 
 def _print_notes(report: dict[str, Any]) -> None:
@@ -163,14 +168,18 @@ def _unpriced(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_csv(report: dict[str, Any]) -> None:
-    """Print one row for each group and one for each model without a price, with plain numbers."""
+    """Print one row for each group, with plain numbers."""
     import csv
     import sys
 
-    from mlobs.cli.printing import visible
+    from mlobs.cli.printing import console, visible
 
     rows = list(_csv_rows(report))
-    writer = csv.DictWriter(sys.stdout, list(dict.fromkeys(name for row in rows for name in row)))
+    if report["groups"] > len(rows):
+        more = f"{report['groups'] - len(rows):,} more groups of {_usd(report['rest_usd'])} are left out"
+        console(stderr=True).print(f"{more}; take a larger --limit.")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _csv_cell(value, visible) for name, value in row.items()})

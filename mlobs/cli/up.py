@@ -57,6 +57,8 @@ def up(arguments: argparse.Namespace) -> int:
         print(f"OTLP gRPC {server.grpc_url}")
         print(f"traces    {server.url}/api/traces  (or: mlobs traces list --server {server.url})")
         print(f"metrics   {server.url}/metrics")
+        if server.clickhouse_url:
+            print(f"ClickHouse {server.clickhouse_url}  (its HTTP interface)")
         print(f"alerts    {server.url}/api/alerts")
         print(f"data      {settings.data.absolute()}")
         if server.url != str(ClientSettings.model_fields["server"].default):

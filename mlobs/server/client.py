@@ -112,8 +112,8 @@ class Client:
             QueryError: The server refuses the question, or the prices.
             ServerError: No server answers.
         """
-        query = {"q": filter or None, "by": by or None, **_range(given)}
-        asked = {name: value for name, value in query.items() if value is not None}
+        said = {name: value for name, value in given.items() if value is not None}
+        asked = {**({"q": filter} if filter else {}), **({"by": by} if by else {}), **_range(said)}
         if other_prices is None:
             found: Row = self.get("/api/cost", asked)
             return found

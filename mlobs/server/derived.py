@@ -122,6 +122,27 @@ def scores_view() -> str:
     )
 
 
+def predictions_view() -> str:
+    """Return the statement that creates the view of spans that are predictions."""
+    return (
+        "CREATE VIEW predictions AS SELECT Timestamp, TraceId, SpanId, ServiceName, ModelName, ModelVersion, "
+        f"Content[{_text(a.INPUT.name)}] AS Input, Content[{_text(a.OUTPUT.name)}] AS Output, Duration, "
+        "StatusCode, ErrorType, CallState, SpanAttributes, ResourceAttributes "
+        f"FROM otel_traces WHERE Kind = {_text(PREDICT.noun)}"
+    )
+
+
+def events_view() -> str:
+    """Return the statement that creates the view of events: those of spans, and log records with a name."""
+    return (
+        "CREATE VIEW events AS SELECT event.Timestamp AS Timestamp, event.Name AS Name, TraceId, SpanId, "
+        "ServiceName, event.Attributes AS Attributes, '' AS Body FROM otel_traces "
+        "ARRAY JOIN Events AS event WHERE notEmpty(Events.Name) UNION ALL "
+        "SELECT Timestamp, EventName AS Name, TraceId, SpanId, ServiceName, "
+        "LogAttributes AS Attributes, Body FROM otel_logs WHERE EventName != ''"
+    )
+
+
 def exporter_view() -> str:
     """Return the statement that creates the view from what the Collector's exporter writes to spans."""
     kept = ", ".join(EXPORTED)

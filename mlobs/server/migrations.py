@@ -16,7 +16,14 @@ from importlib.resources.abc import Traversable
 
 from mlobs.errors import StoreError
 from mlobs.server.canonical import FACTS, TYPES, columns
-from mlobs.server.derived import exporter_view, latest_views, scores_view, totals_view
+from mlobs.server.derived import (
+    events_view,
+    exporter_view,
+    latest_views,
+    predictions_view,
+    scores_view,
+    totals_view,
+)
 from mlobs.server.engine import Connection, literal
 from mlobs.server.wire import expand
 
@@ -63,6 +70,8 @@ def migrate(connection: Connection, place: str, schema: int) -> None:
         "scores_view": scores_view(),
         "otel_traces_exporter_view": exporter_view(),
         **latest_views(),
+        "predictions": predictions_view(),
+        "events": events_view(),
     }
     steps = [step for step in _steps() if found < _version(step.name) <= schema]
     kept = set() if steps or schema < newest_version() else _kept(connection, views)

@@ -21,7 +21,7 @@ from mlobs.server.engine import Connection, EngineError, Value, literal
 from mlobs.server.framing import NUMBER_DIGITS, frame
 from mlobs.server.queries import statement
 from mlobs.server.values import text
-from mlobs.server.wire import MESSAGES, NESTED, STRUCTURES, TABLES, expand, odd
+from mlobs.server.wire import MESSAGES, NESTED, STRUCTURES, TABLES, expand, foreign, odd
 
 BLOCK_BYTES = 4 << 20  # Of a segment, read at a time.
 ROWS_IN_SEGMENT_MAX = 1 << 40
@@ -92,6 +92,7 @@ class Stage:
             try:
                 self._read(path)
                 looked_up = self._look_up()
+                translated = self._signal == "traces" and bool(self._run(foreign())[0]["found"])
                 if len(TABLES[self._signal]) > 1:
                     counted = self._run(statement("segment_points"))[0]
                     tables = {number: table for number, table in tables.items() if counted[table]}
@@ -99,7 +100,9 @@ class Stage:
                 raise LoadError(error, first, untouched=True) from error
             for number, table in tables.items():
                 with self._filling:
-                    self._fill(number, table, path.stem, looked_up)
+                    self._fill(
+                        number, table, path.stem, _insert(table, looked_up, self._text_bytes_max, translated)
+                    )
         finally:
             with suppress(EngineError):  # What is left is dropped before the next segment.
                 self._empty()
@@ -169,11 +172,11 @@ class Stage:
             },
         )
 
-    def _fill(self, number: int, table: str, name: str, looked_up: frozenset[int]) -> None:
+    def _fill(self, number: int, table: str, name: str, insert: str) -> None:
         newest = _newest_part(self._connection, table)
         try:
             self._run(
-                _insert(table, looked_up, self._text_bytes_max),
+                insert,
                 {"written": int(name.rpartition("-")[2][:NUMBER_DIGITS])},
                 **INSERTING,
                 insert_deduplication_token=self._connection.token(name),
@@ -200,8 +203,10 @@ def _settings(settings: Mapping[str, Value]) -> str:
 
 
 @cache
-def _insert(table: str, looked_up: frozenset[int], text_bytes_max: int) -> str:
-    return expand(statement(f"load_{table}"), looked_up=looked_up, text_bytes_max=text_bytes_max)
+def _insert(table: str, looked_up: frozenset[int], text_bytes_max: int, translated: bool) -> str:  # noqa: FBT001
+    return expand(
+        statement(f"load_{table}"), looked_up=looked_up, text_bytes_max=text_bytes_max, translated=translated
+    )
 
 
 def _newest_part(connection: Connection, table: str) -> int:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from mlobs.semconv import attributes as a
-from mlobs.semconv.dialects import CONTENT_BEGINNINGS, CONTENT_KEYS
+from mlobs.semconv.dialects import CONTENT_BEGINNINGS, CONTENT_KEYS, DIALECTS
 from mlobs.server.canonical import dialect, facts
 
 MESSAGES = {"traces": "Traces", "metrics": "Metrics", "logs": "Logs"}
@@ -149,7 +149,16 @@ def odd(signal: str, text_bytes_max: int) -> str:
     )
 
 
-def expand(statement: str, *, looked_up: AbstractSet[int] = NESTED, text_bytes_max: int = 0) -> str:
+def foreign() -> str:
+    """Return the query for whether a staged segment has spans of another dialect, as `found`, 0 or 1."""
+    markers = ", ".join(f"'{marker}'" for row in DIALECTS for marker in row.markers)
+    names = f"arrayFlatten([{_ITEM}.attributes.n])"
+    return f"SELECT max(arrayExists(name -> name IN ({markers}), {names})) AS found FROM stage"
+
+
+def expand(
+    statement: str, *, looked_up: AbstractSet[int] = NESTED, text_bytes_max: int = 0, translated: bool = True
+) -> str:
     """Return `statement` with our words replaced and elements of tuples written out.
 
     The engine takes `a.b` for a subcolumn and lists every subcolumn of `a` to find it, which for
@@ -160,6 +169,8 @@ def expand(statement: str, *, looked_up: AbstractSet[int] = NESTED, text_bytes_m
         looked_up: The kinds of values of which some are in the table `odd`. Nested ones always are; that
             texts and numbers have to be tested costs a tenth of an INSERT.
         text_bytes_max: Longer texts are looked up.
+        translated: Whether spans of other dialects are among the rows. Planning their translation costs
+            as much as storing a thousand spans.
 
     >>> expand("SELECT s.status.code, '1.a.b'")
     "SELECT tupleElement(tupleElement(s, 'status'), 'code'), '1.a.b'"
@@ -170,7 +181,8 @@ def expand(statement: str, *, looked_up: AbstractSet[int] = NESTED, text_bytes_m
     written = re.sub(r"\bknown\(([\w.]+)\)", lambda found: _known(found[1]), written)
     written = re.sub(r"\bmoment\(([\w.]+)\)", lambda found: _moment(found[1]), written)
 
-    written = written.replace("dialect()", dialect()).replace("facts()", facts())
+    written = written.replace("facts()", facts() if translated else "picked(SpanAttributes, NOT is_content)")
+    written = written.replace("dialect()", dialect())
     written = re.sub(r"\bcontent\((\w+)\)", lambda found: _content(found[1]), written)
     written = re.sub(r"\bpicked\((\w+), (NOT )?(\w+)\)", _picked, written)
 

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import json
+import os
 import random
 import re
 import signal
@@ -24,7 +25,7 @@ from mlobs.semconv import metrics as m
 from tests.processes import MLOBS, process, wait_for
 from tests.server.otlp import PROTOBUF, span
 
-ROUNDS = 6
+ROUNDS = int(os.environ.get("MLOBS_TEST_KILLS", "6"))  # 100 take a quarter of an hour
 SENDERS = 3
 SERIES = re.compile(r"^(gen_ai_\w+_(?:count|sum|bucket|total)(?:\{.*\})?) (\S+)$", re.MULTILINE)
 COUNT_STORED = """
@@ -129,6 +130,7 @@ def check_stored(folder: Path, sent: Sent) -> dict[str, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180 + 20 * ROUNDS)
 def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path):
     """The promise of the acknowledgement, and of counters that never go backwards."""
     sent, chance, before = Sent(), random.Random(), dict[str, float]()

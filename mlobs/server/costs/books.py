@@ -1,4 +1,4 @@
-"""The prices a server uses: those of MLOBS_PRICES, read again when the file changes, then the packaged ones."""
+"""The prices a server uses: those of MLOBS_PRICES, read again when it changes, then the packaged ones."""
 
 from pathlib import Path
 

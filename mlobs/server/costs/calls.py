@@ -61,7 +61,9 @@ _BUCKETS = {
 }
 # What a class is made of, by column of `calls`.
 CLASS = ("provider", "response_model", "request_model", "tier", "size", "period")
-_USED = "(InputTokens > 0 OR OutputTokens > 0)"
+# Nothing here is NULL, or a call without one of them would be neither repeated nor not.
+_TOTALS = "ifNull(InputTokens, 0), ifNull(OutputTokens, 0)"
+_USED = "(ifNull(InputTokens, 0) > 0 OR ifNull(OutputTokens, 0) > 0)"
 _BELOW_A_CALL = (
     f"ParentSpanId != '' AND ParentSpanId IN (SELECT SpanId FROM otel_traces WHERE {TIMES} AND {OF_CALLS})"
 )
@@ -71,8 +73,8 @@ NESTED = f"SELECT count() AS calls FROM otel_traces WHERE {TIMES} AND {OF_CALLS}
 
 def _repeats(model: str) -> str:
     """Return the condition that a child has the same totals of tokens and the same model."""
-    return f"""({model} != '' AND sipHash64(TraceId, SpanId, InputTokens, OutputTokens, {model}) IN (
-    SELECT sipHash64(TraceId, ParentSpanId, InputTokens, OutputTokens, {model}) FROM otel_traces
+    return f"""({model} != '' AND sipHash64(TraceId, SpanId, {_TOTALS}, {model}) IN (
+    SELECT sipHash64(TraceId, ParentSpanId, {_TOTALS}, {model}) FROM otel_traces
     WHERE {TIMES} AND {OF_CALLS} AND {_USED} AND {_BELOW_A_CALL}
 ))"""
 

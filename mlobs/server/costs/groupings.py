@@ -1,9 +1,9 @@
 """What costs can be divided by, as SQL over `calls`.
 
-Who a call was made for is often said by another span of its trace, so session, conversation, user and tenant are
-looked for there where the call itself does not say. The agent of a call is the one that is its parent, else the
-one that began last, in its trace, of those running when the call began: the nearest above it, unless agents run
-side by side and the call has another span between itself and its agent.
+Who a call was made for is often said by another span of its trace, so session, conversation, user and tenant
+are looked for there where the call itself does not say. The agent of a call is the one that is its parent,
+else the one that began last, in its trace, of those running when the call began: the nearest above it, unless
+agents run side by side and the call has another span between itself and its agent.
 """
 
 import re
@@ -21,8 +21,9 @@ _EXPERIMENT = f"{a.EXPERIMENT.name}."
 _OF_TRACE = ("session", "conversation", "user", "tenant")
 _OWN = {"tenant": "toString(Tenant)"}
 _AGENT = "toString(AgentName)"
-_AGENTS = f"""SELECT TraceId, groupArray({AGENTS_MAX})((
-    toUnixTimestamp64Nano(Timestamp), toUnixTimestamp64Nano(Timestamp) + toInt64(Duration), SpanId, {_AGENT})) AS agents
+_AT = "toUnixTimestamp64Nano(Timestamp)"
+_AGENTS = f"""SELECT TraceId,
+    groupArray({AGENTS_MAX})(({_AT}, {_AT} + toInt64(Duration), SpanId, {_AGENT})) AS agents
 FROM otel_traces WHERE {TIMES} AND Operation = 'invoke_agent' AND AgentName != '' GROUP BY TraceId"""
 _RUNNING = (
     "arraySort(g -> -g.1, arrayFilter(g -> g.1 <= toUnixTimestamp64Nano(Timestamp) "
@@ -89,7 +90,8 @@ def _own(name: str, number: int, params: dict[str, Value]) -> str:
     if name in _OWN:
         return _OWN[name]
     if name == "experiment":
-        arms = f"arrayFilter(p -> startsWith(p.1, '{_EXPERIMENT}'), CAST(SpanAttributes, 'Array(Tuple(String, String))'))"
+        pairs = "CAST(SpanAttributes, 'Array(Tuple(String, String))')"
+        arms = f"arrayFilter(p -> startsWith(p.1, '{_EXPERIMENT}'), {pairs})"
         text = f"concat(substring(p.1, {len(_EXPERIMENT) + 1}), '=', p.2)"
         return f"arrayStringConcat(arraySort(arrayMap(p -> {text}, {arms})), ', ')"
     if name.startswith("experiment."):

@@ -49,7 +49,7 @@ class Prices:
 
     Attributes:
         now: By the prices asked for.
-        saved: What a token would have cost more without a cache: reads cost less than other input, writes more.
+        saved: What a token would have cost more without a cache; a write would have cost less.
         then: By those of its day, where others were asked for and these are known.
     """
 
@@ -88,7 +88,7 @@ def edges(books: Sequence[Book], since_ns: int, until_ns: int) -> Edges:
 
 
 def prices(row: Mapping[str, Any], edges: Edges, pricing: Pricing, then: Pricing | None) -> Prices | None:
-    """Return what a class costs, what caching saved of it and what it cost `then`; None if it has no price."""
+    """Return what a class costs, what caching saved, and what it cost `then`; None if it has no price."""
     now = price(row, edges, pricing)
     if now is None:
         return None

@@ -18,8 +18,8 @@ SELECT
     resource_attributes,
     scope_name,
     scope_version,
-    SpanAttributes,
-    picked(all_attributes, is_content),
+    picked(SpanAttributes, NOT is_content),
+    picked(SpanAttributes, is_content),
     facts(),
     if(s.end > s.start, least(s.end - s.start, 315576000000000000), 0), -- Ten years.
     transform(s.status.code, [1, 2], ['Ok', 'Error'], 'Unset'),
@@ -33,20 +33,16 @@ SELECT
     arrayMap(l -> attributes(l.attributes), s.links),
     known(s.start)
 FROM (
-    SELECT
-        *, s.name AS SpanName, picked(all_attributes, NOT is_content) AS SpanAttributes, dialect() AS Dialect
+    SELECT *, s.name AS SpanName, content(SpanAttributes) AS is_content, dialect() AS Dialect
     FROM (
-        SELECT *, content(all_attributes) AS is_content
+        SELECT *, attributes(s.attributes) AS SpanAttributes
         FROM (
-            SELECT *, attributes(s.attributes) AS all_attributes
+            SELECT
+                resource_attributes, scope.scope.name AS scope_name, scope.scope.version AS scope_version,
+                arrayJoin(scope.items) AS s
             FROM (
-                SELECT
-                    resource_attributes, scope.scope.name AS scope_name, scope.scope.version AS scope_version,
-                    arrayJoin(scope.items) AS s
-                FROM (
-                    SELECT attributes(r.resource.attributes) AS resource_attributes, arrayJoin(r.scopes) AS scope
-                    FROM (SELECT arrayJoin(resources) AS r FROM stage)
-                )
+                SELECT attributes(r.resource.attributes) AS resource_attributes, arrayJoin(r.scopes) AS scope
+                FROM (SELECT arrayJoin(resources) AS r FROM stage)
             )
         )
     )

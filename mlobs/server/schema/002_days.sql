@@ -1,5 +1,5 @@
 -- Schema 2: days as partitions, time first in the order of spans, texts beside the attributes, all
--- kinds of metrics, scores and predictions as tables of their own. Rows of schema 1 are moved.
+-- kinds of metrics, scores as a table of their own. Rows of schema 1 are moved.
 --
 -- The canonical columns of spans are not here: `canonical` computes them, and they follow the vocabulary.
 --
@@ -12,7 +12,8 @@
 -- Time first, because nearly every question is about a range of it, newest first; sorted by service the
 -- spans took 15 % less space and a list of the newest read everything.
 --
--- Parts below 128 MB keep all columns in one file, which halves what an INSERT costs.
+-- Parts below 128 MB keep all columns in one file, which halves what an INSERT costs. Merging waits for
+-- more parts of a size (merge_selector_base), which halves what merging costs while data pours in.
 
 DROP TABLE IF EXISTS otel_traces_2;
 CREATE TABLE otel_traces_2 (
@@ -53,6 +54,7 @@ ENGINE = MergeTree
 PARTITION BY if(ClockKnown, toDate(Timestamp), toDate(0))
 ORDER BY (Timestamp, TraceId)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 INSERT INTO otel_traces_2 ({stored otel_traces}, SpanAttributes, Content, ClockKnown)
 SELECT
@@ -89,6 +91,7 @@ ENGINE = MergeTree
 PARTITION BY if(ClockKnown, toDate(Timestamp), toDate(0))
 ORDER BY (toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 INSERT INTO otel_logs_2 ({stored otel_logs}, ClockKnown)
 SELECT {stored otel_logs}, Timestamp BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
@@ -127,6 +130,7 @@ ENGINE = MergeTree
 PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 INSERT INTO otel_metrics_gauge_2 ({stored otel_metrics_gauge}, ClockKnown)
 SELECT {stored otel_metrics_gauge}, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
@@ -167,6 +171,7 @@ ENGINE = MergeTree
 PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 INSERT INTO otel_metrics_sum_2 ({stored otel_metrics_sum}, ClockKnown)
 SELECT {stored otel_metrics_sum}, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
@@ -211,6 +216,7 @@ ENGINE = MergeTree
 PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 INSERT INTO otel_metrics_histogram_2 ({stored otel_metrics_histogram}, ClockKnown)
 SELECT {stored otel_metrics_histogram}, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
@@ -259,6 +265,7 @@ ENGINE = MergeTree
 PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_summary (
@@ -296,6 +303,7 @@ ENGINE = MergeTree
 PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- What evaluators and people thought of calls; filled from log events by a view.
@@ -319,6 +327,7 @@ ENGINE = MergeTree
 PARTITION BY if(ClockKnown, toDate(Timestamp), toDate(0))
 ORDER BY (Name, Timestamp)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Where the OpenTelemetry Collector's ClickHouse exporter writes (traces_table_name: otel_traces_exporter).

@@ -56,7 +56,8 @@ class Keeper:
         Raises:
             StoreError: The engine refused.
         """
-        held = days(self._store.query(PARTITIONS, {"tables": ",".join(TIMES)}))
+        with self._store.writing() as connection:  # On a cluster, readers see other tables.
+            held = days(connection.run(PARTITIONS, {"tables": ",".join(TIMES)}))
         for signal, tables in SIGNALS.items():
             of_signal = sum(day.bytes for day in held if day.table in tables)
             self._counts.set(m.SERVER_STORED_BYTES, signal, to=of_signal)

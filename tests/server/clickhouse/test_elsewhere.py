@@ -5,6 +5,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import clickhouse_connect
 import pytest
@@ -155,6 +156,37 @@ def test_a_get_changes_nothing(there):
         requests.post(url, data="SELECT count() FROM system.databases WHERE name = 'linked'", timeout=30).text
         == "0\n"
     )
+
+
+def test_servers_that_start_at_once_make_the_tables_once(there):
+    """An orchestrator starts them together; each finds tables that are whole."""
+    names = ("one", "two", "three")
+
+    def version(name: str) -> str:
+        with there.server(name) as (url, _):
+            return requests.get(f"{url}/readyz", timeout=30).text
+
+    with ThreadPoolExecutor() as pool:
+        assert set(pool.map(version, names)) == {'{"ready":true,"failures":{}}'}
+    steps = there.ask("SELECT Version, count() FROM {d}.schema_version GROUP BY Version")
+    assert {times for _, times in steps} == {1}
+    assert there.ask("SELECT count() FROM {d}.canonical_columns") == [(1,)]
+    assert there.ask("SELECT count() FROM system.tables WHERE database = '{d}' AND name = 'migrating'") == [
+        (0,)
+    ]
+
+
+def test_a_copy_of_tables_elsewhere_is_refused_and_deletion_works(there):
+    with there.server("one") as (url, _):
+        request = ExportTraceServiceRequest()
+        trace = span(request, "tool", **{a.OPERATION_NAME.name: "execute_tool"}).trace_id.hex()
+        assert post(url, request.SerializeToString()).status_code == 200
+        assert wait_until(lambda: len(there.ask(TIMES)) == 1)
+        refused = requests.post(f"{url}/api/backup", timeout=60)
+        assert "Use ClickHouse's own BACKUP and RESTORE." in refused.text
+        gone = requests.post(f"{url}/api/delete", json={"trace": trace}, timeout=60)
+        assert gone.status_code == 200, gone.text
+        assert there.ask(TIMES) == []
 
 
 def check(there: Elsewhere, sent: Sent, *, servers: int = 0, url: str = "") -> None:

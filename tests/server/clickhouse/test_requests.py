@@ -91,10 +91,9 @@ def test_a_request_that_cannot_be_understood_is_a_sentence(query, body, kind):
     [
         (b"INSERT INTO t FORMAT Native\n\n\1", b"\n\1", "INSERT INTO t FROM INFILE 'f' FORMAT Native"),
         (
-            b"insert into `d`.`t` (`a`, b) settings x = 'a,\\' FORMAT', y=1 format JSONEachRow {}",
+            b"insert into `d`.`t` (`a`, b) settings x = 'a,\\' FORMAT', y=1 format TSV {}",
             b"{}",
-            "insert into `d`.`t` (`a`, b) FROM INFILE 'f' settings x = 'a,\\' FORMAT', y=1 "
-            "FORMAT JSONEachRow",
+            "insert into `d`.`t` (`a`, b) FROM INFILE 'f' settings x = 'a,\\' FORMAT', y=1 FORMAT TSV",
         ),
     ],
 )

@@ -4,8 +4,10 @@ A process of its own with the limits that users have, so that a crash is one, an
 is stuck can be seen.
 """
 
+import http.client
 import json
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -220,8 +222,14 @@ def test_no_damaged_body_breaks_the_server(attacked, kind, cut, flip, whole):
 )
 def test_no_headers_break_the_server(attacked, headers):
     """Whatever they say, the answer is one that is meant."""
-    answer = requests.post(f"{attacked}/v1/traces", data=b"", headers=headers, timeout=30)
-    assert answer.status_code in {200, 400, 403, 415}
+    address = urlsplit(attacked).netloc
+    connection = http.client.HTTPConnection(address, timeout=30)  # It sends what it is given.
+    connection.putrequest("POST", "/v1/traces", skip_host=True, skip_accept_encoding=True)
+    for name, text in {"Host": address, "Content-Length": "0", **headers}.items():
+        connection.putheader(name, text)
+    connection.endheaders()
+    assert connection.getresponse().status in {200, 400, 403, 415}
+    connection.close()
 
 
 def test_what_is_refused_leaves_no_memory_behind(listening):

@@ -1,0 +1,379 @@
+"""Costs as finance adds them up."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlobs.instrument.billing import usage_attributes
+from mlobs.instrument.counts import Counts
+from mlobs.instrument.usage import _disjoint
+from mlobs.prices.buckets import BUCKETS, Usage
+from tests.server.costs.conftest import CHAT, Calls, days_ago, noon
+
+M = 1_000_000
+
+
+def test_a_sum_of_many_small_amounts_is_exact(calls, prices):
+    """Worked out with Decimal: floats would not add up to it."""
+    prices({"model": "tiny", "input": 0.1, "output": 0.2})
+    for _ in range(700):
+        calls.chat("tiny", (3, 7))
+    calls.send()
+    total = calls.report()["total"]
+    assert total["calls"] == 700
+    assert Decimal(repr(total["cost_usd"])) == 700 * (3 * Decimal("0.1") + 7 * Decimal("0.2")) / M
+
+
+def test_cached_and_reasoning_tokens_are_counted_once(calls, prices):
+    """The totals on the wire hold them."""
+    prices({"model": "m", "input": 10, "output": 100, "cached_read": 1, "cached_write": 12, "reasoning": 50})
+    calls.chat(
+        "m", (1_000, 200), gen_ai__usage__cache_read__input_tokens=600,
+        gen_ai__usage__cache_write__input_tokens=100, gen_ai__usage__reasoning__output_tokens=50,
+    )  # fmt: skip
+    calls.send()
+    total = calls.report()["total"]
+    assert total["tokens"] == {
+        "input": 300, "cached_read": 600, "cached_write": 100, "output": 150, "reasoning": 50,
+    }  # fmt: skip
+    assert total["cost_usd"] == (300 * 10 + 600 * 1 + 100 * 12 + 150 * 100 + 50 * 50) / M
+    assert total["cache_share"] == 0.6
+    assert total["cache_saved_usd"] == (600 * 9 - 100 * 2) / M
+
+
+def test_a_cache_write_of_an_hour_has_its_own_price(calls):
+    """Twice the input's for Claude, where one of minutes is a quarter more."""
+    calls.chat(
+        "claude-sonnet-4-5", (M // 10, 0), gen_ai__provider__name="anthropic",
+        gen_ai__usage__cache_write__input_tokens=M // 10, mlobs__usage__cache_write_1h__input_tokens=M // 20,
+    )  # fmt: skip
+    calls.send()
+    assert calls.report()["total"]["cost_usd"] == 0.4875  # .05 * 3.75 + .05 * 6
+
+
+def test_a_price_holds_from_midnight_of_utc(calls, prices):
+    """Not from that of the machine, nor of the browser."""
+    day = days_ago(40)
+    prices(
+        {"model": "m", "input": 1, "output": 1},
+        {"model": "m", "input": 3, "output": 3, "valid_from": day.isoformat()},
+    )
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    calls.chat("m", (M, 0), at=midnight - timedelta(microseconds=1))
+    calls.chat("m", (M, 0), at=midnight)
+    calls.send()
+    rows = calls.rows("day")
+    assert [row["cost_usd"] for row in rows.values()] == [1, 3]
+    assert list(rows) == [str(day - timedelta(days=1)), str(day)]
+    assert calls.report()["total"]["cost_usd"] == 4
+    assert calls.report(prices="today")["total"]["cost_usd"] == 6
+
+
+def test_the_day_after_its_last_a_price_is_unknown(calls, prices):
+    """An old price for a new day is a guess."""
+    day = days_ago(20)
+    prices({"model": "m", "input": 1, "output": 1, "valid_until": day.isoformat()})
+    calls.chat("m", (M, 0), at=noon(day))
+    calls.chat("m", (M, 0), at=noon(day + timedelta(days=1)))
+    calls.send()
+    total = calls.report()["total"]
+    assert (total["cost_usd"], total["calls_without_price"], total["tokens_without_price"]) == (1, 1, M)
+
+
+def test_calls_above_a_size_have_that_size_s_price(calls, prices):
+    """The whole call, and only from one token more."""
+    prices(
+        {"model": "m", "input": 1, "output": 1},
+        {"model": "m", "input": 2, "output": 1, "above": 200_000},
+    )
+    calls.chat("m", (200_000, 0))
+    calls.chat("m", (200_001, 0))
+    calls.send()
+    assert calls.report()["total"]["cost_usd"] == 0.2 + 0.400002
+
+
+@pytest.mark.parametrize(
+    ("attribute", "tier", "cost"),
+    [
+        ("openai__response__service_tier", "flex", 0.5),
+        ("openai__request__service_tier", "auto", 1),
+        ("mlobs__service_tier", "Batch", 0.25),
+        ("openai__response__service_tier", "night", None),
+    ],
+)
+def test_service_tiers_set_the_price(calls, prices, attribute, tier, cost):
+    """A tier that has no price has none."""
+    prices({"model": "m", "input": 1, "output": 1, "tiers": {"flex": 0.5, "batch": 0.25}})
+    calls.chat("m", (M, 0), **{attribute: tier})
+    calls.send()
+    report = calls.report()
+    assert report["total"]["cost_usd"] == cost
+    if cost is None:
+        assert [(row["service_tier"], row["unknown"]) for row in report["unpriced"]] == [
+            ("night", "service tier")
+        ]
+
+
+def test_an_unknown_model_is_listed_with_its_tokens_and_is_not_free(calls):
+    """Zero would look like a saving. What the program itself says it cost is told beside, in no sum."""
+    calls.chat("gpt-4o", (M, 0))
+    calls.chat("house-model", (500, 20), gen_ai__provider__name="local", mlobs__cost__usd=0.5)
+    calls.chat("house-model", (500, 20), gen_ai__provider__name="local")
+    calls.send()
+    report = calls.report(by="model")
+    assert report["total"]["cost_usd"] == 2.5
+    assert report["total"]["calls_without_price"] == 2
+    assert report["unpriced"] == [
+        {
+            "provider": "local", "model": "house-model", "service_tier": None, "unknown": "model", "calls": 2,
+            "tokens": {"input": 1_000, "output": 40}, "told_usd": 0.5,
+        }
+    ]  # fmt: skip
+    rows = {row["group"]["model"]: row["cost_usd"] for row in report["rows"]}
+    assert rows == {"gpt-4o": 2.5, "house-model": None}
+
+
+def test_agents_and_tools_are_not_counted_again(calls):
+    """An agent repeats what its calls used."""
+    agent = calls.add("invoke_agent a", gen_ai__operation__name="invoke_agent", gen_ai__agent__name="a",
+        gen_ai__response__model="gpt-4o", gen_ai__usage__input_tokens=M)  # fmt: skip
+    calls.chat("gpt-4o", (M, 0), parent=agent)
+    calls.send()
+    assert calls.report()["total"]["cost_usd"] == 2.5
+
+
+def test_two_spans_of_one_request_count_once(calls):
+    """A framework's and, below it, the client's: the inner one knows what was cached."""
+    outer = calls.chat("gpt-4o", (M, 100))
+    inner = calls.chat("gpt-4o", (M, 100), parent=outer)
+    calls.chat("gpt-4o", (M, 100), parent=inner, gen_ai__usage__cache_read__input_tokens=M)
+    other = calls.chat("gpt-4o", (50, 100))
+    calls.chat("gpt-4o-mini", (50, 100), parent=other)
+    calls.chat("gpt-4o", (51, 100), parent=other)
+    calls.send()
+    report = calls.report()
+    assert (report["repeated_calls"], report["total"]["calls"]) == (2, 4)
+    assert report["total"]["tokens"]["cached_read"] == M
+    assert report["total"]["cost_usd"] == pytest.approx(
+        1.25 + (101 * 2.5 + 300 * 10 + 50 * 0.15 + 100 * 0.6) / M, rel=1e-15
+    )
+
+
+def test_a_wrapper_that_names_only_the_model_it_asked_for_is_a_wrapper(calls):
+    """The answer names a snapshot."""
+    outer = calls.chat("", (70, 5), gen_ai__request__model="gpt-4o")
+    calls.chat("gpt-4o-2024-08-06", (70, 5), parent=outer, gen_ai__request__model="gpt-4o")
+    calls.send()
+    assert calls.report()["total"]["calls"] == 1
+
+
+@pytest.mark.slow
+def test_rows_of_every_grouping_add_up_to_the_total(calls):
+    """To the last digit that a double has."""
+    agent = calls.add(
+        "invoke_agent a", gen_ai__operation__name="invoke_agent", gen_ai__agent__name="a", took_ns=10**12,
+        user__id="ana", session__id="s1", mlobs__tag__tenant="acme",
+    )  # fmt: skip
+    step = calls.add("step", parent=agent, mlobs__kind="step", took_ns=10**11)
+    calls.chat(parent=step, mlobs__experiment__tone="formal", mlobs__experiment__size="big")
+    calls.chat("gpt-4o-mini", parent=agent, user__id="bo")
+    calls.chat("gpt-5", (17, 3), shop__tier="gold")
+    calls.send()
+    expected = {
+        "model": {"gpt-4o", "gpt-4o-mini", "gpt-5"},
+        "provider": {"openai"},
+        "service": {calls.service},
+        "agent": {"a", None},
+        "tenant": {"acme", None},
+        "user": {"ana", "bo", None},
+        "session": {"s1", None},
+        "experiment": {"size=big, tone=formal", None},
+        "experiment.tone": {"formal", None},
+        "attr.shop.tier": {"gold", None},
+        "month": {f"{datetime.now(UTC):%Y-%m}"},
+    }
+    total = calls.report()["total"]["cost_usd"]
+    for by, names in expected.items():
+        rows = calls.rows(by)
+        assert set(rows) == names, by
+        assert sum(Decimal(repr(row["cost_usd"])) for row in rows.values()) == Decimal(repr(total)), by
+
+
+def test_the_nearest_agent_pays(calls):
+    """A call of an agent that another agent called belongs to the inner one."""
+
+    def agent(name, parent=None):
+        return calls.add(
+            name, parent=parent, took_ns=10**12, gen_ai__operation__name="invoke_agent",
+            gen_ai__agent__name=name,
+        )  # fmt: skip
+
+    outer = agent("outer")
+    inner = agent("inner", outer)
+    calls.chat("gpt-4o", (M, 0), parent=inner)
+    calls.chat("gpt-4o", (2 * M, 0), parent=outer)
+    calls.send()
+    assert {name: row["cost_usd"] for name, row in calls.rows("agent").items()} == {"inner": 2.5, "outer": 5}
+
+
+def test_a_trace_that_failed_is_paid_for_by_those_that_did_not(calls):
+    """What one good answer costs is all that was spent, by the good answers."""
+    for failed in (False, False, True):
+        root = calls.add("root", failed=failed)
+        calls.chat("gpt-4o", (M, 0), parent=root)
+        calls.chat("gpt-4o", (M, 0), parent=root, failed=True)
+    calls.send()
+    total = calls.report()["total"]
+    assert (total["traces"], total["successful_traces"], total["cost_usd"]) == (3, 2, 15)
+    assert (total["cost_per_trace_usd"], total["cost_per_successful_trace_usd"]) == (5, 7.5)
+    [row] = calls.rows("service").values()
+    assert (row["traces"], row["successful_traces"]) == (3, 2)
+
+
+def test_calls_that_told_no_tokens_are_counted_apart(calls):
+    """Failed ones mostly; their cost is not known to be nothing."""
+    outer = calls.add(**CHAT, gen_ai__request__model="gpt-4o", failed=True)
+    calls.add(**CHAT, gen_ai__request__model="gpt-4o", failed=True, parent=outer)
+    calls.add(**CHAT, gen_ai__request__model="gpt-4o", gen_ai__usage__input_tokens=M)
+    calls.send()
+    report = calls.report()
+    total = report["total"]
+    assert (total["calls"], total["calls_without_usage"], total["calls_without_price"]) == (3, 2, 0)
+    assert (report["repeated_calls"], total["cost_usd"]) == (0, 2.5)
+
+
+def test_embeddings_cost_too(calls):
+    """They have no output."""
+    calls.add(
+        gen_ai__operation__name="embeddings", gen_ai__provider__name="openai",
+        gen_ai__request__model="text-embedding-3-small", gen_ai__usage__input_tokens=M,
+    )  # fmt: skip
+    calls.send()
+    assert calls.report()["total"]["cost_usd"] == 0.02
+
+
+def test_what_is_beyond_the_limit_is_told(calls):
+    """A table that ends must not look like all there is."""
+    for number, size in enumerate((30, 20, 10)):
+        calls.chat("gpt-4o", (size * 1_000, 0), user__id=f"u{number}")
+    calls.send()
+    report = calls.report(by="user", limit="2")
+    assert [row["group"]["user"] for row in report["rows"]] == ["u0", "u1"]
+    assert (report["groups"], report["rest_usd"]) == (3, 0.025)
+
+
+def test_the_same_calls_at_other_prices(calls, prices, served):
+    """History is priced anew: with a file, as today, as another model; beside what it cost."""
+    prices({"model": "m", "input": 1, "output": 2}, {"model": "n", "input": 5, "output": 5})
+    calls.chat("m", (M, M))
+    calls.chat("unlisted", (M, 0))
+    calls.send()
+    then = calls.report()
+    assert then["total"]["cost_usd"] == 3
+    assert "then_usd" not in then["total"]
+    other = json.dumps(
+        [
+            {
+                "provider": "openai",
+                "model": "m",
+                "valid_from": "2020-01-01",
+                "source": "s",
+                "input": 2,
+                "output": 2,
+            }
+        ]
+    )
+    answer = requests.post(
+        f"{served.url}/api/cost",
+        params={"q": f"service:{calls.service}", "by": "model"},
+        data=other,
+        timeout=30,
+    ).json()
+    assert answer["other_prices"] is True
+    assert [answer["total"][name] for name in ("cost_usd", "then_usd", "change_usd")] == [4, 3, 1]
+    assert {row["group"]["model"]: row["change_usd"] for row in answer["rows"]} == {"m": 1, "unlisted": None}
+    as_n = calls.report(as_model="openai/n")["total"]
+    assert (as_n["cost_usd"], as_n["calls_without_price"]) == (15, 0)
+    assert (as_n["then_usd"], as_n["change_usd"]) == (3, 7), "a change is one of what had a price before"
+    assert calls.report(as_model="nobody-knows")["total"]["cost_usd"] is None
+
+
+def test_a_changed_price_file_holds_at_the_next_question(calls, prices):
+    """Without a restart."""
+    calls.chat("m", (M, 0))
+    calls.send()
+    assert calls.report()["total"]["cost_usd"] is None
+    prices({"model": "m", "input": 1, "output": 1})
+    assert calls.report()["total"]["cost_usd"] == 1
+    prices({"model": "m", "input": 1.25, "output": 1})
+    assert calls.report()["total"]["cost_usd"] == 1.25
+
+
+USAGES = st.builds(
+    lambda counts: Usage(**dict(zip(BUCKETS, counts, strict=True))),
+    st.lists(st.sampled_from([0, 0, 0, 1, 7]) | st.integers(0, 10**6), min_size=11, max_size=11),
+)
+CALLED = st.sampled_from([
+    ("openai", "gpt-4o"), ("openai", "gpt-4o-mini-2024-07-18"), ("openai", "gpt-5"),
+    ("anthropic", "claude-sonnet-4"),
+    ("anthropic", "claude-opus-4-6"), ("gcp.gemini", "gemini-2.5-pro"), ("gcp.gemini", "gemini-2.5-flash"),
+    ("aws.bedrock", "us.anthropic.claude-haiku-4-5-20251001-v1:0"), ("deepseek", "deepseek-chat"),
+    ("openai", "nobody-knows"), (None, "openai/gpt-4.1"), (None, "azure/gpt-4o"),
+])  # fmt: skip
+TIERS = st.sampled_from([None, "default", "flex", "batch", "PRIORITY", "night"])
+
+
+@pytest.mark.slow
+@settings(max_examples=8)
+@given(st.lists(st.tuples(USAGES, CALLED, TIERS, st.integers(1, 350)), min_size=20, max_size=60))
+def test_the_server_s_cost_of_a_span_is_the_sdk_s_estimate(served, many):
+    """Whatever the usage, model, tier and day: what an alert saw in the collector is what finance sees."""
+    calls, estimates = Calls(served), {}
+    for usage, (provider, model), tier, ago in many:
+        known = {"gen_ai.operation.name": "chat", "gen_ai.response.model": model}
+        known |= {"gen_ai.provider.name": provider} if provider else {}
+        known |= {"mlobs.service_tier": tier} if tier else {}
+        attributes = known | usage_attributes(usage, "llm", known, days_ago(ago))
+        made = calls.add(
+            at=noon(days_ago(ago)), **{name.replace(".", "__"): one for name, one in attributes.items()}
+        )
+        estimates[made.trace_id.hex()] = usage, attributes.get("mlobs.cost.usd")
+    calls.send()
+    rows = calls.rows("trace", limit="1000")
+    assert rows.keys() == estimates.keys()
+    for trace, (usage, estimate) in estimates.items():
+        assert rows[trace]["tokens"] == {name: n for name in BUCKETS if (n := getattr(usage, name))}
+        if usage.input_total or usage.output_total:  # the SDK estimates nothing of nothing
+            assert rows[trace]["cost_usd"] == (
+                None if estimate is None else pytest.approx(estimate, rel=1e-12)
+            )
+    priced = [row["cost_usd"] for row in rows.values() if row["cost_usd"] is not None]
+    assert calls.report()["total"]["cost_usd"] == pytest.approx(sum(priced), rel=1e-12) if priced else True
+
+
+WIRE = (
+    "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.cache_write.input_tokens", "mlobs.usage.cache_write_1h.input_tokens",
+    "gen_ai.usage.audio.input_tokens", "gen_ai.usage.image.input_tokens",
+    "gen_ai.usage.audio.cache_read.input_tokens", "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.usage.audio.output_tokens", "gen_ai.usage.image.output_tokens",
+)  # fmt: skip
+
+
+def test_details_that_do_not_fit_their_totals_are_cut(calls):
+    """Providers and strangers say anything; the buckets are disjoint and add up to the total all the same."""
+    chance, expected = random.Random(7), {}
+    for _ in range(150):
+        counts = Counts(*(chance.choice((0, 3, 50, 100, 10**16)) for _ in WIRE))
+        sent = {name.replace(".", "__"): count for name, count in zip(WIRE, counts, strict=True)}
+        made = calls.add(**CHAT, gen_ai__response__model="gpt-4o", **sent)
+        usage = _disjoint(Counts(*(min(count, 10**15) for count in counts)))
+        expected[made.trace_id.hex()] = {name: n for name in BUCKETS if (n := getattr(usage, name))}
+    calls.send()
+    assert {trace: row["tokens"] for trace, row in calls.rows("trace", limit="1000").items()} == expected
