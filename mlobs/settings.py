@@ -209,6 +209,9 @@ class ServerSettings(BaseSettings):
         default=False, description="Let tokens for admin run any statement over ClickHouse's HTTP interface."
     )
     body_bytes_max: int = Field(20 << 20, ge=1024, description="Larger request bodies get 413.")
+    tenant_bytes_per_s: int = Field(
+        0, ge=0, description="Bytes a second that each tenant may send on average; 0 for no limit."
+    )
     attribute_bytes_max: int = Field(
         1 << 20, ge=64, description="Longer attribute texts are cut when they are stored."
     )

@@ -78,6 +78,7 @@ EDGE = {
     "server/receive/http.py",
     "server/receive/memory.py",
     "server/receive/messages.py",
+    "server/receive/quotas.py",
     "server/receive/receiver.py",
     "server/store.py",
     "server/serve.py",

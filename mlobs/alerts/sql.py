@@ -19,7 +19,11 @@ from mlobs.semconv.spans import PREDICT
 ALERTS_MAX = 1000
 CALL_SECONDS_MAX = 3600  # Longer calls are counted as if they had ended after this.
 
-_ENDED = f"(Timestamp + toIntervalNanosecond(least(Duration, {CALL_SECONDS_MAX} * 1000000000)))"
+# A clock that is centuries ahead must not overflow the sum, which would fail the whole question.
+_ENDED = (
+    "(least(Timestamp, toDateTime64('2261-12-31 00:00:00', 9, 'UTC')) "
+    f"+ toIntervalNanosecond(least(Duration, {CALL_SECONDS_MAX} * 1000000000)))"
+)
 _INSTANCE = f"ResourceAttributes['{a.SERVICE_INSTANCE_ID.name}']"
 # Cancelled and abandoned calls have no error type; should somebody set one, they still are not failures.
 _FAILED = f"{a.ERROR_TYPE.column} != '' AND {a.CALL_STATE.column} = ''"

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from mlobs.errors import PayloadError, QueryError
 from mlobs.server import exposition
 from mlobs.server.access.routes import route
-from mlobs.server.access.scopes import OPEN, READ
+from mlobs.server.access.scopes import OPEN, READ, allows
 from mlobs.server.ask.routes import ROUTES as QUESTIONS
 from mlobs.server.ask.routes import SPANS_DEFAULT, newest, trace_spans, unknown_trace
 from mlobs.server.counts import Counts
@@ -73,6 +73,8 @@ async def healthz(_request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """GET /readyz: whether data is taken and loaded, and if not, why."""
     failures: dict[str, str] = request.app.state.failures()
+    if not allows(request.state.caller.scopes, READ):  # The reasons name folders and files.
+        failures = dict.fromkeys(failures, "Ask with a token to read why.")
     return JSONResponse({"ready": not failures, "failures": failures}, 503 if failures else 200)
 
 

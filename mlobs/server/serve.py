@@ -40,6 +40,7 @@ from mlobs.server.loader import Loader
 from mlobs.server.receive.grpc import Exports
 from mlobs.server.receive.memory import Memory
 from mlobs.server.receive.messages import REQUESTS, parses
+from mlobs.server.receive.quotas import Quotas
 from mlobs.server.receive.receiver import BODIES_IN_FLIGHT, Receiver
 from mlobs.server.splitting import finish_splits
 from mlobs.server.store import Store
@@ -81,6 +82,7 @@ class Server:
         self.samples = tuple
         self.counts = Counts()
         self._memory = Memory(BODIES_IN_FLIGHT * settings.body_bytes_max)
+        self._quotas = Quotas(settings.tenant_bytes_per_s)
         self._routes = routes
         self._background = background
         self._undo: list[Callable[[], None]] = []
@@ -235,6 +237,7 @@ class Server:
             self.counts,
             self._pending_bytes,
             memory=self._memory,
+            quotas=self._quotas,
             body_bytes_max=settings.body_bytes_max,
             pending_bytes_max=settings.pending_bytes_max,
         )

@@ -20,6 +20,7 @@ from mlobs.server.listener import Listener
 from mlobs.server.receive.grpc import METHODS, Exports
 from mlobs.server.receive.memory import Memory
 from mlobs.server.receive.messages import REQUESTS, parses
+from mlobs.server.receive.quotas import Quotas
 from mlobs.server.receive.receiver import BODIES_IN_FLIGHT, Receiver
 from mlobs.server.store import Store
 from mlobs.settings import ServerSettings, load
@@ -68,6 +69,7 @@ def receiving(
     *,
     pending_bytes: Callable[[], int] = lambda: 0,
     routes: tuple[BaseRoute, ...] = (),
+    failures: Callable[[], dict[str, str]] = dict,
     **given: Any,
 ) -> Iterator[Receiving]:
     """Run a listener on free ports until the block ends."""
@@ -94,13 +96,14 @@ def receiving(
                 counts,
                 pending_bytes,
                 memory=memory,
+                quotas=Quotas(settings.tenant_bytes_per_s),
                 body_bytes_max=settings.body_bytes_max,
                 pending_bytes_max=1_000_000,
             )
             for signal, journal in journals.items()
         ]
         no_store = cast("Store", None)  # Nothing is asked here.
-        app = create_app(receivers, no_store, counts, dict, lambda: None, routes, guard=guard)
+        app = create_app(receivers, no_store, counts, failures, lambda: None, routes, guard=guard)
         listener = Listener(settings)
         stack.callback(listener.stop)
         listener.start(app, lambda: Exports(receivers, guard, counts))

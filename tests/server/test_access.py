@@ -130,6 +130,19 @@ def test_a_token_of_its_scope_opens_a_route(closed):
         assert answer.status_code == 404
 
 
+def test_what_keeps_the_server_from_being_ready_is_for_readers(tmp_path):
+    """A probe without a token sees which part it is, and no folder's name; a wrong token is told so."""
+    tokens = token_file(tmp_path, f"read {TOKENS[READ]}\ningest {TOKENS[INGEST]}")
+    why = {"journal.logs": "The journal cannot write to /srv/secret."}
+    hidden = {"journal.logs": "Ask with a token to read why."}
+    with receiving(tmp_path, tokens=tokens, failures=lambda: why) as failing:
+        for headers, shown in (({}, hidden), (bearer(TOKENS[INGEST]), hidden), (bearer(TOKENS[READ]), why)):
+            answer = requests.get(f"{failing.url}/readyz", headers=headers, timeout=30)
+            assert (answer.status_code, answer.json()) == (503, {"ready": False, "failures": shown})
+        answer = requests.get(f"{failing.url}/readyz", headers=bearer(UNKNOWN), timeout=30)
+        assert answer.status_code == 401
+
+
 def test_paths_without_a_route_ask_for_a_token_too(closed):
     """And with one, say that there is nothing."""
     for method, path in (

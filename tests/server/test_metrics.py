@@ -104,6 +104,7 @@ def sent(server, instance: str, start_s: int, value: int, row=m.SDK_DROPPED) -> 
     assert post(server.url, request.SerializeToString(), "metrics").status_code == 200
 
 
+@pytest.mark.slow
 def test_counters_of_programs_add_up_over_processes_and_restarts(served):
     """A program that starts anew begins at nought; the sum must not go back."""
     key, before = series(m.SDK_DROPPED.prometheus, mlobs_dropped_reason="queue_full"), samples(served)

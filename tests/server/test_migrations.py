@@ -55,6 +55,7 @@ OLD = dedent(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crash", [False, True])
 def test_everything_of_schema_1_is_there_in_this_one(run_program, tmp_path, crash):
     """Also when an earlier try was interrupted."""

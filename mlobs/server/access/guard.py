@@ -53,7 +53,7 @@ class Guard:
         """
         if not self.asks:
             return EVERYBODY
-        if needed == OPEN:
+        if needed == OPEN and not authorization:
             return NOBODY
         if not authorization:
             raise RefusedError(401, "no_token", f"No token came. {ASK}")

@@ -64,22 +64,25 @@ CLASS = ("provider", "response_model", "request_model", "tier", "size", "period"
 # Nothing here is NULL, or a call without one of them would be neither repeated nor not.
 _TOTALS = "ifNull(InputTokens, 0), ifNull(OutputTokens, 0)"
 _USED = "(ifNull(InputTokens, 0) > 0 OR ifNull(OutputTokens, 0) > 0)"
-_BELOW_A_CALL = (
-    f"ParentSpanId != '' AND ParentSpanId IN (SELECT SpanId FROM otel_traces WHERE {TIMES} AND {OF_CALLS})"
-)
+_MODEL = "if(RequestModel != '', RequestModel, ResponseModel)"
 # Most stores have no call below a call, and then nobody needs to ask further.
-NESTED = f"SELECT count() AS calls FROM otel_traces WHERE {TIMES} AND {OF_CALLS} AND {_BELOW_A_CALL}"
+NESTED = f"""SELECT count() AS calls FROM otel_traces WHERE {TIMES} AND {OF_CALLS} AND ParentSpanId != ''
+    AND cityHash64(ParentSpanId) IN (
+        SELECT cityHash64(SpanId) FROM otel_traces WHERE {TIMES} AND {OF_CALLS}
+    )"""
 
 
-def _repeats(model: str) -> str:
-    """Return the condition that a child has the same totals of tokens and the same model."""
-    return f"""({model} != '' AND sipHash64(TraceId, SpanId, {_TOTALS}, {model}) IN (
-    SELECT sipHash64(TraceId, ParentSpanId, {_TOTALS}, {model}) FROM otel_traces
-    WHERE {TIMES} AND {OF_CALLS} AND {_USED} AND {_BELOW_A_CALL}
-))"""
+def _same(span: str) -> str:
+    """Return a hash that a call and its child share if totals and model are the same."""
+    return f"cityHash64(TraceId, {span}, {_TOTALS}, {_MODEL})"
 
 
-REPEATS = f"({_USED} AND ({_repeats('ResponseModel')} OR {_repeats('RequestModel')}))"
+# A column, and the condition on it that a child repeats the call.
+SAME = f"{_same('SpanId')} AS same"
+REPEATED = (
+    f"same IN (SELECT {_same('ParentSpanId')} FROM otel_traces "
+    f"WHERE {TIMES} AND {OF_CALLS} AND {_USED} AND {_MODEL} != '' AND ParentSpanId != '')"
+)
 
 
 def calls(where: Condition, edges: Edges, extra: str = "", *, repeated: bool) -> str:
@@ -93,11 +96,12 @@ def calls(where: Condition, edges: Edges, extra: str = "", *, repeated: bool) ->
     """
     wanted = f"{IN_RANGE} AND {OF_CALLS} AND {where.sql}"
     if repeated:
-        wanted += f" AND NOT {REPEATS}"
+        extra += f", {SAME}"
     branches = (("NOT ", False), ("", True))
-    return " UNION ALL ".join(
+    found = " UNION ALL ".join(
         _branch(edges, extra, f"{wanted} AND {without}{_HAS_RARE}", rare=rare) for without, rare in branches
     )
+    return f"SELECT * FROM ({found}) WHERE NOT {REPEATED}" if repeated else found
 
 
 def _branch(edges: Edges, extra: str, wanted: str, *, rare: bool) -> str:

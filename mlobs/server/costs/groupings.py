@@ -16,20 +16,18 @@ from mlobs.server.ask.compiling import TIMES, Value
 from mlobs.server.ask.keys import groupable, grouping
 
 TIMES_OF_DAY = {"hour": "%Y-%m-%dT%H:00:00Z", "day": "%Y-%m-%d", "month": "%Y-%m"}
-AGENTS_MAX = 1_000  # of one trace
+AGENTS_MAX = 64  # of one trace, beside those that are the parent of a call
 _EXPERIMENT = f"{a.EXPERIMENT.name}."
 _OF_TRACE = ("session", "conversation", "user", "tenant")
 _OWN = {"tenant": "toString(Tenant)"}
 _AGENT = "toString(AgentName)"
 _AT = "toUnixTimestamp64Nano(Timestamp)"
-_AGENTS = f"""SELECT TraceId,
-    groupArray({AGENTS_MAX})(({_AT}, {_AT} + toInt64(Duration), SpanId, {_AGENT})) AS agents
-FROM otel_traces WHERE {TIMES} AND Operation = 'invoke_agent' AND AgentName != '' GROUP BY TraceId"""
-_RUNNING = (
-    "arraySort(g -> -g.1, arrayFilter(g -> g.1 <= toUnixTimestamp64Nano(Timestamp) "
-    "AND g.2 >= toUnixTimestamp64Nano(Timestamp), agents))[1].4"
-)
-_ABOVE = "arrayFirst(g -> g.3 = ParentSpanId, agents).4"
+_IS_AGENT = f"{TIMES} AND Operation = 'invoke_agent' AND AgentName != ''"
+_PARENTS = f"""SELECT cityHash64(TraceId, SpanId) AS above, any({_AGENT}) AS told
+FROM otel_traces WHERE {_IS_AGENT} GROUP BY above"""
+_AGENTS = f"""SELECT TraceId, groupArray({AGENTS_MAX})(({_AT}, {_AT} + toInt64(Duration), {_AGENT})) AS agents
+FROM otel_traces WHERE {_IS_AGENT} GROUP BY TraceId"""
+_RUNNING = f"arraySort(g -> -g.1, arrayFilter(g -> g.1 <= {_AT} AND g.2 >= {_AT}, agents))[1].3"
 
 
 @dataclass(slots=True)
@@ -70,9 +68,12 @@ def groups(names: Sequence[str]) -> Groups:
         own = _own(name, number, found.params)
         found.extra += f", {own} AS own_{number}"
         if name == "agent":
-            found.joins += f" LEFT JOIN ({_AGENTS}) AS f_{number} ON c.TraceId = f_{number}.TraceId"
-            key = f"multiIf(own_{number} != '', own_{number}, {_ABOVE} != '', {_ABOVE}, {_RUNNING})"
-            found.keys.append(key)
+            found.joins += (
+                f" LEFT JOIN ({_PARENTS}) AS p ON cityHash64(c.TraceId, c.ParentSpanId) = p.above"
+                f" LEFT JOIN ({_AGENTS}) AS f_{number} ON c.TraceId = f_{number}.TraceId"
+            )
+            own = f"own_{number}"
+            found.keys.append(f"multiIf({own} != '', {own}, p.told != '', p.told, {_RUNNING})")
         elif name in _OF_TRACE:
             told = (
                 f"SELECT TraceId, argMin({own}, Timestamp) AS told FROM otel_traces "

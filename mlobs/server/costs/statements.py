@@ -6,7 +6,7 @@ What they cost is worked out elsewhere, exactly; here it only decides which rows
 from mlobs.prices.buckets import BUCKETS
 from mlobs.server.ask.compiling import TIMES, Condition
 from mlobs.server.ask.statements import FAILED, IN_RANGE, OF_CALLS
-from mlobs.server.costs.calls import CLASS, REPEATS, calls
+from mlobs.server.costs.calls import CLASS, REPEATED, SAME, calls
 from mlobs.server.costs.groupings import Groups
 from mlobs.server.costs.pricing import Edges
 
@@ -60,10 +60,13 @@ LIMIT {{limit:UInt32}}"""
 
 def traces(where: Condition, *, repeated: bool) -> str:
     """Return the statement for the traces that have calls, and how many calls another span repeats."""
+    same, once = (f", {SAME}", f"NOT {REPEATED}") if repeated else ("", "true")
     return f"""SELECT uniqExactIf(trace, once) AS traces,
     uniqExactIf(trace, once AND trace NOT IN ({_FAILED})) AS successful_traces,
     countIf(NOT once) AS repeated_calls
 FROM (
-    SELECT sipHash64(TraceId) AS trace, {f"NOT {REPEATS}" if repeated else "true"} AS once
-    FROM otel_traces WHERE {IN_RANGE} AND {OF_CALLS} AND {where.sql}
+    SELECT trace, {once} AS once FROM (
+        SELECT sipHash64(TraceId) AS trace{same} FROM otel_traces
+        WHERE {IN_RANGE} AND {OF_CALLS} AND {where.sql}
+    )
 )"""

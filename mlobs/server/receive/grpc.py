@@ -80,18 +80,18 @@ class Exports(grpc.GenericRpcHandler):  # type: ignore[misc, unused-ignore]
 
     async def _export(self, method: str, signal: str, context: Context) -> Message | None:
         given = {key: value for key, value in context.invocation_metadata() or () if key == "authorization"}
-        self._guard.admit(str(given.get("authorization", "")), INGEST)
+        tenant = self._guard.admit(str(given.get("authorization", "")), INGEST).tenant
         receiver = self._receivers.get(signal)
         if receiver is None:
             served = ", ".join(METHODS)
             raise RefusedError(404, "method", f"{method[:200]!r} was called; {served} are what there is.")
-        receiver.admit()
+        receiver.admit(tenant)
         with receiver.memory.held() as held:
             message = await self._read(context)
             if len(message) > receiver.body_bytes_max:
                 raise too_large(f"{len(message)} bytes came", receiver.body_bytes_max)
             held.take(len(message))
-            return await receiver.take(message, held, encoding=_encoding(message))
+            return await receiver.take(message, held, tenant=tenant, encoding=_encoding(message))
 
     async def _read(self, context: Context) -> bytes:
         try:

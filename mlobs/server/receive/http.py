@@ -42,10 +42,13 @@ class Endpoint:
         length = request.headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._receiver.body_bytes_max:
             raise too_large(f"{length} bytes came", self._receiver.body_bytes_max)
-        self._receiver.admit()
+        tenant = request.state.caller.tenant
+        self._receiver.admit(tenant)
         with self._receiver.memory.held() as held:
             body = await self._read(request, held)
-            return await self._receiver.take(body, held, encoding=compressed, notation=notation)
+            return await self._receiver.take(
+                body, held, tenant=tenant, encoding=compressed, notation=notation
+            )
 
     async def _read(self, request: Request, held: Held) -> bytes:
         chunks: list[bytes] = []

@@ -13,6 +13,7 @@ from mlobs.server.receive import messages
 from mlobs.server.receive.encodings import inflate
 from mlobs.server.receive.memory import Held, Memory
 from mlobs.server.receive.notation import from_json, weight
+from mlobs.server.receive.quotas import Quotas
 from mlobs.server.receive.refusals import RefusedError
 
 BODIES_IN_FLIGHT = 8  # Times body_bytes_max is what all requests together may hold in memory.
@@ -29,6 +30,7 @@ class Receiver:
         counts: Where requests are counted.
         pending_bytes: How many journal bytes wait for the store now.
         memory: What all requests together may hold.
+        quotas: What each tenant may send.
         body_bytes_max: Larger bodies are refused, before and after decompression.
         pending_bytes_max: With more than this waiting, bodies are refused for a while.
     """
@@ -41,11 +43,13 @@ class Receiver:
         pending_bytes: Callable[[], int],
         *,
         memory: Memory,
+        quotas: Quotas,
         body_bytes_max: int,
         pending_bytes_max: int,
     ) -> None:
         self.signal = signal
         self.memory = memory
+        self._quotas = quotas
         self.body_bytes_max = body_bytes_max
         self._journal = journal
         self._counts = counts
@@ -54,12 +58,13 @@ class Receiver:
         self._inflating = asyncio.Semaphore(INFLATING_MAX)
         self._converting = asyncio.Semaphore(1)  # It is Python's own work, so two would only take turns.
 
-    def admit(self) -> None:
-        """Return if bodies are taken now; asked before any of a body is read.
+    def admit(self, tenant: str) -> None:
+        """Return if bodies of a tenant are taken now; asked before any of a body is read.
 
         Raises:
-            RefusedError: The store is too far behind.
+            RefusedError: The store is too far behind, or the tenant over its quota.
         """
+        self._quotas.admit(tenant)
         pending = self._pending_bytes()
         if pending > self._pending_bytes_max:
             raise RefusedError(
@@ -69,13 +74,14 @@ class Receiver:
             )
 
     async def take(
-        self, body: bytes, held: Held, *, encoding: str = "", notation: str = "protobuf"
+        self, body: bytes, held: Held, *, tenant: str, encoding: str = "", notation: str = "protobuf"
     ) -> Message | None:
         """Store a body; return what the sender is to know of it: None when all of it was taken.
 
         Args:
             body: As it came.
             held: The request's memory, in which `body` is counted already.
+            tenant: Whose it is.
             encoding: One of `encodings.ENCODINGS`, or "".
             notation: protobuf or json.
 
@@ -99,6 +105,7 @@ class Receiver:
         if answer is not None:
             self.refuse("unsupported")
         if body:
+            self._quotas.charge(tenant, len(body))
             await self._write(body, held)
         self._counts.add(m.SERVER_RECEIVED, self.signal)
         self._counts.add(m.SERVER_RECEIVED_BYTES, self.signal, by=len(body))

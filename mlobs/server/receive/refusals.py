@@ -13,10 +13,10 @@ from mlobs.errors import PayloadError
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 RETRY_SECONDS = 1
-RETRY = {"Retry-After": str(RETRY_SECONDS)}
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="mlobs", Basic realm="mlobs", charset="UTF-8"'}
 # A body that is not read to its end leaves a connection that nothing can follow on.
-HEADERS = {401: CHALLENGE, 408: {"Connection": "close"}, 429: RETRY, 503: RETRY}
+HEADERS = {401: CHALLENGE, 408: {"Connection": "close"}}
+LATER = (429, 503)
 INVALID_ARGUMENT, DEADLINE_EXCEEDED, PERMISSION_DENIED, RESOURCE_EXHAUSTED = 3, 4, 7, 8
 UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 12, 13, 14, 16
 CODES = {
@@ -28,9 +28,10 @@ CODES = {
     408: DEADLINE_EXCEEDED,
     413: RESOURCE_EXHAUSTED,
     415: INVALID_ARGUMENT,
+    429: RESOURCE_EXHAUSTED,
     503: UNAVAILABLE,
 }
-PRESSURE = ("pending", "busy")  # Reasons that pass when the server has caught up.
+PRESSURE = ("pending", "busy", "quota")  # Reasons that pass with time.
 
 
 class RefusedError(PayloadError):
@@ -40,10 +41,12 @@ class RefusedError(PayloadError):
         status: The HTTP status.
         reason: One word for the counter.
         sentence: What came, what was wanted, what to do.
+        retry_s: When to try again, where that helps.
     """
 
-    def __init__(self, status: int, reason: str, sentence: str) -> None:
+    def __init__(self, status: int, reason: str, sentence: str, *, retry_s: int = RETRY_SECONDS) -> None:
         super().__init__(sentence)
+        self.retry_s = retry_s
         self.status = status
         self.reason = reason
 
@@ -57,7 +60,7 @@ class RefusedError(PayloadError):
         made = Status(code=self.code, message=str(self))
         if self.reason in PRESSURE:
             again = RetryInfo()
-            again.retry_delay.seconds = RETRY_SECONDS
+            again.retry_delay.seconds = self.retry_s
             made.details.add().Pack(again)
         return made
 
@@ -88,7 +91,9 @@ def answer(refused: RefusedError, content_type: str = "") -> Response:
         refused: What is to be said.
         content_type: Of a request to a receiver; of others none.
     """
-    headers = HEADERS.get(refused.status, {})
+    headers = dict(HEADERS.get(refused.status, {}))
+    if refused.status in LATER:
+        headers["Retry-After"] = str(refused.retry_s)
     sent = media_type(content_type)
     if sent == PROTOBUF:
         return Response(refused.message().SerializeToString(), refused.status, headers, PROTOBUF)

@@ -65,6 +65,7 @@ def test_answers_are_as_described(served, shop, document, path):
     jsonschema.validate(answer.json(), schema)
 
 
+@pytest.mark.slow
 def test_every_parameter_that_is_described_is_taken(served):
     """And no other."""
     for operation in OPERATIONS:

@@ -254,6 +254,7 @@ def test_a_statement_that_takes_too_long_is_stopped(served):
     )
 
 
+@pytest.mark.slow
 def test_a_statement_that_takes_too_much_memory_is_stopped(served):
     """The others go on."""
     answer = send(served, "SELECT groupArray(toString(number)) FROM numbers(1000000000)")

@@ -226,7 +226,7 @@ ORDER BY (MetricName, ServiceName, Instance, Labels, StartTimeUnix)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Schema 2: days as partitions, time first in the order of spans, texts beside the attributes, all
--- kinds of metrics, scores and predictions as tables of their own. Rows of schema 1 are moved.
+-- kinds of metrics, scores as a table of their own. Rows of schema 1 are moved.
 --
 -- The canonical columns of spans are not here: `canonical` computes them, and they follow the vocabulary.
 --
@@ -239,7 +239,8 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 -- Time first, because nearly every question is about a range of it, newest first; sorted by service the
 -- spans took 15 % less space and a list of the newest read everything.
 --
--- Parts below 128 MB keep all columns in one file, which halves what an INSERT costs.
+-- Parts below 128 MB keep all columns in one file, which halves what an INSERT costs. Merging waits for
+-- more parts of a size (merge_selector_base), which halves what merging costs while data pours in.
 
 DROP TABLE IF EXISTS otel_traces_2 ON CLUSTER 'main';
 
@@ -281,6 +282,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
 PARTITION BY if(ClockKnown, toDate(Timestamp), toDate(0))
 ORDER BY (Timestamp, TraceId)
 SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 INSERT INTO otel_traces_2 (Timestamp, SpanAttributes, Content, ClockKnown)
@@ -321,6 +323,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
 PARTITION BY if(ClockKnown, toDate(Timestamp), toDate(0))
 ORDER BY (toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp)
 SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 INSERT INTO otel_logs_2 (Timestamp, ClockKnown)
@@ -363,6 +366,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
 PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 INSERT INTO otel_metrics_gauge_2 (Timestamp, ClockKnown)
@@ -407,6 +411,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
 PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 INSERT INTO otel_metrics_sum_2 (Timestamp, ClockKnown)
@@ -455,6 +460,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
 PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 INSERT INTO otel_metrics_histogram_2 (Timestamp, ClockKnown)
@@ -506,6 +512,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
 PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_summary ON CLUSTER 'main' (
@@ -543,6 +550,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
 PARTITION BY if(ClockKnown, toDate(TimeUnix), toDate(0))
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- What evaluators and people thought of calls; filled from log events by a view.
@@ -566,6 +574,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
 PARTITION BY if(ClockKnown, toDate(Timestamp), toDate(0))
 ORDER BY (Name, Timestamp)
 SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Where the OpenTelemetry Collector's ClickHouse exporter writes (traces_table_name: otel_traces_exporter).

@@ -268,6 +268,7 @@ def test_what_is_beyond_the_limit_is_told(calls):
     assert (report["groups"], report["rest_usd"]) == (3, 0.025)
 
 
+@pytest.mark.slow
 def test_the_same_calls_at_other_prices(calls, prices, served):
     """History is priced anew: with a file, as today, as another model; beside what it cost."""
     prices({"model": "m", "input": 1, "output": 2}, {"model": "n", "input": 5, "output": 5})
@@ -304,6 +305,7 @@ def test_the_same_calls_at_other_prices(calls, prices, served):
     assert calls.report(as_model="nobody-knows")["total"]["cost_usd"] is None
 
 
+@pytest.mark.slow
 def test_a_changed_price_file_holds_at_the_next_question(calls, prices):
     """Without a restart."""
     calls.chat("m", (M, 0))

@@ -52,6 +52,7 @@ def test_a_byte_more_than_a_body_may_have_is_refused(maker):
     assert (refused.value.status, refused.value.reason) == (413, "body_bytes_max")
 
 
+@pytest.mark.slow
 @every_maker
 def test_a_bomb_is_not_inflated_beyond_the_limit(maker):
     """Two hundred megabytes that come as a few thousand bytes take the memory of one body."""

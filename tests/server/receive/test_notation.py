@@ -97,6 +97,7 @@ def hexadecimal(node: Any) -> Any:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal", REQUESTS)
 @pytest.mark.parametrize("names_as_declared", [False, True], ids=["camelCase", "snake_case"])
 @given(data=st.data())

@@ -16,6 +16,7 @@ from tests.server.otlp import post, span
 ASKED = "SELECT SpanId AS id, Operation AS operation FROM mlobs.otel_traces WHERE SpanName = {name:String}"
 
 
+@pytest.mark.slow
 def test_a_backup_has_everything_acknowledged_before_it_and_becomes_a_store(served, tmp_path, run_program):
     """The copy is opened by another process, as it would be on another machine."""
     name = f"backed up {os.urandom(4).hex()}"

@@ -47,6 +47,7 @@ def ask(served, **asked: str) -> requests.Response:
     return requests.post(f"{served.url}/api/delete", json=asked, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["trace", "session", "user"])
 def test_whole_traces_go_with_their_records_and_scores(served, what):
     """Without waiting for what was acknowledged a moment ago to be stored."""
