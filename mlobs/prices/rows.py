@@ -76,8 +76,8 @@ def rates(row: Price, tier: str) -> tuple[Decimal, ...] | None:
 
     >>> mini = Price(provider="p", model="m", valid_from=date(2025, 1, 1), source="s", input=0.15, output=0.6,
     ...              tiers={"batch": 0.5})
-    >>> rates(mini, "batch")[0]
-    Decimal('0.075')
+    >>> print(rates(mini, "batch")[0].normalize())
+    0.075
     """
     factor, prices = _exact(row.factor), {name: _exact(price) for name, price in row.prices().items()}
     name = tier.lower()

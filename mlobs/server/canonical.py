@@ -43,6 +43,13 @@ TYPES: Mapping[str, str] = {
     **{row.column: "Nullable(UInt64) CODEC(ZSTD(1))" for row in (*COUNTS, a.INPUT_TOKENS)},
     **{row.column: "Nullable(Float64) CODEC(ZSTD(1))" for row in NUMBERS},
 }
+# Indexes over them, by name. Spans lie in the order of time and those of one user or session close
+# together, so that most of a day is passed over.
+INDEXES: Mapping[str, str] = {
+    "session_id": f"{a.SESSION_ID.column} TYPE bloom_filter(0.01) GRANULARITY 1",
+    "conversation_id": f"{a.CONVERSATION_ID.column} TYPE bloom_filter(0.01) GRANULARITY 1",
+    "user_id": f"{a.USER_ID.column} TYPE bloom_filter(0.01) GRANULARITY 1",
+}
 # Places of what says the same, the first counts.
 PLACE_DIGITS = 2
 CORRECTED, CANONICAL, PAIRED, FIRST_SOURCE, FIRST_MEANING, LAST = 0, 10, 11, 12, 80, 99

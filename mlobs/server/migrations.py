@@ -15,7 +15,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from mlobs.errors import StoreError
-from mlobs.server.canonical import FACTS, TYPES, columns
+from mlobs.server.canonical import FACTS, INDEXES, TYPES, columns
 from mlobs.server.derived import (
     events_view,
     exporter_view,
@@ -107,7 +107,7 @@ def statements(text: str) -> list[str]:
 def _compute(connection: Connection) -> None:
     """Make the canonical columns of spans, or change their expressions."""
     wanted = columns()
-    digest = _digest(repr((wanted, TYPES)))
+    digest = _digest(repr((wanted, TYPES, INDEXES)))
     _define(
         connection,
         "CREATE TABLE IF NOT EXISTS canonical_columns "
@@ -134,6 +134,8 @@ def _compute(connection: Connection) -> None:
         changes.append(f"{verb} COLUMN {name} {column} {kind} {expression}{codec}")
     # In one statement: each checks all the columns there are.
     _define(connection, f"ALTER TABLE otel_traces {', '.join(changes)}")
+    indexes = (f"ADD INDEX IF NOT EXISTS {name} {index}" for name, index in INDEXES.items())
+    _define(connection, f"ALTER TABLE otel_traces {', '.join(indexes)}")
     connection.run("INSERT INTO canonical_columns (Digest) VALUES ({digest:String})", {"digest": digest})
 
 

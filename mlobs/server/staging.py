@@ -17,6 +17,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from mlobs.server.canonical import INDEXES
 from mlobs.server.engine import Connection, EngineError, Value, literal
 from mlobs.server.framing import NUMBER_DIGITS, frame
 from mlobs.server.queries import statement
@@ -38,8 +39,8 @@ INSERTING: Mapping[str, Value] = {
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     # Spans of many days are one program's clock, not a reason to refuse the others'.
     "max_partitions_per_insert_block": 0,
-    # Costs more than all the rest of an INSERT; merges make it.
-    "exclude_materialize_skip_indexes_on_insert": "content_text",
+    # Merges make them; what is not merged yet is little, and is read.
+    "exclude_materialize_skip_indexes_on_insert": ",".join(("content_text", *INDEXES)),
 }
 
 

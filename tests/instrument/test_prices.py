@@ -337,6 +337,9 @@ def test_the_span_tells_buckets_and_cost():
         "gen_ai.usage.reasoning.output_tokens": 5,
         "mlobs.cost.usd": pytest.approx((60 * 1.25 + 40 * 0.125 + 15 * 10) / 2 / M),
     }
+    written = usage_attributes(Usage(cached_write=2, cached_write_1h=3), "llm", {}, DAY)
+    assert written["gen_ai.usage.cache_write.input_tokens"] == 5
+    assert written["mlobs.usage.cache_write_1h.input_tokens"] == 3
     spoken = usage_attributes(Usage(input=5, input_audio=7, output_audio=3), "llm", {}, DAY)
     assert spoken["gen_ai.usage.text.input_tokens"] == 5
     assert (spoken["gen_ai.usage.audio.input_tokens"], spoken["gen_ai.usage.text.output_tokens"]) == (7, 0)

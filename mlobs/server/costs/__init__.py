@@ -20,12 +20,13 @@ Prices are not frozen at ingest: the same question with other prices, or another
 
 Which spans count: model calls and embeddings. Agents repeat the usage of what they called, so they do not.
 Where two instrumentations record one request (a framework's span and, below it, the client's), the outer one
-is left out: a model call whose child is a model call with the same totals of tokens and a model name in
-common. The inner one is nearer to the bill: it knows cached tokens and the service tier, and of a request
-that was made twice there are two of it.
+is left out: a model call whose child is a model call of the same model with the same totals of tokens. The
+inner one is nearer to the bill: it knows cached tokens and the service tier, and of a request that was made
+twice there are two of it.
 
-Measured with 4 million spans, 2 million of them model calls, in CPU seconds of two threads: whether any call
-is below another .6, classes .8, traces .5. With repeated calls among them what is left out takes 1 to 2 more.
+Measured with 4 million spans, 2 million of them model calls, in CPU seconds: whether any call is below
+another .6, classes .8, traces .5, and 1.3 (by model) to 4 (by agent) for groups. With another million calls
+that repeat: classes 2.1, traces 1.6, groups 2.8 to 5. All of it in less than 1 GB.
 
 Why no table of prices in the store: a look-up tries spellings, sellers and snapshots of a model's name; in
 SQL that would be a second implementation that must agree with the SDK's.
@@ -33,4 +34,7 @@ SQL that would be a second implementation that must agree with the SDK's.
 Why two branches of a UNION in `calls`: the service tier and the rarer buckets have no column, and reading
 them from the map of attributes made the statement five times slower. Which keys a span has is cheap to
 know, so the map is read only where it has one of them. A column that `semconv.attributes` names is used.
+
+Why what is repeated is found by one hash, outside of the UNION: sets of ids as text, one for each branch,
+took 16 seconds and more than 1 GB where this takes 2.
 """

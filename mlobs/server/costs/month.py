@@ -20,11 +20,9 @@ class Month:
 
     @property
     def range(self) -> Range:
-        """The month so far."""
-        now_ns = int(self.now.timestamp()) * NS
-        return Range(
-            int(self.begins.timestamp()) * NS, max(now_ns, int(self.begins.timestamp()) * NS + 1), now_ns
-        )
+        """All of the month: clocks of senders may be ahead."""
+        begins_ns, ends_ns = (int(at.timestamp()) * NS for at in (self.begins, self.ends))
+        return Range(begins_ns, ends_ns - 1, int(self.now.timestamp()) * NS)
 
     @property
     def past(self) -> float:

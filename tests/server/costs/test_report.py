@@ -14,6 +14,7 @@ from mlobs.instrument.billing import usage_attributes
 from mlobs.instrument.counts import Counts
 from mlobs.instrument.usage import _disjoint
 from mlobs.prices.buckets import BUCKETS, Usage
+from mlobs.server.costs import statements
 from tests.server.costs.conftest import CHAT, Calls, days_ago, noon
 
 M = 1_000_000
@@ -315,6 +316,40 @@ def test_a_changed_price_file_holds_at_the_next_question(calls, prices):
     assert calls.report()["total"]["cost_usd"] == 1
     prices({"model": "m", "input": 1.25, "output": 1})
     assert calls.report()["total"]["cost_usd"] == 1.25
+
+
+def test_of_more_models_than_are_looked_up_the_rest_has_no_price(calls, monkeypatch):
+    """Whoever sends a new name with each call must not make a report fail, nor hide what it cost."""
+    monkeypatch.setattr(statements, "CLASSES_MAX", 1)
+    for _ in range(2):
+        calls.chat("gpt-4o", (M, 0))
+    calls.chat("gpt-4o-mini", (500, 0))
+    calls.send()
+    report = calls.report(by="model")
+    total = report["total"]
+    assert (total["calls"], total["cost_usd"]) == (3, 5)
+    assert (total["calls_without_price"], total["tokens_without_price"]) == (1, 500)
+    rows = {row["group"]["model"]: row["cost_usd"] for row in report["rows"]}
+    assert rows == {"gpt-4o": 5, "gpt-4o-mini": None}
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        "user,agent,session", "tenant,experiment,hour", "trace,model,status",
+        "attr.it's,attr.\\,resource.a\nb",
+        "experiment.,attr.{by_0:String},name",
+    ],
+)  # fmt: skip
+def test_groupings_can_be_combined_and_are_only_names(calls, by):
+    """What is in them is never SQL."""
+    calls.chat("'; DROP TABLE otel_traces; --\\", user__id="\u202e\x00'\"\\")
+    outer = calls.chat("gpt-4o", (9, 9))
+    calls.chat("gpt-4o", (9, 9), parent=outer)
+    calls.send()
+    report = calls.report(by=by)
+    assert report["total"]["calls"] == sum(row["calls"] for row in report["rows"]) == 2
+    assert report["unpriced"][0]["model"] == "'; DROP TABLE otel_traces; --\\"
 
 
 USAGES = st.builds(
