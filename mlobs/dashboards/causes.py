@@ -161,12 +161,7 @@ PIPELINE = Row(
         ),
         timeseries(
             "Rows that went",
-            [
-                Query(
-                    or_zero(per_second(m.SERVER_EXPIRED, a.SIGNAL, a.REASON), per_second(m.SERVER_LOADED)),
-                    legend(a.SIGNAL, a.REASON),
-                )
-            ],
+            [Query(or_zero(per_second(m.SERVER_EXPIRED), per_second(m.SERVER_LOADED)), "rows")],
             unit="cps",
             meaning="For age, as was asked for; for size, fewer days are there than you may think.",
         ),
