@@ -29,6 +29,7 @@ def _http_address(text: str) -> str:
 
 CONTENT_MODES = ("off", "redacted", "full")
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+TRUSTED = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 _CAPTURES = {"span_only": "redacted", "span_and_event": "redacted", "true": "redacted"}
 
 
@@ -60,6 +61,12 @@ def _content(text: str) -> str:
 def _captured() -> str:
     """Return what OpenTelemetry's variable asks for; what it calls capturing is redacted here."""
     return _CAPTURES.get(os.environ.get(CAPTURE, "").strip().lower(), "off")
+
+
+def _trusted() -> Path | None:
+    """Return the file that exporters trust, so that one variable is enough where both go to one server."""
+    told = os.environ.get(TRUSTED)
+    return Path(told) if told else None
 
 
 Content = Annotated[str, AfterValidator(_content)]
@@ -247,6 +254,10 @@ class ClientSettings(BaseSettings):
 
     server: Address = Field("http://127.0.0.1:4318", description="The server that commands ask.")
     token: SecretStr = Field(SecretStr(""), description="The token that commands send to it.")
+    certificate: Path | None = Field(
+        default_factory=_trusted,
+        description=f"File of the certificates that commands trust; that of {TRUSTED} if unset.",
+    )
 
 
 class AlertSettings(BaseSettings):

@@ -52,7 +52,7 @@ def sink(telemetry: sinks.Sink) -> sinks.Sink:
 def run_program(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a program of its own, for what can happen only once a process."""
 
-    def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(code: str, timeout_s: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
         program = tmp_path / "program.py"
         program.write_text(code)
         return subprocess.run(
@@ -60,7 +60,7 @@ def run_program(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **variables},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout_s,
         )
 
     return run

@@ -81,6 +81,7 @@ EDGE = {
     "server/receive/quotas.py",
     "server/receive/receiver.py",
     "server/store.py",
+    "server/unanswered.py",
     "server/serve.py",
     "server/splitting.py",
     "server/upkeep/keeper.py",

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mlobs.cli.filters import FilterParser
+
 REPORT_EPILOG = """\
 examples:
   mlobs cost report --by model --since 30d
@@ -24,7 +26,7 @@ SINCE = "30d"
 def register(nouns: Any) -> None:
     """Add `mlobs cost`."""
     noun = nouns.add_parser("cost", help="what model calls cost", description="Ask a server for costs.")
-    verbs = noun.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    verbs = noun.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=FilterParser)
     report = verbs.add_parser(
         "report",
         help="costs by model, user, day ...",
@@ -32,7 +34,7 @@ def register(nouns: Any) -> None:
         epilog=REPORT_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    report.add_argument("filter", nargs="?", default="", metavar="FILTER", help="as in traces list")
+    report.add_argument("filter", nargs="*", metavar="FILTER", help="as in traces list")
     report.add_argument("--by", default="model", help="what to divide by (default: model)")
     report.add_argument("--since", help=f"how long ago, or a time (default: {SINCE})")
     report.add_argument("--from", dest="begin", help="where the range begins")
@@ -49,7 +51,7 @@ def register(nouns: Any) -> None:
         help="this month so far, and a forecast",
         description="Print what this month has cost, and where a straight line leads.",
     )
-    month.add_argument("filter", nargs="?", default="", metavar="FILTER", help="which calls")
+    month.add_argument("filter", nargs="*", metavar="FILTER", help="which calls")
     month.add_argument("--budget", metavar="USD", help="of the month; exit status 1 if it is not enough")
     month.add_argument("--json", action="store_true", help="print JSON")
     month.set_defaults(handler=print_month)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlobs.errors import StoreError
+from mlobs.errors import MlobsError, StoreError
 
 DELETE_EPILOG = """\
 examples:
@@ -95,6 +95,8 @@ def back_up(arguments: argparse.Namespace) -> int:
         with part.open("xb") as file, client(arguments.server) as asked:
             size = asked.back_up(file)
         part.rename(arguments.file)
+    except MlobsError:  # The server's trouble is an OSError too, and none of the file.
+        raise
     except OSError as error:
         raise StoreError(f"{arguments.file} cannot be written: {error.strerror}.") from error
     finally:

@@ -11,15 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from mlobs.cli import surroundings
 from mlobs.errors import MlobsError
 from mlobs.settings import ClientSettings, SdkSettings, from_flags, load, variable
 
 ARRIVAL_SECONDS = 15.0
 ANSWER_SECONDS = 5.0
 SKEW_SECONDS_MAX = 60.0
-GRPC_PORT = 4317
+GRPC_PORT, HTTP_PORT = 4317, 4318
 PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 EPILOG = """\
 It reads the same variables as an instrumented program, so run it where the program runs, with its
@@ -37,6 +38,12 @@ MEANINGS = {
     503: "It cannot take data now.",
 }
 
+# What gRPC calls them.
+GRPC_CODES = {
+    "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "UNIMPLEMENTED": 415, "RESOURCE_EXHAUSTED": 429,
+    "UNAVAILABLE": 503,
+}  # fmt: skip
+
 
 class Trouble(Exception):  # noqa: N818 # it is no error of this program
     """What is wrong, and what to do."""
@@ -53,16 +60,50 @@ class Patient:
     is_mlobs: bool = False
 
     @property
+    def grpc(self) -> bool:
+        """Return whether spans go over gRPC."""
+        return self.settings.protocol == "grpc"
+
+    @property
+    def base(self) -> str:
+        """Return the endpoint, of spans where they have their own."""
+        from mlobs.instrument.transport.choice import GRPC_ENDPOINT
+
+        own = self.settings.traces_endpoint
+        if own and not self.grpc:
+            parts = urlsplit(own)
+            return f"{parts.scheme}://{parts.netloc}"
+        untold = self.grpc and "endpoint" not in self.settings.model_fields_set
+        return own or (GRPC_ENDPOINT if untold else self.settings.endpoint)
+
+    @property
     def address(self) -> str:
         """Return where spans go."""
+        if self.grpc:
+            return self.base
         return self.settings.traces_endpoint or f"{self.settings.endpoint}/v1/traces"
+
+    @property
+    def told_by(self) -> str:
+        """Return the variable that says so."""
+        return variable(SdkSettings, "traces_endpoint" if self.settings.traces_endpoint else "endpoint")
 
     @property
     def headers(self) -> dict[str, str]:
         """Return what goes with them."""
-        text = self.settings.traces_headers or self.settings.headers
-        pairs = (pair.partition("=") for pair in text.split(",") if "=" in pair)
-        return {name.strip(): unquote(value.strip()) for name, _, value in pairs}
+        from mlobs.instrument.transport.choice import headers_of
+
+        return headers_of(self.settings.traces_headers or self.settings.headers)
+
+    @property
+    def tls(self) -> dict[str, Any]:
+        """Return what `requests` takes: whom to trust, and what to show."""
+        settings = self.settings
+        shown = (str(settings.client_certificate), str(settings.client_key))
+        return {
+            "verify": str(settings.certificate) if settings.certificate else True,
+            "cert": shown if settings.client_certificate else None,
+        }
 
 
 def register(nouns: Any) -> None:
@@ -89,7 +130,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     for name, step in STEPS:
         try:
             steps.append({"step": name, "ok": True, "found": step(patient)})
-        except Trouble as trouble:
+        except (Trouble, MlobsError) as trouble:
             reason = str(trouble)
             steps.append({"step": name, "ok": False, "found": reason})
             break
@@ -111,14 +152,24 @@ def told(patient: Patient) -> str:
     settings = patient.settings
     if settings.disabled:
         raise Trouble(f"{variable(SdkSettings, 'disabled')} is set, so nothing is recorded. Unset it.")
-    parts = urlsplit(settings.endpoint)
-    if settings.protocol == "http/protobuf" and parts.port == GRPC_PORT:
+    if reason := surroundings.trouble(os.environ):
+        raise Trouble(reason)
+    parts = urlsplit(patient.base)
+    if not patient.grpc and parts.port == GRPC_PORT:
         raise Trouble(
-            f"The endpoint {settings.endpoint} has the port of gRPC, and OTLP is sent over HTTP. "
+            f"The endpoint {patient.base} has the port of gRPC, and OTLP is sent over HTTP. "
             "Use port 4318, or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc."
         )
-    if settings.protocol == "grpc":
-        patient.remarks.append("OTLP is sent over gRPC; the probe goes over HTTP, to the same host.")
+    if patient.grpc and parts.port == HTTP_PORT:
+        raise Trouble(
+            f"The endpoint {patient.base} has the port of HTTP, and OTLP is sent over gRPC. "
+            "Use port 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf."
+        )
+    for field_name in ("certificate", "client_certificate", "client_key"):
+        file = getattr(settings, field_name)
+        if file is not None and not file.is_file():
+            raise Trouble(f"{variable(SdkSettings, field_name)}={str(file)!r} is no file.")
+    patient.remarks += surroundings.remarks(os.environ)
     proxies = [name for name in PROXIES if os.environ.get(name)]
     bypassed = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
     if proxies and str(parts.hostname) not in bypassed:
@@ -126,30 +177,34 @@ def told(patient: Patient) -> str:
             f"{proxies[0]} is set and NO_PROXY does not name {parts.hostname}: exports go through the proxy."
         )
     server = urlsplit(patient.client.server)
-    if (server.hostname, server.port) != (parts.hostname, parts.port):
+    same = server.hostname == parts.hostname and (patient.grpc or server.port == parts.port)
+    if not same:
         patient.remarks.append(
-            f"Spans go to {settings.endpoint} and questions to {patient.client.server}; that is right "
+            f"Spans go to {patient.base} and questions to {patient.client.server}; that is right "
             "only with a collector in between."
         )
-    return f"spans go to {patient.address}"
+    return f"spans go to {patient.address}{' over gRPC' if patient.grpc else ''}"
 
 
 def answers(patient: Patient) -> str:
     """See who is at the endpoint."""
     import requests
 
+    from mlobs.server.unanswered import unanswered
+
+    nobody = (
+        f"Nothing answers at {patient.base}. Start the server with: mlobs up, or set "
+        f"{patient.told_by} to where it is."
+    )
+    if patient.grpc:
+        return _answers_grpc(patient, nobody)
     try:
-        answer = requests.get(f"{patient.settings.endpoint}/healthz", timeout=ANSWER_SECONDS)
-    except requests.exceptions.SSLError as error:
-        raise Trouble(
-            f"TLS with {patient.settings.endpoint} fails: {error.__class__.__name__}. "
-            "OTEL_EXPORTER_OTLP_CERTIFICATE names the certificates to trust."
-        ) from None
-    except requests.exceptions.RequestException:
-        raise Trouble(
-            f"Nothing answers at {patient.settings.endpoint}. Start the server with: mlobs up, or set "
-            f"{variable(SdkSettings, 'endpoint')} to where it is."
-        ) from None
+        answer = requests.get(f"{patient.base}/healthz", timeout=ANSWER_SECONDS, **patient.tls)
+    except requests.exceptions.Timeout:
+        raise Trouble(f"{patient.base} does not answer within {ANSWER_SECONDS:g} s.") from None
+    except requests.exceptions.RequestException as error:
+        trust = variable(SdkSettings, "certificate")
+        raise Trouble(unanswered(patient.base, error, nobody=nobody, trust=trust)) from None
     _compare_clocks(patient, answer.headers.get("date", ""))
     try:
         patient.is_mlobs = answer.json() == {"status": "ok"}
@@ -158,41 +213,75 @@ def answers(patient: Patient) -> str:
     return "an mlobs server answers" if patient.is_mlobs else "something that is no mlobs server answers"
 
 
+def _answers_grpc(patient: Patient, nobody: str) -> str:
+    """See whether gRPC is spoken at the endpoint."""
+    from mlobs.cli.grpc_channel import unready
+
+    settings = patient.settings
+    client = (settings.client_certificate, settings.client_key)
+    reason = unready(patient.base, settings.certificate, client, ANSWER_SECONDS, nobody=nobody)
+    if reason:
+        raise Trouble(reason)
+    return "a gRPC server answers"
+
+
 def accepts(patient: Patient) -> str:
     """Send a span."""
     import requests
 
     body = _probe(patient)
+    if patient.grpc:
+        return _accepts_grpc(patient, body)
     given = {"Content-Type": "application/x-protobuf", **patient.headers}
-    certificate = patient.settings.certificate
     try:
-        answer = requests.post(
-            patient.address,
-            body,
-            headers=given,
-            timeout=ANSWER_SECONDS,
-            verify=str(certificate) if certificate else True,
-        )
+        answer = requests.post(patient.address, body, headers=given, timeout=ANSWER_SECONDS, **patient.tls)
     except requests.exceptions.RequestException as error:
         raise Trouble(f"Sending to {patient.address} fails: {error.__class__.__name__}.") from None
     if answer.status_code != 200:
         meaning = MEANINGS.get(answer.status_code, "It is no OTLP receiver, or a broken one.")
-        said = "".join(character for character in answer.text[:200] if character.isprintable())
-        raise Trouble(f"{patient.address} answers {answer.status_code}. {meaning} It says: {said}")
+        if answer.status_code in {404, 405} and patient.settings.traces_endpoint:
+            meaning = (
+                f"Nothing takes OTLP at that path. {patient.told_by} is used as it is, so it needs the path: "
+                f"{patient.base}/v1/traces."
+            )
+        raise Trouble(f"{patient.address} answers {answer.status_code}. {meaning}{_said(answer.text)}")
     return "a span was acknowledged"
+
+
+def _accepts_grpc(patient: Patient, body: bytes) -> str:
+    """Send a span as a program does."""
+    from mlobs.instrument.transport.choice import transport_of
+
+    answer = transport_of(patient.settings).post(body, ANSWER_SECONDS)
+    if answer.outcome != "accepted":
+        code = answer.words.partition(":")[0]
+        meaning = MEANINGS.get(GRPC_CODES.get(code, 0), "It is no OTLP receiver, or a broken one.")
+        raise Trouble(f"{patient.address} refuses the span. {meaning}{_said(answer.words)}")
+    return "a span was acknowledged"
+
+
+def _said(text: str) -> str:
+    said = "".join(character for character in text[:200] if character.isprintable())
+    return f" It says: {said}" if said else ""
 
 
 def works(patient: Patient) -> str:
     """Ask the server how it is."""
     import requests
 
+    from mlobs.server.client import trusted
+    from mlobs.server.unanswered import unanswered
+
+    server = patient.client.server
+    nobody = f"No mlobs server answers at {server}. Name it with --server or MLOBS_SERVER."
     try:
-        answer = requests.get(f"{patient.client.server}/readyz", timeout=ANSWER_SECONDS)
+        answer = requests.get(f"{server}/readyz", timeout=ANSWER_SECONDS, verify=trusted(patient.client))
         failures = answer.json()["failures"]
-    except (requests.exceptions.RequestException, ValueError, KeyError):
-        raise Trouble(
-            f"No mlobs server answers at {patient.client.server}. Name it with --server or MLOBS_SERVER."
-        ) from None
+    except (requests.exceptions.JSONDecodeError, KeyError, TypeError):
+        raise Trouble(nobody) from None
+    except requests.exceptions.RequestException as error:
+        trust = variable(ClientSettings, "certificate")
+        raise Trouble(unanswered(server, error, nobody=nobody, trust=trust)) from None
     if failures:
         raise Trouble(
             "The server has trouble: " + "; ".join(f"{part}: {why}" for part, why in failures.items())

@@ -1,11 +1,11 @@
 """Writes the spans of traces to a file: Parquet, JSON lines, or OTLP that can be sent again."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlobs.errors import StoreError
+from mlobs.errors import SettingError, StoreError
 
 if TYPE_CHECKING:
     from mlobs.server.client import Client
@@ -13,13 +13,24 @@ if TYPE_CHECKING:
 SPANS_AT_ONCE = 20_000
 TRACES_AT_ONCE = 500
 SPANS_MAX = 5_000_000  # Of one trace.
-FORMATS = ("parquet", "otlp", "jsonl")
+ENDINGS = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".pb": "otlp", ".otlp": "otlp"}
 
 
-def form_of(path: Path, given: str | None) -> str:
-    """Return the format that was asked for, or the one that the file's name says."""
-    by_name = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".pb": "otlp", ".otlp": "otlp"}
-    return given or by_name.get(path.suffix.lower(), "parquet")
+def form_of(path: Path, given: str | None, endings: Mapping[str, str] = ENDINGS) -> str:
+    """Return the format that was asked for, or the one that the file's name says.
+
+    Raises:
+        SettingError: None was asked for, and the name does not say one.
+    """
+    if given:
+        return given
+    ending = path.suffix.lower()
+    if ending not in endings:
+        raise SettingError(
+            f"--out {path} says no format: one of {', '.join(endings)} was expected at its end. "
+            "Name the file so, or choose with --format."
+        )
+    return endings[ending]
 
 
 def export(client: "Client", traces: Sequence[dict[str, Any]], path: Path, form: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from mlobs.errors import DataError, QueryError
 
 FORMATS = ("table", "json", "jsonl", "csv", "arrow", "parquet")
+ENDINGS = {f".{name}": name for name in FORMATS[1:]} | {".ndjson": "jsonl"}
 BINARY = ("arrow", "parquet")
 EPILOG = """\
 examples:
@@ -80,14 +81,13 @@ def sql(arguments: argparse.Namespace) -> int:
 
 
 def _form(arguments: argparse.Namespace) -> str:
+    from mlobs.cli.exporting import form_of
+
     if arguments.json:
         return "json"
     if arguments.format:
         return str(arguments.format)
-    ending = arguments.out.suffix.lower().lstrip(".") if arguments.out else ""
-    if not arguments.out:
-        return "table"
-    return ending if ending in FORMATS and ending != "table" else "csv"
+    return "table" if arguments.out is None else form_of(arguments.out, None, ENDINGS)
 
 
 def _shown(value: object) -> object:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mlobs.cli.filters import FilterParser, small_word, split
 from mlobs.errors import QueryError
 
 LIST_EPILOG = """\
@@ -40,7 +41,7 @@ MATCHES_MAX = 3  # Of one trace.
 def register(nouns: Any) -> None:
     """Add `mlobs traces`."""
     noun = nouns.add_parser("traces", help="what happened", description="Ask a server for traces.")
-    verbs = noun.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    verbs = noun.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=FilterParser)
     listed = _verb(
         verbs, "list", list_traces, "the newest traces", "Print traces, the newest first.", LIST_EPILOG
     )
@@ -61,10 +62,16 @@ def register(nouns: Any) -> None:
         "grep",
         grep_traces,
         "find words in what was said",
-        "Print where some words are: in content (whole words), names and error messages.",
+        "Print where some words are: in content (whole words), names and error messages. Terms of a filter, "
+        "such as service:x, may follow the words.",
     )
-    searched.add_argument("text", metavar="TEXT", help="the words, however they are capitalised")
-    _add_filter(searched, limit=20)
+    searched.add_argument(
+        "words",
+        metavar="TEXT",
+        nargs="+",
+        help="the words, as they are typed; after the first, terms such as service:x are a filter",
+    )
+    _add_range(searched, limit=20)
     written = _verb(
         verbs, "export", export_traces, "write spans to a file", "Write the spans of traces.", EXPORT_EPILOG
     )
@@ -83,12 +90,13 @@ def register(nouns: Any) -> None:
 
 def list_traces(arguments: argparse.Namespace) -> int:
     """Print traces."""
-    from mlobs.cli.asking import ask
+    from mlobs.cli.asking import client
     from mlobs.cli.printing import console, print_json, print_rows, visible
 
     names = ("limit", "sort", "cursor", "service", "noun", "status")
     wanted = {**_asked(arguments), **{name: getattr(arguments, name) for name in names}}
-    answer = ask(arguments.server, "/api/traces", wanted)
+    with client(arguments.server) as asked:
+        answer = asked.page("/api/traces", "traces", wanted)
     traces = answer["traces"]
     if arguments.json:
         print_json(traces)
@@ -104,7 +112,8 @@ def list_traces(arguments: argparse.Namespace) -> int:
 def show_trace(arguments: argparse.Namespace) -> int:
     """Print one trace."""
     from mlobs.cli.asking import ask
-    from mlobs.cli.printing import print_json
+    from mlobs.cli.printing import console, print_json
+    from mlobs.server.page import cut
 
     trace_id = _named(arguments.trace_id, arguments.server)
     missing = f"No trace {trace_id!r} is stored. {_hint(arguments.server)}"
@@ -113,6 +122,9 @@ def show_trace(arguments: argparse.Namespace) -> int:
         print_json(trace)
     else:
         draw(trace)
+    shown = len(trace["spans"])
+    if left_out := cut(trace_id, shown, trace.get("spans_stored", shown)):
+        console(stderr=True).print(left_out, markup=False, soft_wrap=True)
     return 0
 
 
@@ -122,6 +134,7 @@ def grep_traces(arguments: argparse.Namespace) -> int:
     from mlobs.cli.printing import console, print_json, print_rows
     from mlobs.server.ask.syntax import quoted
 
+    arguments.text, arguments.filter = split(arguments.words)
     words = " ".join(part for part in (quoted(arguments.text), f"({arguments.filter})") if part != "()")
     rows: list[dict[str, object]] = []
     with client(arguments.server) as asked:
@@ -170,8 +183,12 @@ def _verb(verbs: Any, name: str, handler: Any, brief: str, about: str, epilog: s
 
 def _add_filter(verb: Any, *, limit: int) -> None:
     verb.add_argument(
-        "filter", metavar="FILTER", nargs="?", default="", help='such as: service:x status:error "text"'
+        "filter", metavar="FILTER", nargs="*", help='such as: service:x status:error -tool:y "text"'
     )
+    _add_range(verb, limit=limit)
+
+
+def _add_range(verb: Any, *, limit: int) -> None:
     verb.add_argument("--since", help="how far back: 15m, 24h, 7d, or a time (default: 24h)")
     verb.add_argument("--from", dest="from_", metavar="TIME", help="where the range begins")
     verb.add_argument("--to", metavar="TIME", help="where the range ends (default: now)")
@@ -190,8 +207,18 @@ def _asked(arguments: argparse.Namespace) -> dict[str, str | None]:
 def _nothing(arguments: argparse.Namespace) -> str:
     """Return what to say and to try when nothing was found."""
     if any((arguments.filter, getattr(arguments, "service", None), getattr(arguments, "text", None))):
-        return f"No traces are so in the last {arguments.since or '24h'}. Look further back with --since 7d."
+        word = small_word(arguments.filter)
+        hint = f" {word} is a word to look for here; {word.upper()} in capitals joins terms." if word else ""
+        return f"No traces are so in {_range_of(arguments)}. Look further back with --since 7d.{hint}"
     return "No traces. Is a program sending to this server?"
+
+
+def _range_of(arguments: argparse.Namespace) -> str:
+    """Return the range that was asked for, in words."""
+    if arguments.from_ or arguments.to:
+        return f"the range from {arguments.from_ or arguments.since or '24h'} to {arguments.to or 'now'}"
+    since = arguments.since or "24h"
+    return f"the last {since}" if re.fullmatch(r"[0-9]+[a-z]+", since) else f"the time since {since}"
 
 
 def _row(trace: dict[str, Any]) -> dict[str, object]:

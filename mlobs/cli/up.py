@@ -4,11 +4,15 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mlobs.settings import AlertSettings, ClientSettings, ServerSettings, from_flags, load
+
+EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 # they are looked for, not bound
 
 
 def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -55,6 +59,7 @@ def up(arguments: argparse.Namespace) -> int:
     with server_with_alerts(settings, load(AlertSettings)) as server:
         print(f"OTLP      {server.url}  (POST /v1/traces /v1/metrics /v1/logs)")
         print(f"OTLP gRPC {server.grpc_url}")
+        print(f"pages     {reached(server.url)}/")
         print(f"traces    {server.url}/api/traces  (or: mlobs traces list --server {server.url})")
         print(f"metrics   {server.url}/metrics")
         if server.clickhouse_url:
@@ -63,10 +68,23 @@ def up(arguments: argparse.Namespace) -> int:
         print(f"data      {settings.data.absolute()}")
         if server.url != str(ClientSettings.model_fields["server"].default):
             print("\nWhere programs and commands are to find it, paste this line:")
-            print(f"export OTEL_EXPORTER_OTLP_ENDPOINT={server.url} MLOBS_SERVER={server.url}")
+            address = reached(server.url)
+            print(f"export OTEL_EXPORTER_OTLP_ENDPOINT={address} MLOBS_SERVER={address}")
         sys.stdout.flush()
         stopping.wait()
     return 0
+
+
+def reached(url: str) -> str:
+    """Return where a server is reached: who listens on every address has this machine's name.
+
+    >>> reached("http://127.0.0.1:4318")
+    'http://127.0.0.1:4318'
+    """
+    parts = urlsplit(url)
+    if parts.hostname not in EVERY_ADDRESS:
+        return url
+    return parts._replace(netloc=f"{socket.gethostname()}:{parts.port}").geturl()
 
 
 def _follow(stopping: threading.Event) -> None:

@@ -17,8 +17,9 @@ from mlobs.errors import PayloadError, QueryError
 from mlobs.server import exposition
 from mlobs.server.access.routes import route
 from mlobs.server.access.scopes import OPEN, READ, allows
+from mlobs.server.ask.asked import once
 from mlobs.server.ask.routes import ROUTES as QUESTIONS
-from mlobs.server.ask.routes import SPANS_DEFAULT, newest, trace_spans, unknown_trace
+from mlobs.server.ask.routes import SPANS_DEFAULT, newest, stored_spans, trace_spans, unknown_trace
 from mlobs.server.counts import Counts
 from mlobs.server.page import list_page, message_page, trace_page
 from mlobs.server.store import Store
@@ -44,17 +45,19 @@ class Families(Collector):
 
 async def home(request: Request) -> Response:
     """GET /: the newest traces for people."""
-    found = await run_in_threadpool(newest, _store(request), dict(request.query_params))
+    found = await run_in_threadpool(newest, _store(request), once(request.query_params.multi_items()))
     return HTMLResponse(list_page(found["traces"]))
 
 
 async def trace_html(request: Request) -> Response:
     """GET /traces/{id}: one trace for people."""
     trace_id = request.path_params["trace_id"]
-    spans = await run_in_threadpool(trace_spans, _store(request), trace_id, SPANS_DEFAULT)
+    store, limit = _store(request), SPANS_DEFAULT
+    spans = await run_in_threadpool(trace_spans, store, trace_id, limit + 1)
     if not spans:
         return HTMLResponse(message_page(unknown_trace(trace_id)), 404)
-    return HTMLResponse(trace_page(trace_id.lower(), spans))
+    stored = await run_in_threadpool(stored_spans, store, trace_id, len(spans), limit)
+    return HTMLResponse(trace_page(trace_id.lower(), spans[:limit], stored))
 
 
 async def metrics(request: Request) -> Response:

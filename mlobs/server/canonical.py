@@ -277,7 +277,10 @@ def _time_to_first_chunk() -> str:
     # Without the letter for UTC, which the engine does not read.
     moment = f"substring({_fact(a.TIME_TO_FIRST_CHUNK)}, 1, {len('2026-01-01T00:00:00.000000')})"
     since = f"dateDiff('microsecond', Timestamp, toDateTime64OrNull({moment}, 9, 'UTC')) / 1000000"
-    return f"if({DIALECT} = '', {seconds}, ifNull({seconds}, {since}))"
+    # What is empty is no moment either; the engine reads it as the year 1970.
+    return (
+        f"if({DIALECT} = '' OR {moment} = '', {seconds}, ifNull({seconds}, if({since} < 0, NULL, {since})))"
+    )
 
 
 def _fact(row: Attribute) -> str:

@@ -10,7 +10,8 @@
 It needs `requests`, and pyarrow for `sql`. Nothing of the server is imported.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from urllib.parse import quote
@@ -18,11 +19,13 @@ from urllib.parse import quote
 import requests
 
 from mlobs._extras import require
-from mlobs.errors import QueryError, ServerError
-from mlobs.settings import ClientSettings, load
+from mlobs.errors import QueryError, ServerError, SettingError
+from mlobs.server.unanswered import unanswered
+from mlobs.settings import ClientSettings, load, variable
 
 PAGE = 500
 Row = dict[str, Any]
+Names = str | Sequence[str]
 
 
 class Client:
@@ -32,12 +35,24 @@ class Client:
         url: The server's address; MLOBS_SERVER if None.
         token: One with the scope read; MLOBS_TOKEN if None.
         timeout_s: Seconds to wait for an answer.
+        certificate: File of the certificates to trust; MLOBS_CERTIFICATE if None.
+
+    Raises:
+        SettingError: The address is none, or that file cannot be read.
     """
 
-    def __init__(self, url: str | None = None, token: str | None = None, *, timeout_s: float = 60.0) -> None:
-        settings = load(ClientSettings, server=url, token=token)
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        timeout_s: float = 60.0,
+        certificate: Path | None = None,
+    ) -> None:
+        settings = load(ClientSettings, server=url, token=token, certificate=certificate)
         self.url = settings.server
         self._timeout_s = timeout_s
+        self._verify: str | bool = trusted(settings)
         self._session = requests.Session()
         if secret := settings.token.get_secret_value():
             self._session.headers["Authorization"] = f"Bearer {secret}"
@@ -77,26 +92,28 @@ class Client:
         """
         return list(self._rows("/api/sessions", "sessions", filter, limit, range))
 
-    def aggregate(self, filter: str = "", *, by: str = "", **given: str) -> list[Row]:  # noqa: A002
+    def aggregate(self, filter: str = "", *, by: Names = "", **given: Names) -> list[Row]:  # noqa: A002
         """Return counts, error ratios, quantiles, tokens and cost of spans, a row for each group.
 
         Args:
             filter: For the spans.
-            by: Keys or attributes to group by, separated by commas.
+            by: Keys or attributes to group by: a list, or text with commas.
             **given: A range, as of `traces`; `step` and `order` as in the API.
 
         Raises:
             QueryError: The server refuses the question.
             ServerError: No server answers.
         """
-        rows: list[Row] = self.get("/api/aggregate", {"q": filter, "by": by, **_range(given)})["rows"]
+        rows: list[Row] = self.get("/api/aggregate", {"q": filter, "by": _joined(by), **_range(given)})[
+            "rows"
+        ]
         return rows
 
     def costs(
         self,
         filter: str = "",  # noqa: A002
         *,
-        by: str = "",
+        by: Names = "",
         other_prices: str | None = None,
         **given: str | None,
     ) -> Row:
@@ -104,7 +121,7 @@ class Client:
 
         Args:
             filter: For the calls.
-            by: Keys or attributes to divide costs by, separated by commas.
+            by: Keys or attributes to divide costs by: a list, or text with commas.
             other_prices: The text of a price file, to price the calls with.
             **given: A range, as of `traces`; `prices`, `as_model` and `limit` as in the API.
 
@@ -113,7 +130,7 @@ class Client:
             ServerError: No server answers.
         """
         said = {name: value for name, value in given.items() if value is not None}
-        asked = {**({"q": filter} if filter else {}), **({"by": by} if by else {}), **_range(said)}
+        asked = {**({"q": filter} if filter else {}), **({"by": _joined(by)} if by else {}), **_range(said)}
         if other_prices is None:
             found: Row = self.get("/api/cost", asked)
             return found
@@ -159,7 +176,11 @@ class Client:
             QueryError: The server refuses the question.
             ServerError: No server answers.
         """
-        given = {name: value for name, value in (query or {}).items() if value is not None}
+        given = {
+            name: ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+            for name, value in (query or {}).items()
+            if value is not None
+        }
         answer = self._send("GET", path, missing=missing, params=given)
         try:
             body = answer.json()
@@ -168,6 +189,21 @@ class Client:
         if not isinstance(body, dict):
             raise self._stranger()
         return body
+
+    def page(self, path: str, name: str, query: Mapping[str, Any] | None = None) -> Row:
+        """Return a page of a list: its rows under `name`, and under `next` the cursor of the page after.
+
+        Raises:
+            QueryError: The server refuses the question.
+            ServerError: No server answers, or one that is too old for this client.
+        """
+        found: Row = self.get(path, query)
+        if name not in found or "next" not in found:
+            raise ServerError(
+                f"The server at {self.url} is of an older release: its lists have no pages. "
+                "Upgrade it, or ask with the release that it has."
+            )
+        return found
 
     def delete(self, *, trace: str | None = None, session: str | None = None, user: str | None = None) -> Row:
         """Delete what one trace, session or user left; return what went. Needs a token for admin.
@@ -191,7 +227,9 @@ class Client:
             ServerError: No server answers, or it stopped before the end.
         """
         size = 0
-        with self._send("POST", "/api/backup", stream=True) as answer:
+        # A copy begins to arrive when it has been made, and that takes as long as the store is large.
+        waits = (self._timeout_s, None)
+        with self._send("POST", "/api/backup", stream=True, timeout=waits) as answer:
             try:
                 for chunk in answer.iter_content(1 << 20):
                     size += file.write(chunk)
@@ -215,7 +253,7 @@ class Client:
         asked = {"q": text or None, **_range(given)}
         left, cursor = limit, None
         while left > 0:
-            page = self.get(path, {**asked, "limit": min(left, PAGE), "cursor": cursor})
+            page = self.page(path, name, {**asked, "limit": min(left, PAGE), "cursor": cursor})
             yield from page[name]
             left -= len(page[name])
             cursor = page["next"]
@@ -223,17 +261,20 @@ class Client:
                 return
 
     def _send(self, method: str, path: str, *, missing: str = "", **given: Any) -> requests.Response:
+        given = {"timeout": self._timeout_s, "verify": self._verify, **given}
         try:
-            answer = self._session.request(method, f"{self.url}{path}", timeout=self._timeout_s, **given)
+            answer = self._session.request(method, f"{self.url}{path}", **given)
         except requests.Timeout:
             raise ServerError(
                 f"The server at {self.url} did not answer within {self._timeout_s:g} s. "
                 f"Narrow the question, or look at its /readyz."
             ) from None
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
-            raise ServerError(
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            nobody = (
                 f"No server answers at {self.url}. Start one with: mlobs up, or name another with --server."
-            ) from None
+            )
+            trust = variable(ClientSettings, "certificate")
+            raise ServerError(unanswered(self.url, error, nobody=nobody, trust=trust)) from None
         if answer.ok:
             return answer
         if missing and answer.status_code == 404:
@@ -244,6 +285,10 @@ class Client:
             body = None
         if not isinstance(body, dict) or "error" not in body:
             raise self._stranger()
+        if answer.status_code == 401:
+            sent = "Authorization" in self._session.headers
+            came = "does not know the token of" if sent else "wants a token: set"
+            raise QueryError(f"The server at {self.url} {came} {variable(ClientSettings, 'token')}.")
         # 5xx is the server's trouble, not the question's.
         raise (ServerError if answer.status_code >= 500 else QueryError)(str(body["error"]))
 
@@ -251,6 +296,29 @@ class Client:
         return ServerError(f"What answers at {self.url} is not an mlobs server. Name one with --server.")
 
 
-def _range(given: Mapping[str, str]) -> dict[str, str]:
+def trusted(settings: ClientSettings) -> str | bool:
+    """Return what `requests` is to trust: a file of certificates, or what it trusts by itself.
+
+    Raises:
+        SettingError: The file cannot be read, and the server speaks TLS.
+    """
+    file = settings.certificate
+    if file is None or not settings.server.startswith("https:"):
+        return True
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise SettingError(
+            f"{variable(ClientSettings, 'certificate')}={str(file)!r} cannot be read: {error.strerror}."
+        ) from None
+    return str(file)
+
+
+def _range(given: Mapping[str, Names]) -> dict[str, str]:
     """Return a range with the names of the API: `from` is a word of Python."""
-    return {name.rstrip("_"): value for name, value in given.items()}
+    return {name.rstrip("_"): _joined(value) for name, value in given.items()}
+
+
+def _joined(names: Names) -> str:
+    """Return several names as the API takes them."""
+    return names if isinstance(names, str) else ",".join(names)

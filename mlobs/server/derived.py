@@ -29,6 +29,14 @@ EXPORTED = (
     *(f"Events.{name}" for name in ("Timestamp", "Name", "Attributes")),
     *(f"Links.{name}" for name in ("TraceId", "SpanId", "TraceState", "Attributes")),
 )  # fmt: skip
+SCORED = ("Timestamp", "TraceId", "SpanId", "ServiceName")
+SCORE_TEXTS = {
+    "Name": a.EVALUATION_NAME,
+    "Label": a.EVALUATION_LABEL,
+    "JudgedBy": a.EVALUATION_BY,
+    "Explanation": a.EVALUATION_EXPLANATION,
+    "ResponseId": a.RESPONSE_ID,
+}
 DURATION = "Duration"
 PARTS = 10**9  # To one unit.
 UNITS_MAX = 10**6  # Of one call: 11 days, a million dollars.
@@ -106,16 +114,22 @@ def latest_views() -> dict[str, str]:
 
 def scores_view() -> str:
     """Return the statement that creates the view from log events to scores."""
-    columns = {
-        "Name": a.EVALUATION_NAME,
-        "Label": a.EVALUATION_LABEL,
-        "JudgedBy": a.EVALUATION_BY,
-        "Explanation": a.EVALUATION_EXPLANATION,
-        "ResponseId": a.RESPONSE_ID,
-    }
-    texts = ", ".join(f"LogAttributes[{_text(row.name)}] AS {column}" for column, row in columns.items())
+    return f"CREATE MATERIALIZED VIEW scores_view TO scores AS {_scores()}"
+
+
+def scores_so_far() -> str:
+    """Return the columns and the question that fill an empty table of scores from the log records."""
     return (
-        "CREATE MATERIALIZED VIEW scores_view TO scores AS SELECT Timestamp, TraceId, SpanId, ServiceName, "
+        f"({', '.join((*SCORED, *SCORE_TEXTS, 'Value', 'Attributes', 'ClockKnown'))}) "
+        f"{_scores()} AND (SELECT count() FROM scores) = 0"
+    )
+
+
+def _scores() -> str:
+    """Return the question for scores."""
+    texts = ", ".join(f"LogAttributes[{_text(row.name)}] AS {column}" for column, row in SCORE_TEXTS.items())
+    return (
+        f"SELECT {', '.join(SCORED)}, "
         f"{texts}, toFloat64OrNull(LogAttributes[{_text(a.EVALUATION_SCORE.name)}]) AS Value, "
         "LogAttributes AS Attributes, ClockKnown FROM otel_logs "
         f"WHERE EventName = {_text(EVALUATION_RESULT.name)}"

@@ -128,17 +128,19 @@ class Loader:
             path, size = self._waiting.popleft()
             self._loading.append(path)
         left = [(path, size)]
+        add = self._waiting.extendleft
         try:
             pieces = self._settle(stage, path)
             if pieces is not None:
-                left = [(piece, piece.stat().st_size) for piece in pieces]
+                left = [(piece, piece.stat().st_size) for piece in reversed(pieces)]
         except Exception as error:
             self._failures[origin(path)] = str(error) or type(error).__name__
+            add = self._waiting.extend  # Behind the others, which must not wait for this one.
             raise
         finally:
             with self._changed:
                 self._loading.remove(path)
-                self._waiting.extendleft(reversed(left))
+                add(left)
                 self.pending_bytes += sum(more for _, more in left) - size
                 self._changed.notify_all()
 

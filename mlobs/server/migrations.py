@@ -5,7 +5,9 @@ A migration that a crash interrupted begins again, so each of its statements may
 Views and the canonical columns of spans follow the vocabulary: they are made anew when it has changed.
 Rows that are stored keep what was computed for them.
 
-In the files `{stored TABLE}` stands for the columns that TABLE holds; `wire` has the other words.
+A line `-- only while TABLE lacks COLUMN` leaves a statement out where the table was moved before the
+interruption. In the files `{stored TABLE}` stands for the columns that TABLE holds; `wire` has the
+other words.
 """
 
 import hashlib
@@ -21,6 +23,7 @@ from mlobs.server.derived import (
     exporter_view,
     latest_views,
     predictions_view,
+    scores_so_far,
     scores_view,
     totals_view,
 )
@@ -37,6 +40,7 @@ MOVING = {
 }
 # Split into these two by the statements themselves.
 SPLIT = ("SpanAttributes", "Content")
+ONLY = re.compile(r"^-- only while (\w+) lacks (\w+)\n", re.MULTILINE)
 
 
 def migrate(connection: Connection, place: str, schema: int) -> None:
@@ -79,7 +83,7 @@ def migrate(connection: Connection, place: str, schema: int) -> None:
         if name not in kept:
             _define(connection, f"DROP VIEW IF EXISTS {name}")
     for step in steps:
-        for statement in statements(step.read_text()):
+        for statement in _left(connection, statements(step.read_text())):
             _define(connection, _with_columns(connection, expand(statement)))
         connection.run(
             "INSERT INTO schema_version (Version) VALUES ({version:UInt32})",
@@ -161,6 +165,21 @@ def _steps() -> list[Traversable]:
 
 def _version(name: str) -> int:
     return int(name.partition("_")[0])
+
+
+def _left(connection: Connection, written: list[str]) -> list[str]:
+    """Return the statements of a step without those for tables that an interrupted try has moved."""
+    rows = connection.run(
+        "SELECT table, name FROM system.columns WHERE database = currentDatabase() "
+        "AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase())"
+    )
+    there = {(row["table"], row["name"]) for row in rows}
+    left = []
+    for statement in written:
+        found = ONLY.search(statement)
+        if found is None or (found[1], found[2]) not in there:
+            left.append(ONLY.sub("", statement).replace("{so far}", scores_so_far()))
+    return left
 
 
 def _with_columns(connection: Connection, statement: str) -> str:

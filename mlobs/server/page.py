@@ -27,8 +27,8 @@ def list_page(traces: Sequence[Mapping[str, Any]]) -> str:
     return _page("newest traces", table)
 
 
-def trace_page(trace_id: str, spans: Sequence[Span]) -> str:
-    """Return the page of one trace."""
+def trace_page(trace_id: str, spans: Sequence[Span], stored: int) -> str:
+    """Return the page of one trace, of which `stored` spans are there and `spans` are shown."""
     lines = []
     for depth, node in walk(tree(spans)):
         orphan = " (its parent is missing)" if node.orphan else ""
@@ -36,7 +36,23 @@ def trace_page(trace_id: str, spans: Sequence[Span]) -> str:
             f'<li{_mark(node.span["status"] == "Error")} style="padding-left:{min(depth, 60) * 2}em">'
             f"{escape(title(node.span))} <small>{escape('  '.join(facts(node.span)) + orphan)}</small></li>"
         )
-    return _page(f"trace {trace_id}", f"<ul>{''.join(lines)}</ul>")
+    left_out = cut(trace_id, len(spans), stored)
+    notice = f"<p>{escape(left_out)}</p>" if left_out else ""
+    return _page(f"trace {trace_id}", f"{notice}<ul>{''.join(lines)}</ul>")
+
+
+def cut(trace_id: str, shown: int, stored: int) -> str:
+    """Return what to say of a trace that is shown in part; nothing if it is whole.
+
+    >>> cut("4bf92f", 10_000, 30_001)
+    "10,000 of 30,001 spans are shown; all: mlobs traces export 'trace:4bf92f' --since 3650d --out FILE"
+    """
+    if stored <= shown:
+        return ""
+    return (
+        f"{shown:,} of {stored:,} spans are shown; "
+        f"all: mlobs traces export 'trace:{trace_id}' --since 3650d --out FILE"
+    )
 
 
 def message_page(message: str) -> str:

@@ -44,6 +44,7 @@ from mlobs.server.receive.quotas import Quotas
 from mlobs.server.receive.receiver import BODIES_IN_FLIGHT, Receiver
 from mlobs.server.splitting import finish_splits
 from mlobs.server.store import Store
+from mlobs.server.upkeep.backup import forget
 from mlobs.server.upkeep.keeper import Keeper
 from mlobs.server.upkeep.routes import upkeep_routes
 from mlobs.settings import ServerSettings
@@ -69,6 +70,7 @@ class Server:
     url: str
     grpc_url: str
     clickhouse_url: str  # Of the port that speaks ClickHouse's HTTP interface; "" if there is none.
+    routes: Sequence[BaseRoute]  # Everything that is answered, once it is started.
     samples: Callable[[], Iterable[Sample]]  # More values for /metrics; whoever has some sets it.
 
     def __init__(
@@ -154,6 +156,7 @@ class Server:
         self._lock(data)
         listener = Listener(settings)
         self._undo.append(listener.stop)
+        forget(data / "store")
         self.store = _store(settings, data)
         self._undo.append(self.store.close)
         receivers = [self._signal(signal, data / "journal") for signal in REQUESTS]
@@ -163,11 +166,12 @@ class Server:
         )
         desk = Desk(self.store, writes=settings.clickhouse_writes)
         self._undo.append(desk.close)
-        spoken = Endpoint(desk, writes=settings.clickhouse_writes).routes()
+        spoken = Endpoint(desk, self._memory, writes=settings.clickhouse_writes).routes()
         routes = [*self._routes, *upkeep, *spoken]
         app = create_app(
             receivers, self.store, self.counts, self.failures, self._refresh, routes, guard=guard
         )
+        self.routes = app.routes
         listener.start(app, lambda: Exports(receivers, guard, self.counts))
         self._undo.append(listener.stop)
         self.clickhouse_url = ""

@@ -93,16 +93,25 @@ class Store:
             connection.run(line)
         return connection
 
-    def guest(self, settings: Mapping[str, Value], database: str = "mlobs") -> Connection:
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The databases that are ours; questions are asked of the first."""
+        return ("mlobs",)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether the rows are spread over several servers, of which one connection changes only one's."""
+        return False
+
+    def guest(self, settings: Mapping[str, Value]) -> Connection:
         """Return a new connection for somebody else's statements, which they close.
 
         Args:
             settings: As names and values of the engine; "readonly" last, if it is among them.
-            database: Where names without one are looked up.
         """
         connection = Connection(self._engine, self.folder)
         try:
-            connection.run(f"USE {database}")
+            connection.run(f"USE {self.databases[0]}")
             for name, value in {"session_timezone": "UTC", **settings}.items():
                 connection.run(f"SET {name} = {literal(value)}")
         except BaseException:

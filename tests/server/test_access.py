@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 import requests
+from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import Route
@@ -51,13 +52,17 @@ def token_file(folder: Path, text: str, mode: int = 0o600) -> Path:
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiving]:
-    """A listener with a token for each scope, and the routes of `mlobs up`."""
+def closed(tmp_path_factory: pytest.TempPathFactory, served: Server) -> Iterator[Receiving]:
+    """A listener with a token for each scope, and the routes of `mlobs up`: those of a started server too."""
     folder = tmp_path_factory.mktemp("closed")
     lines = "\n".join(f"{scope}  {token}" for scope, token in TOKENS.items())
     tokens = token_file(folder, f"# who\n\n{lines}  tenant=shop\n")
     routes = server_with_alerts(load(ServerSettings), load(AlertSettings))._routes
-    with receiving(folder, tokens=tokens, routes=tuple(routes)) as started:
+    with receiving(folder, tokens=tokens) as plain:
+        own = {one.path for one in plain.routes}
+    more = [one for one in served.routes if one.path not in own | {other.path for other in routes}]
+    with receiving(folder, tokens=tokens, routes=(*routes, *more)) as started:
+        assert {one.path for one in served.routes} <= {one.path for one in started.routes}
         yield started
 
 
@@ -71,18 +76,19 @@ def asked(closed: Receiving) -> list[tuple[str, str, str]]:
 
 
 def test_no_route_is_answered_without_a_token(closed):
-    """All routes there are, also those that are added tomorrow; but for the two that probes ask."""
+    """All routes there are, also those that are added tomorrow; but for those that probes ask."""
     checked = asked(closed)
     for method, path, scope in checked:
         answer = requests.request(method, closed.url + path, timeout=30)
         if scope == OPEN:
-            assert path in {"/healthz", "/readyz"}
+            assert path in {"/healthz", "/readyz", "/clickhouse/ping"}
             assert answer.status_code == 200
         else:
             assert (answer.status_code, method, path) == (401, method, path)
             assert answer.headers["WWW-Authenticate"] == CHALLENGE["WWW-Authenticate"]
     assert {scope for _, _, scope in checked} >= {INGEST, READ, OPEN}
-    assert len(checked) > 20
+    paths = {path for _, path, _ in checked}
+    assert paths >= {"/v1/traces", "/api/traces", "/api/sql", "/api/delete", "/api/backup", "/clickhouse/"}
 
 
 def test_no_route_is_answered_with_a_token_for_something_else(closed):
@@ -98,7 +104,7 @@ def test_no_route_is_answered_with_a_token_for_something_else(closed):
 
 def test_what_changes_something_asks_for_admin_unless_it_is_known_to_only_read(closed):
     """POST and DELETE of a new route are for administrators, or are added here on purpose."""
-    known = {"/api/sql": READ, "/api/cost": READ} | {
+    known = dict.fromkeys(("/api/sql", "/api/cost", "/clickhouse", "/clickhouse/"), READ) | {
         f"/v1/{signal}": INGEST for signal in ("traces", "metrics", "logs")
     }
     for method, path, scope in asked(closed):
@@ -160,6 +166,11 @@ def test_refusals_are_counted_and_said_in_the_encoding_of_the_sender(closed):
     """So that an exporter's log has the sentence."""
     counted = closed.refused("no_token"), closed.refused("scope", "api")
     assert b"No token came. Send the header Authorization" in post(closed.url, b"").content
+    answer = post(closed.url, b"", **bearer(UNKNOWN))
+    sentence = Status.FromString(answer.content).message.rstrip()
+    assert sentence.startswith("The token is not known")
+    # What an exporter prints that takes the body for text: nothing before the sentence that is a letter.
+    assert answer.content.decode().lstrip("\b\x10\x12\x7f").startswith(sentence)
     answer = post(closed.url, b"{}", Content_Type="application/json", **bearer(TOKENS[READ]))
     assert answer.json() == {"code": 7, "message": "The token is for read; ingest is needed here."}
     answer = requests.get(f"{closed.url}/metrics", headers=bearer(TOKENS[INGEST]), timeout=30)

@@ -1,6 +1,7 @@
 """What is stored is what was sent, and answers say it."""
 
 import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
@@ -194,6 +195,7 @@ def test_a_tree_tolerates_what_is_missing():
 
 def test_a_clock_that_is_wrong_is_not_the_newest_for_ever(served):
     """Nor does a span without an end, or with one before its start, take longer than a lifetime."""
+    since = datetime.now(UTC).isoformat()
     request = ExportTraceServiceRequest()
     odd, even = span(request, "year 2262"), span(request, "today")
     odd.start_time_unix_nano, odd.end_time_unix_nano = 2**63, 2**64 - 1
@@ -201,7 +203,8 @@ def test_a_clock_that_is_wrong_is_not_the_newest_for_ever(served):
     old.trace_id, old.start_time_unix_nano = even.trace_id, 1
     assert post(served.url, request.SerializeToString()).status_code == 200
     served.drain()
-    now = requests.get(f"{served.url}/api/traces?limit=1000", timeout=10).json()
+    asked = {"limit": "1000", "from": since}
+    now = requests.get(f"{served.url}/api/traces", asked, timeout=10).json()
     assert even.trace_id.hex() in {row["trace_id"] for row in now["traces"]}
     assert odd.trace_id.hex() not in {row["trace_id"] for row in now["traces"]}
     assert now["spans_ahead_of_time"] >= 1
@@ -217,15 +220,18 @@ def test_a_clock_that_is_wrong_is_not_the_newest_for_ever(served):
 
 def test_spans_without_a_trace_id_are_counted(served):
     """They are in no trace; whoever sent them must be able to see that they came."""
+    then = datetime.now(UTC) - timedelta(days=3)  # A minute in which there is nothing else.
+    asked = {"from": then.isoformat(), "to": (then + timedelta(minutes=1)).isoformat()}
 
     def lost() -> int:
         served.drain()
-        answer = requests.get(f"{served.url}/api/traces?limit=1000", timeout=10).json()
+        answer = requests.get(f"{served.url}/api/traces", asked, timeout=10).json()
         found: int = answer["spans_without_trace_id"]
         return found
 
     before, request = lost(), ExportTraceServiceRequest()
-    span(request, "lost").trace_id = b""
+    made = span(request, "lost")
+    made.trace_id, made.start_time_unix_nano = b"", int(then.timestamp() + 1) * 10**9
     assert post(served.url, request.SerializeToString()).status_code == 200
     assert lost() == before + 1
 

@@ -83,6 +83,71 @@ def test_everything_of_schema_1_is_there_in_this_one(run_program, tmp_path, cras
     assert found["tables"] == [{"n": 0}]
 
 
+CRASHES = dedent(
+    """
+    import sys
+    from pathlib import Path
+    from mlobs.server import migrations
+    from mlobs.server.store import Store
+
+    limits = {"memory_bytes_max": 1 << 30, "query_seconds_max": 10}
+    define, calls, last = migrations._define, 0, None
+
+    def crashing(connection, statement):
+        global calls
+        calls += 1
+        if calls == last:
+            raise KeyboardInterrupt
+        define(connection, statement)
+
+    migrations._define = crashing
+    number, crashed = 2, True
+    while crashed:
+        folder = Path(sys.argv[0]).parent / f"crash-{number}"
+        folder.mkdir()
+        last = None
+        old = Store(folder, schema=1, **limits)
+        with old.writing() as connection:
+            connection.run(
+                "INSERT INTO otel_traces (Timestamp, TraceId, SpanAttributes) "
+                "SELECT now(), toString(number), "
+                "map('gen_ai.input.messages', 'hello', 'http.route', '/') FROM numbers(10)"
+            )
+            connection.run(
+                "INSERT INTO otel_logs (Timestamp, EventName, LogAttributes) SELECT now(), "
+                "'gen_ai.evaluation.result', map('gen_ai.evaluation.name', 'helpful') FROM numbers(5)"
+            )
+        old.close()
+        calls, last = 0, number
+        try:
+            Store(folder, **limits).close()
+            crashed = False
+        except KeyboardInterrupt:
+            crashed = True
+        calls, last = 0, None
+        new = Store(folder, **limits)
+        found = new.query(
+            "SELECT count() AS spans, countIf(Content['gen_ai.input.messages'] = 'hello') AS content, "
+            "countIf(SpanAttributes['http.route'] = '/') AS facts, (SELECT count() FROM otel_logs) AS logs, "
+            "(SELECT count() FROM scores) AS scores FROM otel_traces"
+        )
+        assert found == [{"spans": 10, "content": 10, "facts": 10, "logs": 5, "scores": 5}], (number, found)
+        new.close()
+        number += 1
+    print(number)
+    """
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_migration_that_ends_before_any_statement_loses_and_doubles_nothing(run_program):
+    """Whatever the statement; the next start goes on."""
+    ended = run_program(CRASHES, timeout_s=240)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 20, "there were fewer statements than the schema has"
+
+
 def test_a_store_of_a_newer_release_is_refused(run_program, tmp_path):
     """Its tables may hold what this release would damage."""
     ended = run_program(

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 import requests
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from mlobs import _guard
@@ -95,12 +97,21 @@ def answered(status: int, retry_after: str, body: bytes) -> Answer:
     """Return what a status, the header Retry-After and the beginning of a body mean."""
     if status == 200:
         return Answer("accepted", refused=refused(body))
-    words = f"{status}: {body[:WORDS_MAX].decode('utf-8', 'replace')}".strip()
+    words = f"{status}: {_said(body)[:WORDS_MAX]}".strip()
     if status == 413:
         return Answer("split", words=words)
     if status in RETRY_STATUSES:
         return Answer("retry", retry_after_s=_seconds(retry_after), words=words)
     return Answer("rejected", words=words)
+
+
+def _said(body: bytes) -> str:
+    """Return the sentence of a google.rpc.Status, or the body as text if it is none."""
+    try:
+        said = str(Status.FromString(body).message).strip()
+    except DecodeError:
+        said = ""
+    return said or body.decode("utf-8", "replace")
 
 
 def refused(body: bytes) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mlobs.errors import PayloadError, QueryError
 from mlobs.server.ask.compiling import Condition, condition, of_spans
 from mlobs.server.ask.cursors import Cursor, read_cursor
+from mlobs.server.ask.keys import noun_problem
 from mlobs.server.ask.parsing import parse
 from mlobs.server.ask.ranges import Range, read_range
 from mlobs.server.ask.statements import RANKS
@@ -48,7 +49,7 @@ def filter_of(given: Given, name: str = "q") -> Node | None:
     """Return the filter, with `service`, `noun` and `status` as facts that some span of the trace has.
 
     Raises:
-        QueryError: It cannot be read.
+        QueryError: It cannot be read, or there is no such noun.
         PayloadError: `status` is none.
     """
     node = parse(given.get(name, ""))
@@ -56,6 +57,8 @@ def filter_of(given: Given, name: str = "q") -> Node | None:
     for parameter, key in (("service", "service"), ("noun", "kind")):
         value = given.get(parameter, "")[:TEXT_MAX]
         checked(parameter, value)
+        if parameter == "noun" and (wrong := noun_problem(value)):
+            raise QueryError(f"noun={value[:40]!r} came; {wrong}")
         if value:
             parts.append(Some(Term(key, ":", literal(value))))
     status = given.get("status", "")
@@ -157,6 +160,23 @@ def checked(name: str, text: str) -> str:
     except UnicodeEncodeError:
         raise QueryError(f"{name} has characters that are no text.") from None
     return text
+
+
+def once(items: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return parameters by their names; one that came twice would be answered in part.
+
+    Raises:
+        PayloadError: One did.
+    """
+    found = dict(items)
+    if len(found) < len(items):
+        names = [name for name, _ in items]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise PayloadError(
+            f"The parameter {twice[:40]!r} came {names.count(twice)} times; it is taken once, and where it "
+            "may have several values they are separated by commas."
+        )
+    return found
 
 
 def known(given: Given, allowed: Sequence[str]) -> None:

@@ -3,14 +3,13 @@
 Everything is data in, data out but for `ask`, which runs a statement. An absent fact is None, never zero.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mlobs.server.answers import moment
 from mlobs.server.ask import statements
 from mlobs.server.ask.compiling import Condition, Value
-from mlobs.server.ask.keys import grouping
+from mlobs.server.ask.keys import ATTRIBUTE_MAPS, grouping, in_content
 from mlobs.server.ask.listing import NEAR_NS, Ask, Row
 from mlobs.server.ask.ranges import Range, around
 
@@ -40,7 +39,7 @@ def aggregate(
     expressions = []
     params: dict[str, Value] = {**where.params, **within.params(), "limit": limit}
     for number, name in enumerate(by):
-        expression, named = grouping(name)
+        expression, named = grouping(name, long=_has_long(ask, name, within))
         expressions.append(expression.replace("{by_name:", f"{{by_{number}:"))
         params |= {f"by_{number}": value for value in named.values()}
     if step_ns:
@@ -83,11 +82,12 @@ def errors(ask: Ask, where: Condition, within: Range, limit: int) -> list[Row]:
 
 def running(ask: Ask, where: Condition, within: Range, limit: int) -> list[Row]:
     """Return the traces whose root has not arrived: runs in progress, and runs whose end was lost."""
-    rows = ask(statements.running(where), {**where.params, **within.params(), "limit": limit})
     # The root is the first to begin: of traces that began before the range, it lies before it.
-    ids = json.dumps([row["trace_id"] for row in rows])
     wide = around(within.since_ns, within.until_ns, by_ns=NEAR_NS)
-    finished = {row["trace_id"] for row in ask(statements.ROOTS, {**within.params(), **wide, "ids": ids})}
+    # The words of a filter are looked for around the range; the roots further away.
+    roots = {f"root_{name}": value for name, value in wide.items()}
+    params = {**where.params, **within.params(), **roots, "limit": limit}
+    rows = ask(statements.running(where), params)
     return [
         {
             "trace_id": row["trace_id"],
@@ -100,7 +100,6 @@ def running(ask: Ask, where: Condition, within: Range, limit: int) -> list[Row]:
             **{name: row[name] for name in ("spans", "errors", "input_tokens", "output_tokens", "cost_usd")},
         }
         for row in rows
-        if row["trace_id"] not in finished
     ]
 
 
@@ -130,6 +129,17 @@ def attribute_values(ask: Ask, key: str, beginning: str, within: Range, limit: i
     expression, params = grouping(key)
     asked: dict[str, Value] = {**params, "beginning": beginning, "limit": limit, **within.params()}
     return ask(statements.attribute_values(expression), asked)
+
+
+def _has_long(ask: Ask, name: str, within: Range) -> bool:
+    """Return whether spans of a range have an attribute whose text is kept apart for its length.
+
+    The names are read alone, so that the content is only where it must be.
+    """
+    prefix, _, rest = name.partition(".")
+    if len(ATTRIBUTE_MAPS.get(prefix, ())) < 2 or not rest or in_content(rest):
+        return False
+    return bool(ask(statements.LONG_ONE, {"name": rest, **within.params()}))
 
 
 def _group(row: Row, by: Sequence[str]) -> Row:

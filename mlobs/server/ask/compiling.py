@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from mlobs.server.ask.amounts import amount
-from mlobs.server.ask.keys import ATTRIBUTE_MAPS, STATUSES, Key, attribute, find
+from mlobs.server.ask.keys import ATTRIBUTE_MAPS, STATUSES, Key, attribute, find, in_content, may_be_long
 from mlobs.server.ask.lexing import unescaped
 from mlobs.server.ask.syntax import And, Node, Not, Operator, Or, Some, Term, Text
 
@@ -127,17 +127,33 @@ class _Compiler:
         return f"{column} LIKE {self._bind(like, 'String')}"
 
     def _attribute(self, key: Key, term: Term) -> str:
-        expression, named = attribute(key.name, f"p{len(self.params)}")
+        parameter = f"p{len(self.params)}"
+        expression, named = attribute(key.name, parameter, long=False)
         self.params |= named
         if term.operator not in {":", "!="}:
             return self._compared(f"toFloat64OrNull({expression})", "number", term)
+        prefix, _, name = key.name.partition(".")
+        maps, bound = ATTRIBUTE_MAPS[prefix], f"{{{parameter}:String}}"
         if term.value == "*":
-            name = expression.partition("[")[2].removesuffix("]")
-            maps = ATTRIBUTE_MAPS[key.name.partition(".")[0]]
-            held = f"({' OR '.join(f'mapContains({one}, {name})' for one in maps)})"
+            held = f"({' OR '.join(f'mapContains({one}, {bound})' for one in maps)})"
         else:
             held = self._held(expression, term.value)
+            if len(maps) > 1 and not in_content(name) and may_be_long(term.value):
+                held = self._held_apart(held, maps[1], bound, term.value)
         return f"NOT ({held})" if term.operator == "!=" else held
+
+    def _held_apart(self, held: str, content: str, bound: str, pattern: str) -> str:
+        """Return what holds for texts that are kept with the content for their length too.
+
+        Content is large, so it is read only of the spans that keep the attribute there.
+        """
+        if not pattern:
+            return f"({held} AND NOT has({content}.keys, {bound}))"
+        spans = (
+            f"SELECT TraceId, SpanId FROM otel_traces WHERE {TIMES} AND has({content}.keys, {bound}) "
+            f"AND {self._held(f'{content}[{bound}]', pattern)}"
+        )
+        return f"({held} OR (TraceId, SpanId) IN ({spans}))"
 
     def _compared(self, expression: str, kind: str, term: Term) -> str:
         if term.value == "*":

@@ -4,6 +4,7 @@ Each statement has a connection of its own, which costs a millisecond and so can
 engine gives statements no id of ours, so a comment at the front of the statement is its name.
 """
 
+import difflib
 import re
 import threading
 import uuid
@@ -29,7 +30,13 @@ RUNNING_MAX = 4
 WAIT_SECONDS = 5.0
 KILL_TRIES, KILL_PAUSE_SECONDS = 20, 0.1
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-CANCELLED, TOO_SLOW, TOO_MANY, TOO_LARGE = 394, 159, 396, 241
+CANCELLED, TOO_SLOW, TOO_MANY, TOO_LARGE, UNKNOWN_TABLE = 394, 159, 396, 241, 60
+TABLES = (
+    "otel_traces", "otel_logs", "otel_metrics_gauge", "otel_metrics_sum", "otel_metrics_histogram",
+    "otel_metrics_exponential_histogram", "otel_metrics_summary", "scores", "predictions", "events",
+)  # fmt: skip
+OTHER_NAMES = {"span": "otel_traces", "metric": "otel_metrics_sum", "feedback": "scores"}
+_TABLE = re.compile(r"identifier '([^']+)'|[Tt]able [`']?([\w.]+)[`']? (?:does|not)")
 LIMITS = "SELECT getSetting('max_execution_time') AS seconds, getSetting('max_memory_usage') AS bytes"
 
 
@@ -113,7 +120,8 @@ class Console:
             wrong = tokens_problem([(row["kind"], row["text"]) for row in rows])
             if not wrong:
                 tree = self._store.query(f"{EXPLAIN}{statement}")
-                wrong = tree_problem([line for row in tree for line in row["explain"].split("\n")])
+                lines = [line for row in tree for line in row["explain"].split("\n")]
+                wrong = tree_problem(lines, databases=self._store.databases)
         except QueryError as error:
             reason = str(error).removeprefix("The question cannot be answered: ")
             raise QueryError(f"The statement cannot be read: {reason}") from error
@@ -152,7 +160,24 @@ def _refusal(error: EngineError, query: Query, seconds: float) -> QueryError:
         TOO_MANY: f"The answer has more than {query.rows_max:,} rows. Add a LIMIT, or raise rows_max.",
         TOO_LARGE: "The statement needs more memory than one may have. Narrow the time, or group by less.",
     }
+    if error.code == UNKNOWN_TABLE:
+        return QueryError(unknown_table(str(error)))
     return QueryError(sentences.get(error.code, f"The statement cannot be run: {error}"))
+
+
+def unknown_table(said: str) -> str:
+    """Return the sentence for a table that is not there, from what the engine said.
+
+    >>> unknown_table("Unknown table expression identifier 'traces' in scope")[:52]
+    "There is no table 'traces'; did you mean otel_traces"
+    """
+    found = _TABLE.search(said)
+    name = "" if found is None else (found[1] or found[2])
+    word = name.rpartition(".")[2].lower()
+    near = difflib.get_close_matches(word, TABLES, n=1, cutoff=0.5)
+    meant = OTHER_NAMES.get(word.removesuffix("s")) or (near[0] if near else "otel_traces")
+    came = f"There is no table {name[:60]!r}" if name else "There is no such table"
+    return f"{came}; did you mean {meant}? There are {', '.join(TABLES)}; SHOW TABLES lists all."
 
 
 def _encodes(text: str) -> bool:

@@ -9,7 +9,11 @@ COLUMNS = (
     "Duration AS DurationNs, StatusCode, StatusMessage, "
     "Events.Name AS EventNames, arrayMap(t -> toUnixTimestamp64Nano(t), Events.Timestamp) AS EventTimesNs, "
     "Events.Attributes AS EventAttributes, Links.TraceId AS LinkTraceIds, Links.SpanId AS LinkSpanIds, "
-    "Links.TraceState AS LinkTraceStates, Links.Attributes AS LinkAttributes"
+    "Links.TraceState AS LinkTraceStates, Links.Attributes AS LinkAttributes, "
+    # What the attributes say, with the same names whichever dialect they came in; for reading only.
+    "Kind, Operation, Provider, RequestModel, ResponseModel, AgentName, ToolName, SessionId, ConversationId, "
+    "UserId, ErrorType, CallState, InputTokens, OutputTokens, CacheReadTokens, CacheWriteTokens, "
+    "ReasoningTokens, CostUsd, TimeToFirstChunk"
 )
 
 

@@ -51,6 +51,12 @@ FUNCTIONS = frozenset({
     "remotesecure", "s3", "s3cluster", "sleep", "sleepeachrow", "sqlite", "url", "urlcluster", "view",
     "viewexplain", "viewifpermitted", "ytsaurus",
 })  # fmt: skip
+MEMBER = frozenset(
+    before + name + after
+    for before in ("", "global")
+    for name in ("in", "notin", "nullin", "notnullin")
+    for after in ("", "ignoreset")
+)
 _NODE = re.compile(r"( *)([A-Za-z:]+)(?: (.*?))??(?: \(alias .*\))?(?: \(children [0-9]+\))?", re.DOTALL)
 _ONLY = "Only reading is done here."
 
@@ -83,14 +89,20 @@ def tokens_problem(tokens: Sequence[tuple[str, str]]) -> str:
     return ""
 
 
-def tree_problem(lines: Sequence[str], tables: AbstractSet[str] = SYSTEM_TABLES) -> str:
+def tree_problem(
+    lines: Sequence[str],
+    tables: AbstractSet[str] = SYSTEM_TABLES,
+    databases: Sequence[str] = (DATABASE,),
+) -> str:
     """Return what is wrong with a statement, empty if nothing is.
 
     Args:
         lines: Its syntax tree, as EXPLAIN AST prints it.
         tables: Which tables of the engine itself may be asked.
+        databases: Ours, all of whose tables may be.
     """
-    above: list[str] = []
+    above: list[tuple[str, str]] = []
+    seen: list[int] = []  # How many nodes there were so far, below each of `above`.
     for line in lines:
         if not line.strip():
             continue
@@ -98,15 +110,24 @@ def tree_problem(lines: Sequence[str], tables: AbstractSet[str] = SYSTEM_TABLES)
         if found is None:
             return f"The engine reads something here that is not known to be harmless: {line.strip()[:60]!r}."
         depth, node, name = len(found[1]), found[2], found[3] or ""
-        del above[depth:]
-        parent = above[-1] if above else ""
-        above.append(node)
-        if wrong := _node_problem(node, name, parent, tables):
+        del above[depth:], seen[depth:]
+        parent = above[-1][0] if above else ""
+        # IN takes the name of a table where there could be a column.
+        asked = node == "Identifier" and seen[-1:] == [1] and above[-2:-1] and above[-2][1].lower() in MEMBER
+        if seen:
+            seen[-1] += 1
+        above.append((node, name))
+        seen.append(0)
+        if wrong := _node_problem(node, name, parent):
             return wrong
+        dotted = "." in name and (node == "TableIdentifier" or asked)
+        engine = node == "Identifier" and name.lower().partition(".")[0] in {"system", "information_schema"}
+        if (dotted or engine) and name.partition(".")[0] not in databases and name not in tables:
+            return _table_problem(name, tables, databases)
     return "" if above else "There is no statement."
 
 
-def _node_problem(node: str, name: str, parent: str, tables: AbstractSet[str]) -> str:
+def _node_problem(node: str, name: str, parent: str) -> str:
     if node == "Set":
         return "SETTINGS came; limits are set beside the statement, and others are not changed."
     if node not in NODES:
@@ -117,20 +138,11 @@ def _node_problem(node: str, name: str, parent: str, tables: AbstractSet[str]) -
         lower = name.lower()
         if parent == "TableExpression" and lower not in TABLE_FUNCTIONS:
             return f"The table function {name[:40]!r} reaches beyond the tables. {_ONLY}"
-        if lower in FUNCTIONS or lower.startswith(("ai", "llm")):
+        if lower in FUNCTIONS or lower.startswith(("ai", "dict", "llm")):
             return f"The function {name[:40]!r} reaches beyond the tables. {_ONLY}"
-    if node == "TableIdentifier" and "." in name:
-        return _table_problem(name, tables)
-    # IN takes the name of a table where there could be a column.
-    if node == "Identifier" and name.lower().partition(".")[0] in {"system", "information_schema"}:
-        return _table_problem(name, tables)
     return ""
 
 
-def _table_problem(name: str, tables: AbstractSet[str]) -> str:
-    if name.partition(".")[0] == DATABASE or name in tables:
-        return ""
-    allowed = ", ".join(sorted(tables))
-    return (
-        f"The table {name[:60]!r} is not among those that can be asked: those of {DATABASE!r}, and {allowed}."
-    )
+def _table_problem(name: str, tables: AbstractSet[str], databases: Sequence[str]) -> str:
+    ours, others = " and ".join(map(repr, databases)), ", ".join(sorted(tables))
+    return f"The table {name[:60]!r} is not among those that can be asked: those of {ours}, and {others}."

@@ -5,19 +5,23 @@ its resource.
 """
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from mlobs.errors import QueryError
+from mlobs.semconv.dialects import CONTENT_BEGINNINGS, CONTENT_KEYS
+from mlobs.semconv.spans import BY_NOUN
 from mlobs.server.ask.amounts import UNITS, amount
 from mlobs.server.ask.syntax import Term
-from mlobs.server.wire import CONTENT
+from mlobs.server.wire import CONTENT, LONG
 
 Kind = Literal["text", "choice", "duration_ns", "duration_s", "tokens", "usd", "number"]
 # Long texts are kept with the content, whatever their key.
 ATTRIBUTE_MAPS = {"attr": ("SpanAttributes", "Content"), "resource": ("ResourceAttributes",)}
-CONTENT_KEYS = frozenset(row.name for row in CONTENT)
+ALWAYS_CONTENT = frozenset((*(row.name for row in CONTENT), *CONTENT_KEYS))
+ID_DIGITS = {"trace": 32, "span": 16}
 STATUSES = {"ok": "StatusCode != 'Error'", "error": "StatusCode = 'Error'", "unset": "StatusCode = 'Unset'"}
 _TOKENS = (
     "if(InputTokens IS NULL AND OutputTokens IS NULL, NULL, ifNull(InputTokens, 0) + ifNull(OutputTokens, 0))"
@@ -103,7 +107,7 @@ def problem(key: Key, term: Term) -> str:
             return f"{key.name} is one of {', '.join(STATUSES)}, as in {key.name}:error."
         return ""
     if key.kind == "text" and not ordered:
-        return ""
+        return _text_problem(key, term.value)
     if key.kind == "text" and not attribute:
         return f"{key.name} is text; it is compared with ':' and '!=', and * stands for anything."
     kind: Kind = "number" if attribute else key.kind
@@ -114,8 +118,34 @@ def problem(key: Key, term: Term) -> str:
     return ""
 
 
-def grouping(name: str) -> tuple[str, dict[str, str]]:
+def _text_problem(key: Key, value: str) -> str:
+    """Return what is wrong with the text of a key whose values are known, empty if nothing is."""
+    if key.name == "kind":
+        return noun_problem(value)
+    digits = ID_DIGITS.get(key.name)
+    if digits and not re.fullmatch(rf"[0-9a-fA-F*]{{0,{digits}}}", value):
+        return (
+            f"{value[:40]!r} is no {key.name} id; {digits} hex digits were expected, or the first of them "
+            f"and a star, as in {key.name}:4bf92f*."
+        )
+    return ""
+
+
+def noun_problem(value: str) -> str:
+    """Return what is wrong with a noun, empty if nothing is; one with a star may be any."""
+    if not value or "*" in value or value in BY_NOUN:
+        return ""
+    near = difflib.get_close_matches(value.lower(), list(BY_NOUN), n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"{value[:40]!r} is no kind of call; there are {', '.join(BY_NOUN)}.{hint}"
+
+
+def grouping(name: str, *, long: bool = False) -> tuple[str, dict[str, str]]:
     """Return the expression to group spans by, and the parameters in it.
+
+    Args:
+        name: A key that is text, or an attribute.
+        long: As of `attribute`.
 
     Raises:
         QueryError: Nothing is grouped by that.
@@ -134,7 +164,7 @@ def grouping(name: str) -> tuple[str, dict[str, str]]:
             f"{', '.join(groupable())}."
         )
     if not key.columns:
-        return attribute(key.name, "by_name")
+        return attribute(key.name, "by_name", long=long)
     return first_of(key.columns), {}
 
 
@@ -143,11 +173,43 @@ def groupable() -> list[str]:
     return [key.name for key in KEYS if key.kind in {"text", "choice"}]
 
 
-def attribute(name: str, parameter: str) -> tuple[str, dict[str, str]]:
-    """Return the expression of an attribute's text, with its name as a parameter."""
+def attribute(name: str, parameter: str, *, long: bool) -> tuple[str, dict[str, str]]:
+    """Return the expression of an attribute's text, with its name as a parameter.
+
+    Args:
+        name: With its prefix.
+        parameter: What the parameter is called.
+        long: Whether texts that are kept apart for their length are looked at too, which costs reading
+            all the content.
+    """
     prefix, _, rest = name.partition(".")
-    column = ATTRIBUTE_MAPS[prefix][-1 if rest in CONTENT_KEYS else 0]
-    return f"{column}[{{{parameter}:String}}]", {parameter: rest}
+    bound = f"{{{parameter}:String}}"
+    short, *content = ATTRIBUTE_MAPS[prefix]
+    if content and in_content(rest):
+        expression = f"{content[0]}[{bound}]"
+    elif content and long:
+        expression = f"if(mapContains({short}, {bound}), {short}[{bound}], {content[0]}[{bound}])"
+    else:
+        expression = f"{short}[{bound}]"
+    return expression, {parameter: rest}
+
+
+def in_content(name: str) -> bool:
+    """Return whether an attribute is kept with the content, whatever its length.
+
+    >>> in_content("gen_ai.input.messages"), in_content("http.route")
+    (True, False)
+    """
+    return name in ALWAYS_CONTENT or name.startswith(CONTENT_BEGINNINGS)
+
+
+def may_be_long(pattern: str) -> bool:
+    """Return whether a pattern may match a text that is kept apart for its length, or none at all.
+
+    >>> may_be_long("gold"), may_be_long("go*"), may_be_long("")
+    (False, True, True)
+    """
+    return not pattern or "*" in pattern or len(pattern.encode()) > LONG
 
 
 def first_of(columns: Sequence[str]) -> str:

@@ -65,6 +65,11 @@ def read_range(given: Mapping[str, str], now_ns: int, *, default: str = "24h", p
     if seconds and not (since or begin):
         name, since = f"{prefix}since_s", f"{seconds}s"
     since_ns = _moment(name, begin or since or default, now_ns)
+    if since and since_ns > now_ns:
+        raise QueryError(
+            f"{name}={since[:40]!r} lies in the future; a time that is past was expected, as UTC unless it "
+            "says otherwise, or how long ago, such as 24h."
+        )
     # A named end is meant as it is; an open one includes clocks that are ahead.
     until_ns = _moment(f"{prefix}to", end, now_ns) if end else now_ns + AHEAD_NS
     if since_ns >= until_ns:

@@ -144,7 +144,7 @@ def _question(answer: Answer, allowed: tuple[str, ...]) -> api.Handler:
     """Return a handler that answers in a thread."""
 
     async def handler(request: Request) -> Response:
-        given = dict(request.query_params)
+        given = asked.once(request.query_params.multi_items())
         asked.known(given, allowed)
         return Reply(await run_in_threadpool(answer, request.app.state.store, given))
 
@@ -153,14 +153,20 @@ def _question(answer: Answer, allowed: tuple[str, ...]) -> api.Handler:
 
 async def show_trace(request: Request) -> Response:
     """GET /api/traces/{trace_id}: every span of one trace, up to a limit."""
-    given = dict(request.query_params)
+    given = asked.once(request.query_params.multi_items())
     asked.known(given, ("limit",))
     trace_id = request.path_params["trace_id"]
     limit = asked.whole(given, "limit", SPANS_DEFAULT, SPANS_MAX)
     spans = await run_in_threadpool(trace_spans, request.app.state.store, trace_id, limit + 1)
     if not spans:
         return Reply({"error": unknown_trace(trace_id), "status": 404}, 404)
-    shown = {"trace_id": trace_id.lower(), "truncated": len(spans) > limit, "spans": spans[:limit]}
+    stored = await run_in_threadpool(stored_spans, request.app.state.store, trace_id, len(spans), limit)
+    shown = {
+        "trace_id": trace_id.lower(),
+        "truncated": stored > limit,
+        "spans_stored": stored,
+        "spans": spans[:limit],
+    }
     return await run_in_threadpool(Reply, shown)
 
 
@@ -171,6 +177,13 @@ def trace_spans(store: Store, trace_id: str, limit: int) -> list[dict[str, Any]]
     return answers.spans(store.named("trace_spans", {"trace_id": trace_id.lower(), "limit": limit}))
 
 
+def stored_spans(store: Store, trace_id: str, read: int, limit: int) -> int:
+    """Return how many spans a trace has; they are counted only if more than `limit` were `read`."""
+    if read <= limit:
+        return read
+    return int(store.query(statements.TRACE_SPANS, {"trace_id": trace_id.lower()})[0]["spans"])
+
+
 def unknown_trace(trace_id: str) -> str:
     """Return the sentence for a trace that is not there."""
     return f"No trace {trace_id[:64]!r} is stored. The newest ones: mlobs traces list"
@@ -178,7 +191,7 @@ def unknown_trace(trace_id: str) -> str:
 
 async def show_session(request: Request) -> Response:
     """GET /api/sessions/{session_id}: one session over all its traces, the newest first."""
-    given = dict(request.query_params)
+    given = asked.once(request.query_params.multi_items())
     asked.known(given, (*RANGE, "cursor", "limit"))
     name = asked.checked("session_id", request.path_params["session_id"])
     shown = await run_in_threadpool(_session, request.app.state.store, name, given)
@@ -233,7 +246,7 @@ OPERATIONS = (
     ),
     api.Operation(
         "GET", "/api/traces/{trace_id}", show_trace, "The spans of one trace.", ("limit",),
-        api.objects(trace_id="string", truncated="boolean", spans=api.many(api.SPAN)),
+        api.objects(trace_id="string", truncated="boolean", spans_stored="integer", spans=api.many(api.SPAN)),
     ),
     _get(
         "/api/sessions", sessions, tuple(name for name in LIST if name != "sort"),

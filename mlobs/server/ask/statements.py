@@ -130,10 +130,9 @@ ORDER BY spans DESC, type, service, name
 LIMIT {{limit:UInt32}}"""
 
 
-ROOTS = """SELECT TraceId AS trace_id FROM otel_traces
-WHERE Timestamp >= fromUnixTimestamp64Nano({wide_since_ns:Int64}, 'UTC')
-    AND Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')
-    AND ParentSpanId = '' AND TraceId IN (SELECT arrayJoin(JSONExtract({ids:String}, 'Array(String)')))"""
+LONG_ONE = f"""SELECT 1 AS found FROM otel_traces
+WHERE {IN_RANGE} AND has(Content.keys, {{name:String}}) LIMIT 1"""
+TRACE_SPANS = "SELECT count() AS spans FROM otel_traces WHERE TraceId = {trace_id:String}"
 
 
 def running(where: Condition) -> str:
@@ -150,7 +149,16 @@ def running(where: Condition) -> str:
 FROM otel_traces
 WHERE {IN_RANGE} AND TraceId != '' AND {where.sql}
 GROUP BY TraceId
-HAVING countIf(ParentSpanId = '') = 0
+HAVING countIf(ParentSpanId = '') = 0 AND TraceId NOT IN (
+    SELECT TraceId FROM otel_traces
+    WHERE Timestamp >= fromUnixTimestamp64Nano({{root_wide_since_ns:Int64}}, 'UTC')
+        AND Timestamp <= fromUnixTimestamp64Nano({{until_ns:Int64}}, 'UTC')
+        AND ParentSpanId = '' AND TraceId IN (
+            SELECT TraceId FROM otel_traces
+            WHERE {IN_RANGE} AND TraceId != '' AND {where.sql}
+            GROUP BY TraceId HAVING countIf(ParentSpanId = '') = 0
+        )
+)
 ORDER BY last_ns DESC, trace_id
 LIMIT {{limit:UInt32}}"""
 

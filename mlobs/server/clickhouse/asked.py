@@ -20,6 +20,8 @@ WITHOUT_MEANING = frozenset({
 PARAMETER = "param_"
 SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 SECONDS_DEFAULT, SECONDS_MAX = 60, 3600
+NUMBER = re.compile(r"[0-9]{1,10}")  # More digits are refused before they are read.
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # Goes into a header of the answer.
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,41 @@ def read(
         settings=settings,
         session=given.get("session_id", ""),
         session_seconds=_seconds(given.get("session_timeout", "")),
-        id=given.get("query_id", ""),
-        protocol=int(protocol) if (protocol := given.get("client_protocol_version", "0")).isdecimal() else 0,
+        id=checked_id(given.get("query_id", "")),
+        protocol=_protocol(given.get("client_protocol_version", "")),
     )
+
+
+def checked_id(text: str) -> str:
+    """Return the id of a statement, "" for none, if it can be said again in a header.
+
+    Raises:
+        ClickHouseError: It cannot.
+    """
+    if text and not ID.fullmatch(text):
+        raise ClickHouseError(
+            BAD_ARGUMENTS,
+            f"query_id={text[:20]!r} came; 1 to 64 letters, digits, _ and - were expected. Take another id, "
+            f"or leave it out.",
+        )
+    return text
+
+
+def _protocol(text: str) -> int:
+    if not text:
+        return 0
+    if not NUMBER.fullmatch(text):
+        raise ClickHouseError(
+            BAD_ARGUMENTS,
+            f"client_protocol_version={text[:20]!r} came; a number of at most 10 digits was expected.",
+        )
+    return int(text)
 
 
 def _seconds(text: str) -> int:
     if not text:
         return SECONDS_DEFAULT
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= SECONDS_MAX:
+    if not NUMBER.fullmatch(text) or not 0 < int(text) <= SECONDS_MAX:
         raise ClickHouseError(
             BAD_ARGUMENTS, f"session_timeout={text[:20]!r} came; 1 to {SECONDS_MAX} seconds were expected."
         )

@@ -43,7 +43,7 @@ FORM = "TabSeparated"  # What ClickHouse writes when nobody says.
 READERS_MAX = 8
 WAIT_SECONDS = 5.0
 DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-DATABASES = ("mlobs", "default")  # Where readers may look up names without a database.
+DEFAULT = "default"  # What clients say who were given no database: ours, not the engine's of that name.
 ENDING = re.compile(rb"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 
 
@@ -123,13 +123,17 @@ class Desk:
             "max_result_bytes": BYTES_MAX,
         }
         settings = settings_of_reader({**asked.settings, **found.settings}, most)
-        if asked.database and asked.database not in DATABASES:
-            raise ClickHouseError(ACCESS_DENIED, f"The database {asked.database[:60]!r} is not asked here.")
+        ours = self._store.databases
+        if asked.database not in {"", DEFAULT, *ours}:
+            raise ClickHouseError(
+                ACCESS_DENIED,
+                f"The database {asked.database[:60]!r} is not asked here; {' and '.join(ours)} can be.",
+            )
         given = {"output_format_json_validate_utf8": 1, **settings}
-        connection = self._store.guest(given, asked.database or DATABASES[0])
+        connection = self._store.guest(given)
         try:
             tree = connection.raw(f"{EXPLAIN}{found.text}", "TabSeparatedRaw", asked.params).body.decode()
-            if wrong := tree_problem(tree.split("\n"), TABLES):
+            if wrong := tree_problem(tree.split("\n"), TABLES, ours):
                 raise ClickHouseError(ACCESS_DENIED, wrong)
             answer = connection.raw(f"{tag(asked)} {found.text}", form, asked.params)
         finally:

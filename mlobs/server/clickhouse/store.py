@@ -89,11 +89,20 @@ class RemoteStore(Store):
         self._connections.append(connection)
         return connection
 
-    def guest(self, settings: Mapping[str, Value], database: str = "mlobs") -> Connection:
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The databases that are ours: on a cluster, that of all rows and that of one server's."""
+        return tuple(dict.fromkeys((self._everything, self._address.database)))
+
+    @property
+    def sharded(self) -> bool:
+        """Whether the rows are spread over several servers: on a cluster; see `Store.sharded`."""
+        return bool(self._address.cluster)
+
+    def guest(self, settings: Mapping[str, Value]) -> Connection:
         """Return a connection for somebody else's statements; see `Store.guest`."""
-        where = self._everything if database == "mlobs" else database
         seconds = float(settings.get("max_execution_time", self._query_seconds_max))
-        return Remote(self._address, where, self._usual(settings), seconds_max=seconds)
+        return Remote(self._address, self._everything, self._usual(settings), seconds_max=seconds)
 
     def _reader(self) -> Connection:
         settings: dict[str, Value] = {

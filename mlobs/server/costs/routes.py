@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mlobs.errors import PayloadError
+from mlobs.errors import PayloadError, QueryError
 from mlobs.prices.book import Book
 from mlobs.prices.buckets import BUCKETS
 from mlobs.prices.models import NAME_CHARACTERS_MAX
@@ -44,6 +44,8 @@ def _report(store: Store, given: Given, other: Book | None) -> dict[str, Any]:
         raise PayloadError(f"as_model has {len(model)} characters; the name of a model was expected.")
     today = datetime.fromtimestamp(now_ns // NS, UTC).date() if when == "today" else None
     pricing = Pricing(other or book, today, model)
+    if model is not None:
+        _known_model(pricing, model, now_ns)
     repriced = other is not None or today is not None or model is not None
     by = asked.groupings(given)
     question = Question(
@@ -56,6 +58,17 @@ def _report(store: Store, given: Given, other: Book | None) -> dict[str, Any]:
     )
     found = report(store.query, question)
     return {**found, "prices": when, "as_model": model, "other_prices": other is not None}
+
+
+def _known_model(pricing: Pricing, model: str, now_ns: int) -> None:
+    """Refuse a model that has no price at all: every call would be in no sum."""
+    today = datetime.fromtimestamp(now_ns // NS, UTC).date()
+    days = [today, *(day for day in pricing.book.days() if day <= today)]
+    if not any(pricing.book.find(None, model, day) for day in days):
+        raise QueryError(
+            f"as_model={model[:60]!r} came, and no price of it is known; a model of the price file was "
+            "expected, such as openai/gpt-4o-mini. MLOBS_PRICES of the server names a file with more."
+        )
 
 
 def _month(store: Store, given: Given) -> dict[str, Any]:
@@ -80,14 +93,14 @@ def _amount(given: Given, name: str) -> Decimal | None:
 
 async def show_costs(request: Request) -> Response:
     """GET /api/cost: what model calls cost."""
-    given = dict(request.query_params)
+    given = asked.once(request.query_params.multi_items())
     asked.known(given, PARAMS)
     return JSONResponse(await run_in_threadpool(_report, request.app.state.store, given, None))
 
 
 async def reprice(request: Request) -> Response:
     """POST /api/cost: what the same calls cost with the prices that are sent."""
-    given = dict(request.query_params)
+    given = asked.once(request.query_params.multi_items())
     asked.known(given, PARAMS)
     body = b""
     async for chunk in request.stream():
@@ -102,7 +115,7 @@ async def reprice(request: Request) -> Response:
 
 async def show_month(request: Request) -> Response:
     """GET /api/cost/month: what this month has cost, and a straight line to its end."""
-    given = dict(request.query_params)
+    given = asked.once(request.query_params.multi_items())
     asked.known(given, MONTH_PARAMS)
     return JSONResponse(await run_in_threadpool(_month, request.app.state.store, given))
 

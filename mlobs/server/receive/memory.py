@@ -2,10 +2,11 @@
 
 Bodies count while they are read, inflated, parsed and written. What does not fit is refused
 before it is read on, so that more senders than the machine can serve make answers, not a
-process that the kernel ends. Only the event loop touches it.
+process that the kernel ends. Each port has an event loop of its own, so a lock keeps the sum.
 """
 
 import asyncio
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,20 @@ class Memory:
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
         self.bytes = 0
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Take so many bytes if they are free; return whether they were."""
+        with self._lock:
+            if self.bytes + size > self.bytes_max:
+                return False
+            self.bytes += size
+            return True
+
+    def give_back(self, size: int) -> None:
+        """Give some bytes back."""
+        with self._lock:
+            self.bytes -= size
 
     def held(self) -> "Held":
         """Return the part of one request, to be used in a `with`."""
@@ -42,14 +57,13 @@ class Held:
         Raises:
             RefusedError: They are not free now.
         """
-        if self._memory.bytes + size > self._memory.bytes_max:
+        if not self._memory.take(size):
             raise RefusedError(503, "busy", "Too many requests are being read at once; try again soon.")
-        self._memory.bytes += size
         self._bytes += size
 
     def give_back(self, size: int) -> None:
         """Give some bytes back."""
-        self._memory.bytes -= size
+        self._memory.give_back(size)
         self._bytes -= size
 
     def until(self, written: "asyncio.Future[None]") -> None:

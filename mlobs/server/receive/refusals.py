@@ -31,6 +31,7 @@ CODES = {
     429: RESOURCE_EXHAUSTED,
     503: UNAVAILABLE,
 }
+DELETE = 127  # As a length, the first beyond those that are printed as a letter.
 PRESSURE = ("pending", "busy", "quota")  # Reasons that pass with time.
 
 
@@ -96,7 +97,18 @@ def answer(refused: RefusedError, content_type: str = "") -> Response:
         headers["Retry-After"] = str(refused.retry_s)
     sent = media_type(content_type)
     if sent == PROTOBUF:
-        return Response(refused.message().SerializeToString(), refused.status, headers, PROTOBUF)
+        return Response(_shown(refused.message()), refused.status, headers, PROTOBUF)
     if sent == JSON:
         return Response(MessageToJson(refused.message(), indent=None), refused.status, headers, JSON)
     return JSONResponse({"error": str(refused), "status": refused.status}, refused.status, headers)
+
+
+def _shown(status: Status) -> bytes:
+    """Return the encoded status so that it can also be read by people.
+
+    Many exporters print the body as it is. The byte before the sentence is its length, which would be its
+    first letter there ("rThe token ..."): it gets spaces behind it until its length is no letter.
+    """
+    status.message += " " * (DELETE - len(status.message.encode()))
+    encoded: bytes = status.SerializeToString()
+    return encoded

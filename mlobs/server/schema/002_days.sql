@@ -3,7 +3,8 @@
 --
 -- The canonical columns of spans are not here: `canonical` computes them, and they follow the vocabulary.
 --
--- Every statement may run twice: a migration that a crash interrupted begins again.
+-- Every statement may run twice: a migration that a crash interrupted begins again. Those that move a
+-- table are left out when it was moved already.
 --
 -- Partitions are days, so that old data goes by dropping them. A clock that is far off (ClockKnown is
 -- false) has one partition for all times: one program must not make thousands of them, each part of
@@ -16,6 +17,7 @@
 -- more parts of a size (merge_selector_base), which halves what merging costs while data pours in.
 
 DROP TABLE IF EXISTS otel_traces_2;
+-- only while otel_traces lacks ClockKnown
 CREATE TABLE otel_traces_2 (
     Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
     TraceId String CODEC(ZSTD(1)),
@@ -56,16 +58,19 @@ ORDER BY (Timestamp, TraceId)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
+-- only while otel_traces lacks ClockKnown
 INSERT INTO otel_traces_2 ({stored otel_traces}, SpanAttributes, Content, ClockKnown)
 SELECT
     {stored otel_traces},
     picked(SpanAttributes, NOT is_content), picked(SpanAttributes, is_content),
     Timestamp BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
 FROM (SELECT *, content(SpanAttributes) AS is_content FROM otel_traces);
+-- only while otel_traces lacks ClockKnown
 EXCHANGE TABLES otel_traces AND otel_traces_2;
-DROP TABLE otel_traces_2;
+DROP TABLE IF EXISTS otel_traces_2;
 
 DROP TABLE IF EXISTS otel_logs_2;
+-- only while otel_logs lacks ClockKnown
 CREATE TABLE otel_logs_2 (
     Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
     TraceId String CODEC(ZSTD(1)),
@@ -93,13 +98,16 @@ ORDER BY (toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
+-- only while otel_logs lacks ClockKnown
 INSERT INTO otel_logs_2 ({stored otel_logs}, ClockKnown)
 SELECT {stored otel_logs}, Timestamp BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
 FROM otel_logs;
+-- only while otel_logs lacks ClockKnown
 EXCHANGE TABLES otel_logs AND otel_logs_2;
-DROP TABLE otel_logs_2;
+DROP TABLE IF EXISTS otel_logs_2;
 
 DROP TABLE IF EXISTS otel_metrics_gauge_2;
+-- only while otel_metrics_gauge lacks ClockKnown
 CREATE TABLE otel_metrics_gauge_2 (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
@@ -132,13 +140,16 @@ ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attribute
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
+-- only while otel_metrics_gauge lacks ClockKnown
 INSERT INTO otel_metrics_gauge_2 ({stored otel_metrics_gauge}, ClockKnown)
 SELECT {stored otel_metrics_gauge}, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
 FROM otel_metrics_gauge;
+-- only while otel_metrics_gauge lacks ClockKnown
 EXCHANGE TABLES otel_metrics_gauge AND otel_metrics_gauge_2;
-DROP TABLE otel_metrics_gauge_2;
+DROP TABLE IF EXISTS otel_metrics_gauge_2;
 
 DROP TABLE IF EXISTS otel_metrics_sum_2;
+-- only while otel_metrics_sum lacks ClockKnown
 CREATE TABLE otel_metrics_sum_2 (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
@@ -173,13 +184,16 @@ ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attribute
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
+-- only while otel_metrics_sum lacks ClockKnown
 INSERT INTO otel_metrics_sum_2 ({stored otel_metrics_sum}, ClockKnown)
 SELECT {stored otel_metrics_sum}, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
 FROM otel_metrics_sum;
+-- only while otel_metrics_sum lacks ClockKnown
 EXCHANGE TABLES otel_metrics_sum AND otel_metrics_sum_2;
-DROP TABLE otel_metrics_sum_2;
+DROP TABLE IF EXISTS otel_metrics_sum_2;
 
 DROP TABLE IF EXISTS otel_metrics_histogram_2;
+-- only while otel_metrics_histogram lacks ClockKnown
 CREATE TABLE otel_metrics_histogram_2 (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
@@ -218,11 +232,13 @@ ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attribute
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
+-- only while otel_metrics_histogram lacks ClockKnown
 INSERT INTO otel_metrics_histogram_2 ({stored otel_metrics_histogram}, ClockKnown)
 SELECT {stored otel_metrics_histogram}, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
 FROM otel_metrics_histogram;
+-- only while otel_metrics_histogram lacks ClockKnown
 EXCHANGE TABLES otel_metrics_histogram AND otel_metrics_histogram_2;
-DROP TABLE otel_metrics_histogram_2;
+DROP TABLE IF EXISTS otel_metrics_histogram_2;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_exponential_histogram (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -329,6 +345,8 @@ ORDER BY (Name, Timestamp)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728,
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
+
+INSERT INTO scores {so far};
 
 -- Where the OpenTelemetry Collector's ClickHouse exporter writes (traces_table_name: otel_traces_exporter).
 -- Nothing is kept here: a view puts its rows into otel_traces as the server does with its own, other

@@ -1,6 +1,6 @@
 """A copy of a running store as one tar file.
 
-    manifest.json                      schema version, when, rows of each table
+    manifest.json                          schema version, when, rows of each table
     tables/otel_traces/20261125_1_9_2/…    the frozen parts
 
 The parts are frozen (hard links, no copy) while no segment is being stored, so that the tables agree
@@ -23,9 +23,10 @@ from mlobs.server.store import Store
 MANIFEST, TABLES_FOLDER = "manifest.json", "tables"
 FORMAT_VERSION = 1
 CHUNK_BYTES = 1 << 20
+PREFIX = "backup_"  # The engine writes a hyphen otherwise.
 HELD = (
-    "SELECT name, toString(uuid) AS uuid FROM system.tables "
-    "WHERE database = 'mlobs' AND engine LIKE '%MergeTree' AND name != 'deleting' ORDER BY name"
+    "SELECT name, toString(uuid) AS uuid, engine FROM system.tables WHERE database = 'mlobs' "
+    "AND engine LIKE '%MergeTree' AND NOT startsWith(name, 'deleting_') ORDER BY name"
 )
 
 
@@ -38,33 +39,31 @@ class Backup:
     """
 
     def __init__(self, store: Store, pauses: list[AbstractContextManager[Any]]) -> None:
-        name = f"backup_{uuid4().hex}"  # the engine writes a hyphen otherwise
+        name = f"{PREFIX}{uuid4().hex}"
         self._frozen = store.folder / "shadow" / name
         try:
             with store.writing() as connection, ExitStack() as paused:
                 for pause in pauses:
                     paused.enter_context(pause)
-                tables = {row["name"]: row["uuid"] for row in connection.run(HELD)}
-                for table in tables:
-                    connection.run(f"ALTER TABLE {table} FREEZE WITH NAME '{name}'")
-                rows = {
-                    table: connection.run(f"SELECT count() AS held FROM {table}")[0]["held"]
-                    for table in tables
-                }
+                held = connection.run(HELD)
+                for row in held:
+                    connection.run(f"ALTER TABLE {row['name']} FREEZE WITH NAME '{name}'")
                 version = connection.run("SELECT max(Version) AS version FROM schema_version")[0]["version"]
         except BaseException:
             self.close()
             raise
-        self._folders = {table: self._frozen / "store" / uuid[:3] / uuid for table, uuid in tables.items()}
-        missing = [table for table, folder in self._folders.items() if rows[table] and not folder.is_dir()]
-        if missing:
+        self._folders = {row["name"]: self._frozen / "store" / row["uuid"][:3] / row["uuid"] for row in held}
+        rows = {table: _rows(folder) for table, folder in self._folders.items()}
+        if not rows.get("schema_version"):
             self.close()
-            raise StoreError(f"The engine froze nothing of {', '.join(missing)}; the backup was given up.")
+            raise StoreError("The engine froze nothing where it was looked for; the backup was given up.")
         self.manifest = {
             "format": FORMAT_VERSION,
             "schema": version,
             "made": datetime.now(UTC).isoformat(),
             "rows": rows,
+            # Rows of the others become fewer when parts merge.
+            "counted": [row["name"] for row in held if row["engine"] == "MergeTree"],
         }
 
     def chunks(self) -> Iterator[bytes]:
@@ -80,6 +79,20 @@ class Backup:
     def close(self) -> None:
         """Remove the frozen parts."""
         shutil.rmtree(self._frozen, ignore_errors=True)
+
+
+def forget(folder: Path) -> None:
+    """Remove frozen parts that a process left behind; no backup may be running.
+
+    Args:
+        folder: Of the store.
+    """
+    for left in (folder / "shadow").glob(f"{PREFIX}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _rows(folder: Path) -> int:
+    return sum(int(count.read_text()) for count in folder.glob("*/count.txt"))
 
 
 def _file(path: Path, name: str) -> Iterator[bytes]:

@@ -5,31 +5,41 @@ scores that name one of these traces, and log records that carry the session or 
 Metrics hold no such ids but in exemplars, where a trace id may stay until the points grow old.
 
 Rows are rewritten away (ALTER TABLE … DELETE), so that they are gone from the disk when this returns,
-but for the parts that the engine removes some minutes later.
+but for the parts that the engine removes some minutes later. The engine keeps the text of what it was
+told to delete, so the ids are in a table of the request's own, which is dropped.
 """
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from uuid import uuid4
 
-from mlobs.errors import QueryError
+from mlobs.errors import QueryError, StoreError
 from mlobs.semconv import attributes as a
-from mlobs.server.engine import Connection
+from mlobs.server.engine import Connection, EngineError
 
 CHARACTERS_MAX = 1_000
 TRACE = re.compile(r"[0-9a-f]{32}")
-# What is searched for, by what is asked for.
+PREFIX = "deleting_"
+# Which traces go whole, by what is asked for.
 SPANS: Mapping[str, str] = {
     "trace": "TraceId = {value:String}",
     "session": "SessionId = {value:String} OR ConversationId = {value:String}",
     "user": "UserId = {value:String}",
 }
-LOGS: Mapping[str, str] = {
-    "trace": "0",
+# What else goes, where {of} is the table of the request.
+SPANS_TOO: Mapping[str, tuple[str, ...]] = {
+    "trace": (),
+    "session": ("SessionId", "ConversationId"),
+    "user": ("UserId",),
+}
+LOGS_TOO: Mapping[str, tuple[str, ...]] = {
+    "trace": (),
     "session": (
-        f"LogAttributes['{a.SESSION_ID.name}'] = {{value:String}} "
-        f"OR LogAttributes['{a.CONVERSATION_ID.name}'] = {{value:String}}"
+        f"LogAttributes['{a.SESSION_ID.name}']",
+        f"LogAttributes['{a.CONVERSATION_ID.name}']",
     ),
-    "user": f"LogAttributes['{a.USER_ID.name}'] = {{value:String}}",
+    "user": (f"LogAttributes['{a.USER_ID.name}']",),
 }
 
 
@@ -46,50 +56,68 @@ def delete(connection: Connection, what: str, value: str) -> dict[str, int]:
 
     Raises:
         QueryError: It is no id.
-        EngineError: The engine refused; what was removed until then is gone, and the same call goes on.
+        StoreError: The engine refused, or rows came meanwhile; what was removed until then is gone, and
+            the same call goes on.
     """
     value = _checked(what, value)
-    # A table of its own: the deletion from one table must not change what the others' looks for.
-    for statement in (
-        "DROP TABLE IF EXISTS deleting",
-        "CREATE TABLE deleting (TraceId String) ENGINE = MergeTree ORDER BY TraceId",
-    ):
-        connection.run(statement)
+    _tidy(connection)
+    of = f"{PREFIX}{uuid4().hex}"
+    connection.run(f"CREATE TABLE {of} (TraceId String, Value String) ENGINE = MergeTree ORDER BY TraceId")
     try:
-        sought = SPANS[what] if what != "trace" else "0"
         connection.run(
-            "INSERT INTO deleting SELECT DISTINCT TraceId FROM otel_traces "
-            f"WHERE ({sought}) AND TraceId != ''",
+            f"INSERT INTO {of} SELECT DISTINCT TraceId, '' FROM otel_traces "
+            f"WHERE ({SPANS[what]}) AND TraceId != ''",
             {"value": value},
         )
-        if what == "trace":
-            connection.run("INSERT INTO deleting SELECT {value:String}", {"value": value})
-        report = {"traces": _count(connection, "otel_traces", "uniqExact(TraceId)", "0", value)}
-        conditions = {"scores": "0", "otel_logs": LOGS[what], "otel_traces": SPANS[what]}
-        for table, also in conditions.items():
-            report[table] = _count(connection, table, "count()", also, value)
+        given = "{value:String}, ''" if what == "trace" else "'', {value:String}"
+        connection.run(f"INSERT INTO {of} SELECT {given}", {"value": value})
+        conditions = {
+            "scores": _condition(of, ()),
+            "otel_logs": _condition(of, LOGS_TOO[what]),
+            "otel_traces": _condition(of, SPANS_TOO[what]),
+        }
+        report = {"traces": _count(connection, "otel_traces", "uniqExact(TraceId)", _condition(of, ()))}
+        for table, condition in conditions.items():
+            report[table] = _count(connection, table, "count()", condition)
             if report[table]:
-                _remove(connection, table, also, value)
+                _remove(connection, table, condition, of)
+            if left := _count(connection, table, "count()", condition):
+                raise StoreError(f"{left} rows of {table} came while others were deleted; ask again.")
     finally:
-        connection.run("DROP TABLE IF EXISTS deleting SYNC")
+        connection.run(f"DROP TABLE IF EXISTS {of} SYNC")
     return report
 
 
-def _count(connection: Connection, table: str, what: str, also: str, value: str) -> int:
-    rows = connection.run(
-        f"SELECT {what} AS found FROM {table} WHERE TraceId IN (SELECT TraceId FROM deleting) OR ({also})",
-        {"value": value},
-    )
-    found: int = rows[0]["found"]
+def _condition(of: str, columns: tuple[str, ...]) -> str:
+    found = [f"(TraceId != '' AND TraceId IN (SELECT TraceId FROM {of}))"]
+    found += [f"({column} != '' AND {column} IN (SELECT Value FROM {of}))" for column in columns]
+    return " OR ".join(found)
+
+
+def _count(connection: Connection, table: str, what: str, condition: str) -> int:
+    found: int = connection.run(f"SELECT {what} AS found FROM {table} WHERE {condition}")[0]["found"]
     return found
 
 
-def _remove(connection: Connection, table: str, also: str, value: str) -> None:
-    connection.run(
-        f"ALTER TABLE {table} DELETE WHERE TraceId IN (SELECT TraceId FROM deleting) OR ({also}) "
-        "SETTINGS mutations_sync = 2",
-        {"value": value},
+def _remove(connection: Connection, table: str, condition: str, of: str) -> None:
+    try:
+        connection.run(f"ALTER TABLE {table} DELETE WHERE {condition} SETTINGS mutations_sync = 2")
+    except EngineError:
+        # Else it would go on without the table that says what is meant.
+        with suppress(EngineError):
+            connection.run("KILL MUTATION WHERE command LIKE {named:String}", {"named": f"%{of}%"})
+        raise
+
+
+def _tidy(connection: Connection) -> None:
+    """Drop what a crash left behind a day ago or before."""
+    rows = connection.run(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() "
+        "AND startsWith(name, {prefix:String}) AND metadata_modification_time < now() - INTERVAL 1 DAY",
+        {"prefix": PREFIX},
     )
+    for row in rows:
+        connection.run(f"DROP TABLE IF EXISTS {row['name']} SYNC")
 
 
 def _checked(what: str, value: str) -> str:

@@ -62,6 +62,13 @@ class Keeper:
             of_signal = sum(day.bytes for day in held if day.table in tables)
             self._counts.set(m.SERVER_STORED_BYTES, signal, to=of_signal)
         chosen = plan(held, datetime.now(UTC).date(), self._days_kept, self._bytes_max)
+        if chosen.drop and self._store.sharded:
+            self.failure = (
+                "The tables are on a cluster: old days are not dropped from here. Give the tables a TTL "
+                "there, and unset MLOBS_TRACES_DAYS, MLOBS_LOGS_DAYS, MLOBS_METRICS_DAYS and "
+                "MLOBS_STORE_BYTES_MAX."
+            )
+            return chosen
         if chosen.drop:
             with self._store.writing() as connection:
                 for day, reason in chosen.drop:

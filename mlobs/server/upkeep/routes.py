@@ -1,13 +1,14 @@
 """POST /api/delete and POST /api/backup, for whoever may administer the server."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from mlobs.errors import PayloadError
 from mlobs.server.access import GuardedRoute, route
@@ -36,6 +37,11 @@ def upkeep_routes(
     """
 
     async def remove(request: Request) -> Response:
+        if store.sharded:
+            raise PayloadError(
+                "The tables are on a cluster, and deleting here would reach one shard only. "
+                "Run ALTER TABLE ... ON CLUSTER ... DELETE there."
+            )
         what, value = await _asked(request)
 
         def work() -> dict[str, int]:
@@ -52,7 +58,7 @@ def upkeep_routes(
             return Backup(store, list(pauses))
 
         backup = await run_in_threadpool(work)
-        return StreamingResponse(_sent(backup), media_type="application/x-tar")
+        return _Sent(backup)
 
     return [
         route("/api/delete", remove, scope=ADMIN, methods=["POST"]),
@@ -60,11 +66,18 @@ def upkeep_routes(
     ]
 
 
-def _sent(backup: Backup) -> Iterator[bytes]:
-    try:
-        yield from backup.chunks()
-    finally:
-        backup.close()
+class _Sent(StreamingResponse):
+    """Sends a backup, and closes it however that ends: also when nobody took the first byte."""
+
+    def __init__(self, backup: Backup) -> None:
+        super().__init__(backup.chunks(), media_type="application/x-tar")
+        self._backup = backup
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await run_in_threadpool(self._backup.close)
 
 
 async def _asked(request: Request) -> tuple[str, str]:

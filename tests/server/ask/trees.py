@@ -14,6 +14,7 @@ NUMBERS = {
     "tokens": ["1000", "10k"],
     "usd": ["0.1", "$5"],
 }
+KNOWN = {"kind": ["llm", "tool*", ""], "trace": ["4bf92f*", "", "F" * 32], "span": ["00f067aa0ba902b7"]}
 ORDERED = st.sampled_from([":", "!=", ">", ">=", "<", "<="])
 EQUAL = st.sampled_from([":", "!="])
 
@@ -21,6 +22,8 @@ EQUAL = st.sampled_from([":", "!="])
 def _terms(key) -> st.SearchStrategy[Term]:
     if key.kind == "choice":
         return st.builds(Term, st.just(key.name), EQUAL, st.sampled_from(["ok", "error", "unset"]))
+    if key.name in KNOWN:
+        return st.builds(Term, st.just(key.name), EQUAL, st.sampled_from(KNOWN[key.name]))
     if key.kind == "text":
         return st.builds(Term, st.just(key.name), EQUAL, PATTERNS)
     return st.builds(Term, st.just(key.name), ORDERED, st.sampled_from(NUMBERS[key.kind]))

@@ -230,7 +230,8 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 --
 -- The canonical columns of spans are not here: `canonical` computes them, and they follow the vocabulary.
 --
--- Every statement may run twice: a migration that a crash interrupted begins again.
+-- Every statement may run twice: a migration that a crash interrupted begins again. Those that move a
+-- table are left out when it was moved already.
 --
 -- Partitions are days, so that old data goes by dropping them. A clock that is far off (ClockKnown is
 -- false) has one partition for all times: one program must not make thousands of them, each part of
@@ -244,6 +245,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 DROP TABLE IF EXISTS otel_traces_2 ON CLUSTER 'main';
 
+-- only while otel_traces lacks ClockKnown
 CREATE TABLE otel_traces_2 ON CLUSTER 'main' (
     Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
     TraceId String CODEC(ZSTD(1)),
@@ -285,6 +287,7 @@ SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_wind
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- only while otel_traces lacks ClockKnown
 INSERT INTO otel_traces_2 (Timestamp, SpanAttributes, Content, ClockKnown)
 SELECT
     Timestamp,
@@ -292,12 +295,14 @@ SELECT
     Timestamp BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
 FROM (SELECT *, arrayMap((k, v) -> length(v) > 1024 OR k IN ('gen_ai.system_instructions', 'gen_ai.input.messages', 'gen_ai.output.messages', 'gen_ai.tool.definitions', 'gen_ai.tool.call.arguments', 'gen_ai.tool.call.result', 'mlobs.input', 'mlobs.output', 'input.value', 'output.value', 'ai.prompt', 'ai.prompt.messages', 'ai.response.text', 'ai.response.object', 'ai.response.toolCalls', 'ai.response.reasoning', 'ai.prompt.tools', 'ai.toolCall.args', 'ai.toolCall.result', 'langfuse.observation.input', 'langfuse.trace.input', 'langfuse.observation.output', 'langfuse.trace.output', 'mlflow.spanInputs', 'mlflow.spanOutputs', 'mlflow.chat.tools', 'gen_ai.prompt', 'pydantic_ai.all_messages', 'gen_ai.completion', 'final_result', 'traceloop.entity.input', 'traceloop.entity.output') OR startsWith(k, 'llm.input_messages.') OR startsWith(k, 'llm.prompts.') OR startsWith(k, 'llm.output_messages.') OR startsWith(k, 'llm.choices.') OR startsWith(k, 'llm.tools.') OR startsWith(k, 'retrieval.documents.') OR startsWith(k, 'gen_ai.prompt.') OR startsWith(k, 'gen_ai.completion.') OR startsWith(k, 'llm.request.functions.'), mapKeys(SpanAttributes), mapValues(SpanAttributes)) AS is_content FROM otel_traces);
 
+-- only while otel_traces lacks ClockKnown
 EXCHANGE TABLES otel_traces AND otel_traces_2 ON CLUSTER 'main';
 
-DROP TABLE otel_traces_2 ON CLUSTER 'main';
+DROP TABLE IF EXISTS otel_traces_2 ON CLUSTER 'main';
 
 DROP TABLE IF EXISTS otel_logs_2 ON CLUSTER 'main';
 
+-- only while otel_logs lacks ClockKnown
 CREATE TABLE otel_logs_2 ON CLUSTER 'main' (
     Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
     TraceId String CODEC(ZSTD(1)),
@@ -326,16 +331,19 @@ SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_wind
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- only while otel_logs lacks ClockKnown
 INSERT INTO otel_logs_2 (Timestamp, ClockKnown)
 SELECT Timestamp, Timestamp BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
 FROM otel_logs;
 
+-- only while otel_logs lacks ClockKnown
 EXCHANGE TABLES otel_logs AND otel_logs_2 ON CLUSTER 'main';
 
-DROP TABLE otel_logs_2 ON CLUSTER 'main';
+DROP TABLE IF EXISTS otel_logs_2 ON CLUSTER 'main';
 
 DROP TABLE IF EXISTS otel_metrics_gauge_2 ON CLUSTER 'main';
 
+-- only while otel_metrics_gauge lacks ClockKnown
 CREATE TABLE otel_metrics_gauge_2 ON CLUSTER 'main' (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
@@ -369,16 +377,19 @@ SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_wind
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- only while otel_metrics_gauge lacks ClockKnown
 INSERT INTO otel_metrics_gauge_2 (Timestamp, ClockKnown)
 SELECT Timestamp, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
 FROM otel_metrics_gauge;
 
+-- only while otel_metrics_gauge lacks ClockKnown
 EXCHANGE TABLES otel_metrics_gauge AND otel_metrics_gauge_2 ON CLUSTER 'main';
 
-DROP TABLE otel_metrics_gauge_2 ON CLUSTER 'main';
+DROP TABLE IF EXISTS otel_metrics_gauge_2 ON CLUSTER 'main';
 
 DROP TABLE IF EXISTS otel_metrics_sum_2 ON CLUSTER 'main';
 
+-- only while otel_metrics_sum lacks ClockKnown
 CREATE TABLE otel_metrics_sum_2 ON CLUSTER 'main' (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
@@ -414,16 +425,19 @@ SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_wind
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- only while otel_metrics_sum lacks ClockKnown
 INSERT INTO otel_metrics_sum_2 (Timestamp, ClockKnown)
 SELECT Timestamp, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
 FROM otel_metrics_sum;
 
+-- only while otel_metrics_sum lacks ClockKnown
 EXCHANGE TABLES otel_metrics_sum AND otel_metrics_sum_2 ON CLUSTER 'main';
 
-DROP TABLE otel_metrics_sum_2 ON CLUSTER 'main';
+DROP TABLE IF EXISTS otel_metrics_sum_2 ON CLUSTER 'main';
 
 DROP TABLE IF EXISTS otel_metrics_histogram_2 ON CLUSTER 'main';
 
+-- only while otel_metrics_histogram lacks ClockKnown
 CREATE TABLE otel_metrics_histogram_2 ON CLUSTER 'main' (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
@@ -463,13 +477,15 @@ SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_wind
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- only while otel_metrics_histogram lacks ClockKnown
 INSERT INTO otel_metrics_histogram_2 (Timestamp, ClockKnown)
 SELECT Timestamp, TimeUnix BETWEEN now() - INTERVAL 400 DAY AND now() + INTERVAL 1 DAY
 FROM otel_metrics_histogram;
 
+-- only while otel_metrics_histogram lacks ClockKnown
 EXCHANGE TABLES otel_metrics_histogram AND otel_metrics_histogram_2 ON CLUSTER 'main';
 
-DROP TABLE otel_metrics_histogram_2 ON CLUSTER 'main';
+DROP TABLE IF EXISTS otel_metrics_histogram_2 ON CLUSTER 'main';
 
 CREATE TABLE IF NOT EXISTS otel_metrics_exponential_histogram ON CLUSTER 'main' (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -576,6 +592,8 @@ ORDER BY (Name, Timestamp)
 SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
     merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
+
+INSERT INTO scores {so far};
 
 -- Where the OpenTelemetry Collector's ClickHouse exporter writes (traces_table_name: otel_traces_exporter).
 -- Nothing is kept here: a view puts its rows into otel_traces as the server does with its own, other

@@ -145,6 +145,33 @@ def test_sessions_keep_tables_and_forget_settings(there):
     other.close()
 
 
+def test_a_reader_asks_the_database_of_the_store_and_no_other(there):
+    """On a server that others use too: not its `default`, nor a `mlobs` that is somebody else's."""
+    own, theirs = address(there.store).database, f"theirs_{address(there.store).database}"
+    there.ask(f"CREATE DATABASE {theirs}")
+    there.ask(f"CREATE TABLE {theirs}.secret (a UInt8) ENGINE = MergeTree ORDER BY a")
+    try:
+        with there.server("one") as (url, _):
+
+            def asked(statement: str, **params: str) -> requests.Response:
+                return requests.get(f"{url}/clickhouse/", {"query": statement, **params}, timeout=30)
+
+            for database in ("", "default", own):
+                assert asked("SELECT currentDatabase()", database=database).text == f"{own}\n"
+            assert asked(f"SELECT count() FROM {own}.otel_traces").text == "0\n"
+            for statement in (
+                f"SELECT * FROM {theirs}.secret",
+                f"SELECT 1 IN {theirs}.secret",
+                "SELECT * FROM mlobs.otel_traces",
+            ):
+                assert asked(statement).status_code == 403, statement
+            for database in ("mlobs", theirs, "system"):
+                refused = asked("SELECT 1", database=database)
+                assert (refused.status_code, own in refused.text) == (403, True)
+    finally:
+        there.ask(f"DROP DATABASE {theirs}")
+
+
 def test_a_get_changes_nothing(there):
     """A link, or a picture in a page, is a GET."""
     if there.started is None:

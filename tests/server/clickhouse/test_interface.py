@@ -121,6 +121,10 @@ def test_an_answer_is_compressed_if_the_client_takes_it(url, name, inflate):
         ("SELECT {a:String}", {}, 400, 456),
         ("SELECT 1", {"compress": "1"}, 501, 48),
         ("SELECT 1", {"session_timeout": "-1"}, 400, 36),
+        ("SELECT 1", {"session_timeout": "1" * 5_000}, 400, 36),
+        ("SELECT 1", {"client_protocol_version": "1" * 5_000}, 400, 36),
+        ("SELECT 1", {"query_id": "\u20ac"}, 400, 36),
+        ("SELECT 1", {"query_id": "a\r\nSet-Cookie: b"}, 400, 36),
         ("SELECT number FROM numbers(10)", {"max_result_rows": "5"}, 500, 396),
         ("", {"database": "mlobs"}, 400, 62),
     ],
@@ -145,6 +149,11 @@ def test_a_refusal_has_the_number_and_the_status_that_clickhouse_has(url, statem
         ("SELECT * FROM processes", {"database": "system"}),
         ("SELECT * FROM {a:Identifier}.processes", {"param_a": "system"}),
         ("SELECT * FROM {a:Identifier}", {"param_a": "system.processes"}),
+        ("SELECT 1 WHERE 1 IN theirs.secret", {}),
+        ("SELECT 1 WHERE 1 GLOBAL NOT IN theirs.secret", {}),
+        ("SELECT in(1, theirs.secret)", {}),
+        ("SELECT dictGet('theirs.names', 'name', 1)", {}),
+        ("SELECT 1", {"database": "theirs"}),
         ("SELECT * FROM file('/etc/passwd', 'RawBLOB')", {}),
         ("SELECT * FROM url('http://127.0.0.1/', 'RawBLOB')", {}),
         ("SELECT 1 INTO OUTFILE '/tmp/x' FORMAT CSV", {}),
@@ -167,6 +176,18 @@ def test_a_reader_reads_the_tables_and_nothing_else(url, statement, params):
     ):
         assert answer.status_code in {400, 403, 404, 500}, answer.text
         assert answer.text.startswith("Code: ")
+
+
+def test_default_is_our_database_and_a_column_with_a_dot_may_be_in_a_list(url):
+    asked = "SELECT currentDatabase(), count() FROM otel_traces AS t WHERE t.SpanName IN ('spoken')"
+    assert ask(url, asked, database="default").text == f"mlobs\t{SPANS}\n"
+    assert ask(url, "SELECT 1 IN (SELECT 1 FROM mlobs.otel_traces)", database="mlobs").text == "1\n"
+
+
+def test_an_answer_that_is_sent_in_pieces_arrives_whole(url):
+    given = {"default_format": "RowBinary", "enable_http_compression": "0"}
+    asked = ask(url, "SELECT number FROM numbers(300000)", **given)
+    assert len(asked.content) == 8 * 300_000 == int(asked.headers["Content-Length"])
 
 
 def test_a_reader_may_lower_a_limit_and_not_raise_it(url):

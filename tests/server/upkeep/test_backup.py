@@ -5,13 +5,15 @@ import os
 import tarfile
 
 import pytest
+import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.errors import StoreError
 from mlobs.server.client import Client
+from mlobs.server.upkeep.backup import forget
 from mlobs.server.upkeep.restore import restore
 from mlobs.settings import ServerSettings, load
-from tests.server.otlp import post, span
+from tests.server.otlp import post, span, wait_until
 
 ASKED = "SELECT SpanId AS id, Operation AS operation FROM mlobs.otel_traces WHERE SpanName = {name:String}"
 
@@ -34,6 +36,7 @@ def test_a_backup_has_everything_acknowledged_before_it_and_becomes_a_store(serv
 import json
 from pathlib import Path
 from mlobs.server.store import Store
+from mlobs.server.upkeep.backup import forget
 from mlobs.server.upkeep.restore import restore
 from mlobs.settings import ServerSettings, load
 
@@ -64,6 +67,14 @@ def test_what_is_no_backup_is_refused_with_a_sentence(tmp_path):
         tar.add(text, "something.txt")
     with pytest.raises(StoreError, match="no backup of mlobs"):
         restore(other, settings)
+    odd = tmp_path / "odd.tar"
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text("[]")
+    with tarfile.open(odd, "w") as tar:
+        tar.add(manifest, "manifest.json")
+    with pytest.raises(StoreError, match="no backup of mlobs"):
+        restore(odd, settings)
+    assert not (tmp_path / "new" / "store").exists()
     with pytest.raises(StoreError, match="cannot be read as a backup"):
         restore(tmp_path / "missing.tar", settings)
 
@@ -73,3 +84,18 @@ def test_a_folder_with_data_is_not_restored_into(tmp_path):
     (tmp_path / "store" / "x").touch()
     with pytest.raises(StoreError, match="holds data already"):
         restore(tmp_path / "any.tar", load(ServerSettings, data=tmp_path))
+
+
+def test_a_client_that_leaves_early_leaves_nothing_frozen(served):
+    """Hard links would keep what is deleted."""
+    for _ in range(3):
+        with requests.post(f"{served.url}/api/backup", stream=True, timeout=60):
+            pass
+    assert wait_until(lambda: not list((served.store.folder / "shadow").glob("backup*")))
+
+
+def test_what_a_killed_process_froze_goes_at_the_next_start(tmp_path):
+    left = tmp_path / "shadow" / "backup_1" / "store"
+    left.mkdir(parents=True)
+    forget(tmp_path)
+    assert list((tmp_path / "shadow").iterdir()) == []

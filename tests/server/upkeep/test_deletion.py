@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -99,3 +100,24 @@ def test_an_id_is_text_and_never_sql(served):
     kept = send(served, user="kept")
     assert set(ask(served, user="' OR 1=1 --").json()["deleted"].values()) == {0}
     assert left(served, kept) == [2, 1, 1]
+
+
+@pytest.mark.slow
+def test_deletions_at_once_do_not_touch_each_other(served):
+    """Each has a list of its own."""
+    names = [os.urandom(8).hex() for _ in range(4)]
+    traces = {name: send(served, user=name) for name in names}
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda name: ask(served, user=name), names))
+    assert [answer.json()["deleted"]["otel_traces"] for answer in answers] == [2] * 4
+    assert [left(served, trace) for trace in traces.values()] == [[0, 0, 0]] * 4
+
+
+@pytest.mark.slow
+def test_the_id_of_who_asked_stays_nowhere(served):
+    """Not even in what the engine was told to delete."""
+    name = f"ana-{os.urandom(8).hex()}@example.com"
+    send(served, user=name)
+    assert ask(served, user=name).json()["deleted"]["traces"] == 1
+    files = [path for path in served.store.folder.rglob("mutation_*.txt") if path.is_file()]
+    assert all(name not in path.read_text(errors="replace") for path in files)
