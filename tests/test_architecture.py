@@ -71,6 +71,7 @@ EDGE = {
     "server/clickhouse/store.py",
     "server/journal.py",
     "server/values.py",
+    "server/counts.py",
     "server/engine.py",
     "server/loader.py",
     "server/listener.py",

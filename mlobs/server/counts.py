@@ -1,9 +1,9 @@
 """What the server counts about itself, by rows of the vocabulary.
 
-Counters begin anew with each process. A series has one writer (one thread adds to it), so no
-lock is needed: threads that write different series do not meet.
+Counters begin anew with each process.
 """
 
+import threading
 from collections.abc import Iterator
 
 from mlobs.semconv.rows import Metric
@@ -14,10 +14,12 @@ class Counts:
 
     def __init__(self) -> None:
         self._values: dict[tuple[Metric, tuple[str, ...]], float] = {}
+        self._lock = threading.Lock()
 
     def add(self, metric: Metric, *labels: str, by: float = 1) -> None:
         """Add to a counter."""
-        self._values[metric, labels] = self._values.get((metric, labels), 0) + by
+        with self._lock:
+            self._values[metric, labels] = self._values.get((metric, labels), 0) + by
 
     def set(self, metric: Metric, *labels: str, to: float) -> None:
         """Set a gauge."""

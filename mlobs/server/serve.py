@@ -14,6 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -108,8 +109,9 @@ class Server:
 
     def stop(self) -> None:
         """Answer what is being asked, load what was acknowledged, close. Twice is harmless."""
-        while self._undo:
-            self._undo.pop()()
+        with ExitStack() as left:  # All of them, whatever one raises.
+            while self._undo:
+                left.callback(self._undo.pop(0))
 
     def drain(self, timeout_s: float = 60.0) -> None:
         """Wait until everything acknowledged before this call can be asked for.

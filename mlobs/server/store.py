@@ -83,14 +83,18 @@ class Store:
     def connection(self) -> Connection:
         """Return a new connection that may write, for as long as the store is open."""
         connection = Connection(self._engine, self.folder)
+        try:
+            for line in (
+                "CREATE DATABASE IF NOT EXISTS mlobs",
+                "USE mlobs",
+                "SET session_timezone = 'UTC'",
+                f"SET max_memory_usage = {self._memory_bytes_max}",
+            ):
+                connection.run(line)
+        except BaseException:
+            connection.close()
+            raise
         self._connections.append(connection)
-        for line in (
-            "CREATE DATABASE IF NOT EXISTS mlobs",
-            "USE mlobs",
-            "SET session_timezone = 'UTC'",
-            f"SET max_memory_usage = {self._memory_bytes_max}",
-        ):
-            connection.run(line)
         return connection
 
     @property

@@ -10,10 +10,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from mlobs.semconv import metrics as m
 from mlobs.server.counts import Counts
+from mlobs.server.engine import EngineError
 from mlobs.server.framing import frame
 from mlobs.server.loader import Loader
 from mlobs.server.splitting import finish_splits, first_table, split
-from mlobs.server.staging import Stage
+from mlobs.server.staging import LoadError, Stage
 from tests.server.otlp import post, span, wait_until
 
 SPANS_IN_A_BLOCK = 70_000  # More than the engine's own block, 65,409 rows.
@@ -188,6 +189,40 @@ def test_only_the_message_at_fault_is_set_aside(served, tmp_path):
     [aside] = tmp_path.iterdir()
     assert aside.read_bytes() == frame(held[4])
     assert sum(count(served, f"beside the broken one {number}") for number in range(6)) == 6
+
+
+class Refusing:
+    """A connection on which another server stores a span, and then our INSERT runs out of memory."""
+
+    def __init__(self, connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str):
+        return getattr(self._connection, name)
+
+    def run(self, statement: str, params=None):
+        if "INSERT INTO otel_traces" in statement:
+            self._connection.run(
+                "INSERT INTO otel_traces (Timestamp, TraceId) SELECT now(), toString(rand64())"
+            )
+            raise EngineError("Code: 241. DB::Exception: Memory limit exceeded")
+        return self._connection.run(statement, params)
+
+
+def test_a_part_that_somebody_else_stored_is_not_taken_for_ours(served, tmp_path):
+    """A segment that has stored nothing can be halved; one that has, or may have, cannot."""
+    request = ExportTraceServiceRequest()
+    span(request, "refused")
+    segment = tmp_path / "traces-00000000000000000012.sealed"
+    segment.write_bytes(frame(request.SerializeToString()))
+    refusing = Stage(Refusing(served.store.connection()), "traces", nullcontext(), text_bytes_max=1 << 20)
+    with pytest.raises(LoadError) as refused:
+        refusing.load(segment)
+    assert (refused.value.code, refused.value.untouched) == (241, True)
+    staged(served, "traces").load(segment)
+    with pytest.raises(LoadError) as again:
+        refusing.load(segment)
+    assert not again.value.untouched
 
 
 def test_halves_go_only_to_the_tables_that_still_need_them(served, tmp_path):

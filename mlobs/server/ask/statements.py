@@ -1,6 +1,6 @@
 """The SQL of each question. What users say is in parameters; what is in the text comes from our tables.
 
-Every statement is bounded by time first (`IN_RANGE`): months are partitions, parts know their first and
+Every statement is bounded by time first (`IN_RANGE`): days are partitions, parts know their first and
 last time, and time is in the sort key.
 """
 

@@ -94,5 +94,8 @@ class Keeper:
             except StoreError as error:
                 self.failure = f"Old data cannot be dropped: {error}"
                 log.warning("old data cannot be dropped: %s", error)
+            except Exception as error:  # Whatever it is, the next look may succeed.
+                self.failure = f"Old data cannot be dropped: {type(error).__name__}"
+                log.exception("old data cannot be dropped")
             if self._ended.wait(INTERVAL_SECONDS):
                 return
