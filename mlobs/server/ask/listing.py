@@ -60,7 +60,12 @@ def page(
         if sort == "newest":
             scan_until_ns = min(scan_until_ns, int(after.rank))
     rows: list[Row] = []
-    for since_ns in _beginnings(within, scan_until_ns, stepwise=sort == "newest"):
+    beginnings = [within.since_ns]
+    if sort == "newest":
+        # Where there is something: after a quiet night the last minutes hold nothing.
+        newest = ask(statements.NEWEST, {"until_ns": min(scan_until_ns, within.now_ns)})
+        beginnings = _beginnings(within, newest[0]["newest_ns"] if newest else scan_until_ns)
+    for since_ns in beginnings:
         scan = {"scan_since_ns": since_ns, "scan_until_ns": scan_until_ns, **around(since_ns, scan_until_ns)}
         rows = _enough(ask, statement, params | scan, limit)
         if len(rows) > limit:
@@ -101,13 +106,12 @@ def sessions(ask: Ask, found: Found, within: Range) -> list[Row]:
     return _ordered(rows, "session_id", found.ids)
 
 
-def _beginnings(within: Range, until_ns: int, *, stepwise: bool) -> list[int]:
+def _beginnings(within: Range, end_ns: int) -> list[int]:
     """Return where to begin to look: closer to the end first, the whole range last."""
     found = []
     length_ns = WINDOW_NS_FIRST
-    end_ns = min(until_ns, within.now_ns)
     # What is nearly all of it is not worth looking at twice.
-    while stepwise and length_ns * WINDOW_WORTH < end_ns - within.since_ns:
+    while length_ns * WINDOW_WORTH < end_ns - within.since_ns:
         found.append(end_ns - length_ns)
         length_ns *= WINDOW_MORE
     return [*found, within.since_ns]

@@ -20,6 +20,10 @@ OF_CALLS = f"Operation IN ({', '.join(map(repr, CALLS))})"
 FAILED = "StatusCode = 'Error'"
 TRACE = "TraceId"
 SESSION = first_of(("SessionId", "ConversationId"))
+NEWEST = (
+    "SELECT toUnixTimestamp64Nano(Timestamp) AS newest_ns FROM otel_traces "
+    "WHERE Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC') ORDER BY Timestamp DESC LIMIT 1"
+)
 RANKS = {"newest": "toUnixTimestamp64Nano(Timestamp)", "slowest": "Duration", "dearest": "CostUsd"}
 ORDERS = {
     "spans": "spans", "traces": "traces", "errors": "errors", "error_ratio": "errors / spans",
