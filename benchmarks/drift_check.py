@@ -1,32 +1,38 @@
-"""CPU seconds of `drift check` beside scipy, on the same frame in the same run.
+"""CPU seconds and memory of a drift check beside scipy, Evidently, NannyML and Frouros, on the same files.
 
-    python -m benchmarks.drift_check [--json] [--rows N]
+    python -m benchmarks.drift_check                     # scipy and, if it is installed, Evidently
+    python -m benchmarks.drift_check --peers FOLDER      # also NannyML and Frouros, in environments of theirs
 
-The check reads 60 columns (50 of numbers, 10 of categories) from Parquet and judges them by a saved
-profile. scipy gets the same live frame and a reference frame of the same size in memory, and computes
-per column a two-sample Kolmogorov-Smirnov test and a Wasserstein distance, or a chi-square test; it
-cannot keep a reference but as rows. Rounds alternate; medians are printed.
+60 columns (50 of numbers of three shapes, 10 of categories); in the live file every tenth of the numbers
+has moved by 0.3. Each way runs in a process of its own, one after the other, and reads Parquet itself: mlobs
+in batches, the others into pandas. A profile is made once per model and a check as often as data comes, so
+they have rows of their own. Seconds are CPU seconds of all threads, without imports, which have a column.
 """
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
-from scipy import stats
 
-from mlobs.drift.check import check
-from mlobs.drift.profile import Profile
-from mlobs.drift.readers import Files
+from benchmarks.measuring import show
 
 NUMBERS, CATEGORIES = 50, 10
-ROUNDS = 5
+WAYS = ("mlobs profile", "mlobs check", "mlobs report", "scipy", "evidently")
+# Neither declares all that it needs, nor all that it cannot stand.
+PEERS = {
+    "nannyml": ("nannyml==0.13.1", "statsmodels", "setuptools<81"),
+    "frouros": ("frouros==0.9.0", "pandas", "pyarrow"),
+}
+SCRIPT = Path(__file__).with_name("drift_contenders.py")
 
 
 def frame(seed: int, rows: int) -> pa.Table:
@@ -42,62 +48,75 @@ def frame(seed: int, rows: int) -> pa.Table:
     return pa.table(data)
 
 
-def with_scipy(reference: pa.Table, live: pa.Table) -> None:
-    """Do what scipy offers for each column."""
-    for name in live.column_names:
-        a, b = (table.column(name).to_numpy(zero_copy_only=False) for table in (reference, live))
-        if a.dtype.kind == "f":
-            stats.ks_2samp(a, b, method="asymp")
-            stats.wasserstein_distance(a, b)
-        else:
-            levels, codes = np.unique(np.concatenate([a, b]), return_inverse=True)
-            counts = [np.bincount(part, minlength=len(levels)) for part in np.split(codes, [len(a)])]
-            stats.chi2_contingency(counts)
+def python_of(peer: str, folder: Path) -> str:
+    """Return the interpreter of a peer's environment, which is made where it is missing."""
+    place = folder / peer
+    if not (place / "done").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+        install = [str(place / "bin" / "pip"), "install", "--quiet", *PEERS[peer]]
+        subprocess.run(install, check=True)
+        (place / "done").touch()
+    return str(place / "bin" / "python")
 
 
-def cpu_s(work: Callable[[], object]) -> float:
-    """Return the CPU seconds that `work` takes, over all threads of the process."""
-    before = time.process_time()
-    work()
-    return time.process_time() - before
+def measured(name: str, python: str, files: list[Path], folder: str) -> dict[str, Any]:
+    """Return what one run of a way took."""
+    done = subprocess.run(
+        [python, str(SCRIPT), name, *map(str, files)],
+        capture_output=True, text=True, cwd=Path(__file__).parent.parent,
+        env={"PYTHONPATH": ".", "TMPDIR": folder, "PATH": "/usr/bin:/bin", "HOME": folder},
+    )  # fmt: skip
+    assert done.returncode == 0, f"{name}: {done.stderr[-2000:]}"
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def row(name: str, runs: list[dict[str, Any]], ours: float) -> dict[str, object]:
+    """Return a line of the table: medians of the runs."""
+    parts = {
+        part: median(run["cpu_s"].get(part, 0.0) for run in runs) for part in ("import", "read", "compare")
+    }
+    total = parts["read"] + parts["compare"]
+    drifted = runs[0]["drifted"]
+    return {
+        "way": name,
+        "read and compare, CPU s": round(total, 2),
+        "of that reading": round(parts["read"], 2),
+        "import, CPU s": round(parts["import"], 2),
+        "peak MB": round(median(run["peak_mb"] for run in runs)),
+        "times mlobs check": round(total / ours, 1),
+        "moved and found": sum(int(n[1:]) % 10 == 0 for n in drifted if n[0] == "n"),
+        "wrongly found": sum(n[0] != "n" or int(n[1:]) % 10 != 0 for n in drifted),
+    }
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--reference-rows", type=int, default=1_000_000)
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the live data (default: 100,000)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = parser.parse_args()
-    reference, live = frame(0, arguments.rows), frame(1, arguments.rows)
-    found: dict[str, list[float]] = {"profile": [], "check": [], "scipy": []}
+    parser.add_argument("--rounds", type=int, default=1, help="default: 1; the peers take minutes")
+    parser.add_argument("--peers", type=Path, help="folder of the peers' environments; made when missing")
+    parser.add_argument("--way", action="append", help="only this one and 'mlobs profile' and 'check'")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    given = parser.parse_args()
+    ways = {name: sys.executable for name in WAYS if name != "evidently" or find_spec("evidently")}
+    if given.peers is not None:
+        ways |= {name: python_of(name, given.peers.resolve()) for name in PEERS}
+    if given.way:
+        ways = {n: python for n, python in ways.items() if n in {*WAYS[:2], *given.way}}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / name for name in ("reference.parquet", "live.parquet")]
-        for path, table in zip(paths, (reference, live), strict=True):
-            pyarrow.parquet.write_table(table, path)
-        profile = Profile.of(Files(paths[:1]))
-        report = check(profile, Files(paths[1:]))
-        for _ in range(ROUNDS):
-            found["profile"].append(cpu_s(lambda: Profile.of(Files(paths[:1]))))
-            found["check"].append(cpu_s(lambda: check(profile, Files(paths[1:]))))
-            found["scipy"].append(cpu_s(lambda: with_scipy(reference, live)))
-    figures = {f"{name}_cpu_s": round(median(times), 3) for name, times in found.items()}
-    figures["check_to_scipy_ratio"] = round(figures["check_cpu_s"] / figures["scipy_cpu_s"], 3)
-    moved = [finding.column for finding in report.findings if finding.verdict == "drifted"]
-    if arguments.json:
-        print(
-            json.dumps({"rows": arguments.rows, "columns": NUMBERS + CATEGORIES, "moved": moved, **figures})
-        )
-        return
-    print(
-        f"{arguments.rows:,} rows x {NUMBERS + CATEGORIES} columns, medians of {ROUNDS} rounds, CPU seconds"
-    )
-    print(f"  profile from Parquet (two passes)           {figures['profile_cpu_s']:8.3f}")
-    print(f"  check from Parquet against a saved profile  {figures['check_cpu_s']:8.3f} (target: 1)")
-    print(f"  scipy ks_2samp + wasserstein + chi2, memory {figures['scipy_cpu_s']:8.3f}")
-    print(f"  check / scipy                               {figures['check_to_scipy_ratio']:8.3f}")
-    print(f"  drifted: {', '.join(sorted(moved))} (moved on purpose: every tenth of the numbers)")
+        files = [Path(folder) / name for name in ("reference.parquet", "live.parquet")]
+        for seed, (path, rows) in enumerate(zip(files, (given.reference_rows, given.rows), strict=True)):
+            pyarrow.parquet.write_table(frame(seed, rows), path)
+        for _ in range(given.rounds):
+            for name, python in ways.items():
+                runs[name].append(measured(name, python, files, folder))
+    check = runs["mlobs check"]
+    ours = median(run["cpu_s"]["compare"] for run in check)
+    title = f"{given.reference_rows:,} x 60 reference, {given.rows:,} x 60 live, {given.rounds} round(s)"
+    show(title, [row(name, found, ours) for name, found in runs.items()], as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,18 @@ log = logging.getLogger("mlobs")
 failures: dict[str, int] = {}
 
 
-def failed(doing: str) -> None:
-    """Note that mlobs failed while `doing` something; call it in an `except` block."""
+def failed(doing: str, outcome: str = "Your call went on; its span is incomplete.") -> None:
+    """Note that mlobs failed while `doing` something; call it in an `except` block.
+
+    Args:
+        doing: The thing, as "exporting spans".
+        outcome: What that means for the program.
+    """
     failures[doing] = failures.get(doing, 0) + 1
     if failures[doing] == 1:
         log.warning(
-            "mlobs failed while %s. Your call went on; its span is incomplete.",
+            "mlobs failed while %s. %s",
             doing,
+            outcome,
             exc_info=sys.exception(),
         )

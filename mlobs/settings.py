@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
-from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mlobs._refusals import sentence, variables
 from mlobs.errors import SettingError
 from mlobs.semconv.spans import BY_NOUN
+from mlobs.thresholds import Thresholds
 
 
 def _http_address(text: str) -> str:
@@ -260,7 +261,7 @@ class ClientSettings(BaseSettings):
     )
 
 
-class AlertSettings(BaseSettings):
+class AlertSettings(Thresholds):
     """Where alerts go and how often rules are evaluated."""
 
     model_config = SettingsConfigDict(
@@ -270,24 +271,66 @@ class AlertSettings(BaseSettings):
     webhook_url: Address | None = Field(None, description="Where alerts are delivered; nowhere if unset.")
     webhook_secret: SecretStr = Field(SecretStr(""), description="Signs deliveries with HMAC-SHA256.")
     interval_s: float = Field(15.0, gt=0, le=3600, description="Seconds between evaluations.")
-    error_ratio_max: float = Field(0.05, gt=0, lt=1, description="Share of failed calls that alerts.")
-    tool_failure_ratio_max: float = Field(
-        0.2, gt=0, lt=1, description="Share of failed tool calls that alerts."
-    )
-    calls_min: int = Field(20, ge=1, description="Fewer calls in the window never alert.")
-    hold_s: int = Field(120, ge=0, le=86_400, description="Seconds a share stays too high before it alerts.")
     attempts_max: int = Field(20, ge=1, le=100, description="Attempts before a delivery is given up.")
     runbook_base: Address | None = Field(
         None, description="The folder of the runbook pages; the server's /runbooks if unset."
     )
+    routes: Path | None = Field(
+        None, description="File of sinks and routes; everything goes to the webhook if unset."
+    )
+    rules: Path | None = Field(
+        None,
+        description="File of your own alert rules, besides the packaged ones; read again when it changes.",
+    )
+    dashboard_url: Address | None = Field(
+        None, description="A dashboard that messages link to, with var-service added; none if unset."
+    )
+    allow: str = Field(
+        "", description="Hosts and networks alerts may be sent to though private, separated by commas."
+    )
 
 
-WANTED = {
-    "int_parsing": "a whole number was expected",
-    "int_from_float": "a whole number was expected",
-    "float_parsing": "a number was expected",
-    "bool_parsing": "true or false was expected",
-}
+class ReceiveSettings(BaseSettings):
+    """Which webhooks are taken from elsewhere, and where `mlobs alerts receive` listens."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MLOBS_ALERT_RECEIVE_", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    host: str = Field(
+        "127.0.0.1", description="The receiver's address; beyond loopback only with a secret, token or basic."
+    )
+    port: int = Field(4321, ge=0, le=65_535, description="The receiver's port; 0 takes a free one.")
+    secret: SecretStr = Field(SecretStr(""), description="Takes webhooks signed with it, HMAC-SHA256.")
+    token: SecretStr = Field(SecretStr(""), description="Takes webhooks with Authorization: Bearer and it.")
+    basic: SecretStr = Field(SecretStr(""), description="Takes webhooks with this name:password.")
+    signature_header: str = Field(
+        "", description="One more header that may hold the signature, besides Grafana's and ours."
+    )
+    timestamp_header: str = Field("", description="The header with the time of that signature.")
+    bytes_max: int = Field(20 << 20, ge=1024, description="Larger webhooks get 413.")
+
+
+class DriftSettings(BaseSettings):
+    """How the server judges what all processes of a service have seen together."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MLOBS_DRIFT_", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    floor: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share of values that may sit in the wrong bin, at least; a monitor's own if that is "
+        "wider or this is unset.",
+    )
+    false_alarms_per_year: float = Field(
+        1.0, gt=0, description="False alarms a year that a model's fleet may raise, on average at most."
+    )
+    block_rows: int = Field(200, ge=1, description="Rows of a fleet that are judged together, at least.")
+    interval_s: float = Field(60.0, gt=0, le=240, description="Seconds between looks at a fleet's counts.")
+
 
 SETTINGS: tuple[type[BaseSettings], ...] = (
     SdkSettings,
@@ -295,6 +338,8 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     PriceSettings,
     ClientSettings,
     AlertSettings,
+    ReceiveSettings,
+    DriftSettings,
 )
 
 S = TypeVar("S", bound=BaseSettings)
@@ -320,15 +365,7 @@ def from_flags(kind: type[S], **given: Any) -> S:
 
 def variable(kind: type[BaseSettings], field: str) -> str:
     """Return the environment variable of a setting."""
-    return _variables(kind, field)[-1]  # those before it are for spans only
-
-
-def _variables(kind: type[BaseSettings], field: str) -> list[str]:
-    """Return every environment variable that a setting is read from, the strongest first."""
-    alias = kind.model_fields[field].validation_alias
-    if isinstance(alias, AliasChoices):
-        return [str(choice) for choice in alias.choices]
-    return [f"{kind.model_config.get('env_prefix', '')}{field}".upper()]
+    return variables(kind, field)[-1]  # those before it are for spans only
 
 
 def _load(kind: type[S], arguments: Mapping[str, Any], spelling: str) -> S:
@@ -336,34 +373,5 @@ def _load(kind: type[S], arguments: Mapping[str, Any], spelling: str) -> S:
     try:
         return kind(**given)
     except ValidationError as error:
-        sentences = [_sentence(kind, problem, given, spelling) for problem in error.errors()]
+        sentences = [sentence(kind, problem, given, spelling) for problem in error.errors()]
         raise SettingError(" ".join(sentences)) from None
-
-
-def _sentence(kind: type[BaseSettings], problem: Any, given: Mapping[str, Any], spelling: str) -> str:
-    place = str(problem["loc"][0])
-    field = next(
-        (
-            name
-            for name in kind.model_fields
-            if place.lower() in {name, *(one.lower() for one in _variables(kind, name))}
-        ),
-        place,
-    )
-    what = WANTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    default = kind.model_fields[field].default if field in kind.model_fields else None
-    secret = isinstance(default, SecretStr)
-    shown = "" if secret or default in {None, "", PydanticUndefined} else f" (default: {default})"
-    value = "(not shown)" if secret else problem["input"]
-    came = (
-        spelling.format(name=field, flag=field.replace("_", "-"), value=value)
-        if field in given
-        else f"{_set_variable(kind, field)}={value!r}"
-    )
-    return f"{came} cannot be used: {what[:1].lower()}{what[1:]}{shown}."
-
-
-def _set_variable(kind: type[BaseSettings], field: str) -> str:
-    """Return the variable that a setting's value came from."""
-    names = _variables(kind, field)
-    return next((name for name in names if os.environ.get(name)), names[-1])

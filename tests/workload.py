@@ -35,7 +35,8 @@ def run_workload(endpoint: str, seconds: float = 8.0) -> None:
         for _ in range(100):
             row = {"tenure": float(rng.normal(SHIFT)), "plan": str(rng.choice(["free", "paid"]))}
             with contextlib.suppress(ArithmeticError):
-                churn({**row, "tenure": float("inf")} if number % 50 == 49 else row)
+                chance = churn({**row, "tenure": float("inf")} if number % 50 == 49 else row)
+                monitor.label(number, bool(rng.random() < chance), prediction=chance)
             number += 1
         with contextlib.suppress(TimeoutError):
             support(f"where is order {number}?", number)
@@ -68,7 +69,9 @@ def support(question: str, number: int) -> str:
     search(question)
     with contextlib.suppress(LookupError):
         look_up(number)
+    polite(question)
     plan(question)
+    mlobs.score("helpful", number % 2)
     return "".join(answer(question, number))
 
 
@@ -116,6 +119,12 @@ def answer(question: str, number: int) -> Iterator[str]:
         raise TimeoutError("the provider went away")
     yield f"is {question}"
     mlobs.usage({"prompt_tokens": 400, "completion_tokens": 40})
+
+
+@mlobs.guardrail
+def polite(question: str) -> bool:
+    """Let nearly everything pass."""
+    return not question.endswith("7")
 
 
 @mlobs.step

@@ -1,8 +1,9 @@
 """Alert rules as data, their evaluation, and webhooks that arrive.
 
-`catalogue` holds the rules, `prometheus` and `sql` render them, `states` says when one fires,
-`outbox` remembers what has to be told and `delivery` tells it. `alerting` ties them to a
-clock; everything the server mounts is there.
+`catalogue` holds the rules, `prometheus` and `sql` render them, `recording` has what Prometheus
+computes of drift for them, `states` says when one fires,
+`routing` says who is told, `outbox` remembers it and `delivery` takes it to the `sinks`. `receive`
+takes alerts from elsewhere. `alerting` ties them to a clock; everything the server mounts is there.
 
 Why one catalogue and two renderings: a rule kept twice, in PromQL and in SQL, disagrees with
 itself within a month. An indicator therefore says what is measured ("the share of failed

@@ -8,35 +8,37 @@ next round goes on.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from mlobs.alerts.catalogue import catalogue
-from mlobs.alerts.delivery import Courier, Webhook
-from mlobs.alerts.evaluator import Ask, Evaluator, Transition
-from mlobs.alerts.message import encode, finite, iso, message
-from mlobs.alerts.outbox import Delivery, Outbox
+from mlobs.alerts.contributions import contributions, top
+from mlobs.alerts.desk import Desk, shown
+from mlobs.alerts.evaluator import Ask, Evaluator, Health, Transition
+from mlobs.alerts.message import finite, iso, message
+from mlobs.alerts.replay.asking import Wanted, answered
 from mlobs.alerts.rules import Rule
+from mlobs.alerts.rulewatch import RuleWatch
 from mlobs.alerts.states import Alert, Change
+from mlobs.alerts.telling import Telling
 from mlobs.alerts.words import for_people
-from mlobs.errors import SettingError
 from mlobs.semconv import attributes as a
-from mlobs.semconv.metrics import ALERT_DELIVERIES, ALERT_FIRING, ALERT_RULE_FAILURES
+from mlobs.semconv.metrics import ALERT_FIRING, ALERT_RULE_FAILURES, ALERT_RULES_REFUSED
 from mlobs.semconv.rows import Metric
-from mlobs.settings import AlertSettings, variable
+from mlobs.settings import AlertSettings
 
 log = logging.getLogger("mlobs.alerts")
 
 FILE = "alerts.sqlite"
-LOOK_SECONDS = 0.5
 STOP_SECONDS_MAX = 3.0
+TOPS_MAX = 20  # Alerts of one evaluation that are looked into further.
 
 Sample = tuple[Metric, dict[str, str], float]
 
 
 class Alerting:
-    """Evaluates the packaged rules and tells a webhook of every change, once.
+    """Evaluates the rules and tells sinks of every change, once.
 
     Args:
         settings: Thresholds, the webhook, the interval.
@@ -46,6 +48,7 @@ class Alerting:
         clock: Seconds since 1970.
 
     Raises:
+        RuleError: The file of rules cannot be used.
         SettingError: There is a webhook and no secret to sign with.
         StoreError: The file cannot be used.
     """
@@ -59,83 +62,97 @@ class Alerting:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
+        self._ask = ask
+        self._asked_tops = 0
         self._server_url = server_url.rstrip("/")
-        self._clock = clock
-        webhook = _webhook(settings)
-        self._outbox = Outbox(data_folder / FILE)
+        self._runbook_base = settings.runbook_base or f"{self._server_url}/runbooks"
+        self.clock = clock
+        self.watch = RuleWatch(settings)
+        self.telling = Telling(settings, data_folder / FILE, clock)
+        self._outbox, self._courier = self.telling.outbox, self.telling.courier
+        self.desk = Desk(self._outbox, self._courier, clock)
         self._evaluator = Evaluator(
-            catalogue(settings),
+            self.watch.rules,
             ask,
             self._outbox,
             interval_s=settings.interval_s,
-            tell=self._message if webhook else None,
-        )
-        self._courier = (
-            Courier(self._outbox, webhook, attempts_max=settings.attempts_max, clock=clock)
-            if webhook
-            else None
+            tell=self._message if self.telling.tells else None,
+            dispatch=self.telling.dispatcher.dispatch,
         )
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._evaluating = threading.Lock()
-        self._delivering = threading.Lock()
         self._failing: set[str] = set()
 
     def start(self) -> None:
         """Evaluate and deliver from now on, until `stop`."""
         self._threads = [
             threading.Thread(target=self._repeat, args=round_, name=f"mlobs-alerts-{round_[1]}", daemon=True)
-            for round_ in (
-                (self.evaluate, "evaluate", self._settings.interval_s),
-                (self.deliver, "deliver", LOOK_SECONDS),
-            )
+            for round_ in ((self.evaluate, "evaluate", self._settings.interval_s),)
         ]
         for thread in self._threads:
             thread.start()
+        self.telling.start()
 
     def stop(self) -> None:
         """Stop after what is being done; a delivery that hangs is left, and repeated after the next start."""
         self._stopping.set()
         for thread in self._threads:
             thread.join(STOP_SECONDS_MAX)
-        if not any(thread.is_alive() for thread in self._threads):
-            self._outbox.close()
+        self.telling.stop(close=not any(thread.is_alive() for thread in self._threads))
 
     def tick(self) -> list[Transition]:
         """Evaluate once and deliver what is due; return the alerts that changed."""
         changed = self.evaluate()
+        self.telling.wake()
         self.deliver()
         return changed
 
     def evaluate(self) -> list[Transition]:
         """Evaluate every rule once."""
         with self._evaluating:
-            return self._evaluator.evaluate(self._clock())
+            self._asked_tops = 0
+            if self.watch.look():
+                self._evaluator.use(self.watch.rules)
+            return self._evaluator.evaluate(self.clock())
 
     def deliver(self) -> int:
         """Attempt every delivery that is due; return how many arrived."""
-        if self._courier is None:
-            return 0
-        with self._delivering:
-            return self._courier.deliver(self._stopping.is_set)
+        return self._courier.deliver()
+
+    def backtest(self, wanted: Wanted, rules: Sequence[Rule]) -> dict[str, Any]:
+        """Return what rules would have done to what is stored."""
+        return answered(
+            rules,
+            self._ask,
+            wanted,
+            now_s=self.clock(),
+            interval_s=self._settings.interval_s,
+            server_url=self._server_url,
+            runbook_base=self._runbook_base,
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """Return what /api/alerts answers."""
+        rules, health = self._evaluator.rules, self._evaluator.health
         alerts = [
-            self._shown(alert) for alert in sorted(self._evaluator.alerts, key=lambda one: one.active_s)
+            self._shown(alert, rules[alert.rule])
+            for alert in sorted(self._evaluator.alerts, key=lambda one: one.active_s)
+            if alert.rule in rules  # Not if its rule has just gone.
         ]
         return {
             "firing": [alert for alert in alerts if alert["state"] == "firing"],
             "pending": [alert for alert in alerts if alert["state"] == "pending"],
-            "rules": [self._shown_rule(rule) for rule in self._evaluator.rules.values()],
-            "webhook": self._courier.webhook.name if self._courier else None,
-            "deliveries": [_shown_delivery(one) for one in self._outbox.recent()],
+            "rules": [self._shown_rule(rule, health[name]) for name, rule in rules.items() if name in health],
+            "rules_error": self.watch.error,
+            "webhook": next((sink.address for sink in self._courier.sinks.values()), None),
+            "sinks": self._courier.now(),
+            "deliveries": [shown(one) for one in self._outbox.recent()],
         }
 
     def samples(self) -> list[Sample]:
         """Return the values of the metrics that are about alerting, with their labels."""
         firing = [alert.rule for alert in self._evaluator.alerts if alert.state == "firing"]
-        counts = self._outbox.counts()
         return [
             *(
                 (ALERT_FIRING, {a.RULE.label: name}, float(firing.count(name)))
@@ -145,10 +162,8 @@ class Alerting:
                 (ALERT_RULE_FAILURES, {a.RULE.label: name}, float(health.failures))
                 for name, health in self._evaluator.health.items()
             ),
-            *(
-                (ALERT_DELIVERIES, {a.OUTCOME.label: outcome}, float(counts.get(outcome, 0)))
-                for outcome in ("delivered", "failed", "dead", "dropped")
-            ),
+            (ALERT_RULES_REFUSED, {}, float(self.watch.refused)),
+            *self._courier.samples(),
         ]
 
     def _repeat(self, work: Callable[[], object], name: str, pause_s: float) -> None:
@@ -162,14 +177,38 @@ class Alerting:
                 self._failing.add(name)
             self._stopping.wait(pause_s)
 
-    def _message(self, alert: Alert, rule: Rule, change: Change, now_s: float) -> bytes:
-        base = self._settings.runbook_base or f"{self._server_url}/runbooks"
-        return encode(
-            message(alert, rule, change, now_s=now_s, server_url=self._server_url, runbook_base=base)
+    def _message(self, alert: Alert, rule: Rule, change: Change, now_s: float) -> dict[str, Any]:
+        return message(
+            alert,
+            rule,
+            change,
+            now_s=now_s,
+            server_url=self._server_url,
+            runbook_base=self._runbook_base,
+            links=self._links(alert),
+            top=self._top(alert, rule, change, now_s),
         )
 
-    def _shown(self, alert: Alert) -> dict[str, Any]:
-        rule = self._evaluator.rules[alert.rule]
+    def _links(self, alert: Alert) -> dict[str, str]:
+        if self._settings.dashboard_url is None:
+            return {}
+        service = alert.finding.labels.get(a.SERVICE_NAME.label)
+        query = f"?var-service={quote(service, safe='')}" if service else ""
+        return {"dashboard": f"{self._settings.dashboard_url}{query}"}
+
+    def _top(self, alert: Alert, rule: Rule, change: Change, now_s: float) -> dict[str, Any] | None:
+        """Ask what contributes most to an alert that begins, for a few of those that begin at once."""
+        asked = contributions(rule, alert.finding.labels, now_s=now_s) if change == "firing" else None
+        if asked is None or self._asked_tops >= TOPS_MAX:
+            return None
+        self._asked_tops += 1
+        try:
+            return top(self._ask(asked.sql, asked.params))
+        except Exception:  # the message matters more
+            log.exception("What contributes most to %s cannot be asked; it is told without.", rule.name)
+            return None
+
+    def _shown(self, alert: Alert, rule: Rule) -> dict[str, Any]:
         found = alert.finding
         return {
             "rule": alert.rule,
@@ -185,8 +224,7 @@ class Alerting:
             "trace_ids": list(found.trace_ids),
         }
 
-    def _shown_rule(self, rule: Rule) -> dict[str, Any]:
-        health = self._evaluator.health[rule.name]
+    def _shown_rule(self, rule: Rule, health: Health) -> dict[str, Any]:
         return {
             "rule": rule.name,
             "severity": rule.severity,
@@ -196,30 +234,3 @@ class Alerting:
             "evaluated": None if health.evaluated_s is None else iso(health.evaluated_s),
             "cut": health.cut,
         }
-
-
-def _webhook(settings: AlertSettings) -> Webhook | None:
-    if settings.webhook_url is None:
-        return None
-    secret = settings.webhook_secret.get_secret_value()
-    if not secret:
-        name = variable(AlertSettings, "webhook_secret")
-        raise SettingError(
-            f"{variable(AlertSettings, 'webhook_url')} is set and {name} is not; deliveries are always "
-            f"signed. Make a secret and give it to whoever listens: export {name}=$(openssl rand -hex 32)"
-        )
-    return Webhook(settings.webhook_url, secret.encode())
-
-
-def _shown_delivery(delivery: Delivery) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "rule": delivery.rule,
-        "status": delivery.status,
-        "state": delivery.state,
-        "made": iso(delivery.made_s),
-        "attempts": delivery.attempts,
-        "ended": None if delivery.ended_s is None else iso(delivery.ended_s),
-        "next": iso(delivery.next_s) if delivery.state == "waiting" else None,
-        "answer": delivery.answer,
-    }

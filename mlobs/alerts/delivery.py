@@ -1,122 +1,45 @@
-"""Takes messages from the outbox to a webhook.
+"""Takes messages from the outbox to their sinks.
 
-Edge: this is the network. A message is posted as JSON, signed as `signature` says, under the
-id it will keep. 2xx is a receipt. Anything that may pass (no connection, 408, 429, 5xx) is
-tried again, later each time, or when Retry-After says; whatever would fail again (any other
-4xx, a redirect) is a dead letter at once, and so is a message after `attempts_max` attempts.
+Edge: this starts threads, one for each sink, so that one that hangs never delays the others. What
+arrived is a receipt; what may pass is tried again, later each time, or when the sink says;
+whatever would fail again is a dead letter at once, and so is a message after `attempts_max`
+attempts. Dead letters stay until they are put back (`mlobs alerts redrive`).
 
 At least once: a sink that took a message and was not heard gets it again under the same id.
 """
 
+import logging
 import random
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import Literal
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import requests
-
+from mlobs.alerts.breaker import Breaker
+from mlobs.alerts.letters import Delivery
 from mlobs.alerts.outbox import Outbox
-from mlobs.alerts.signature import DELIVERY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+from mlobs.alerts.sinks.answer import ANSWER_CHARACTERS_MAX, Answer, Sink
+from mlobs.semconv import attributes as a
+from mlobs.semconv.metrics import ALERT_DELIVERIES, ALERT_SINK_OPEN, ALERT_WAITING
+from mlobs.semconv.rows import Metric
 
-CONNECT_SECONDS_MAX = 3.0
-SECONDS_MAX = 10.0
+log = logging.getLogger("mlobs.alerts")
+
 PAUSE_SECONDS_FIRST = 2.0
 PAUSE_SECONDS_MAX = 900.0
-RETRY_AFTER_SECONDS_MAX = 3600.0
-ANSWER_CHARACTERS_MAX = 200
-MAY_PASS = (408, 429)
+LOOK_SECONDS = 0.5
+STOP_SECONDS_MAX = 3.0
+OUTCOMES = ("delivered", "failed", "dead", "dropped", "demoted", "muted")
 
-Outcome = Literal["delivered", "failed", "dead"]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """How one attempt ended; `retry_after_s` is what the sink asked for."""
-
-    outcome: Outcome
-    text: str
-    retry_after_s: float | None = None
-
-
-class Webhook:
-    """One address that takes signed JSON.
-
-    Args:
-        url: Where to post. It may hold a secret, so it is never shown whole.
-        secret: Shared with whoever listens.
-    """
-
-    def __init__(self, url: str, secret: bytes) -> None:
-        parts = urlsplit(url)
-        self.name = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
-        self._url = url
-        self._secret = secret
-
-    def post(self, delivery_id: str, body: bytes, *, now_s: float) -> Answer:
-        """Send one message and say how it went. Takes at most about `SECONDS_MAX` seconds."""
-        timestamp_s = int(now_s)
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "mlobs",
-            SIGNATURE_HEADER: sign(self._secret, timestamp_s, body),
-            TIMESTAMP_HEADER: str(timestamp_s),
-            DELIVERY_HEADER: delivery_id,
-        }
-        answers: list[Answer] = []
-        # A sink that sends one byte every few seconds never runs into a socket's timeout, so
-        # the whole of it is waited for from outside.
-        worker = threading.Thread(
-            target=lambda: answers.append(self._exchange(headers, body, now_s)),
-            name="mlobs-webhook",
-            daemon=True,
-        )
-        worker.start()
-        worker.join(SECONDS_MAX)
-        return answers[0] if answers else Answer("failed", f"no answer within {SECONDS_MAX:.0f} s")
-
-    def _exchange(self, headers: dict[str, str], body: bytes, now_s: float) -> Answer:
-        try:
-            with requests.Session() as session:
-                session.trust_env = False  # no .netrc: its passwords are not for this address
-                answered = session.post(
-                    self._url,
-                    data=body,
-                    headers=headers,
-                    timeout=(CONNECT_SECONDS_MAX, SECONDS_MAX),
-                    allow_redirects=False,
-                    stream=True,
-                )
-                return judge(answered.status_code, answered.headers.get("Retry-After"), now_s)
-        except requests.RequestException as error:
-            # The error's text would show the address.
-            return Answer("failed", f"no answer: {type(error).__name__}")
-
-
-def judge(status: int, retry_after: str | None, now_s: float) -> Answer:
-    """Return what an HTTP status means for a message.
-
-    >>> judge(204, None, 0).outcome, judge(503, "7", 0), judge(404, None, 0).outcome
-    ('delivered', Answer(outcome='failed', text='503', retry_after_s=7.0), 'dead')
-    """
-    if 200 <= status < 300:
-        return Answer("delivered", str(status))
-    if status in MAY_PASS or status >= 500:
-        return Answer("failed", str(status), _seconds(retry_after, now_s))
-    if 300 <= status < 400:
-        return Answer("dead", f"{status}: redirects are not followed; configure the address it points to")
-    return Answer("dead", f"{status}: the sink refused the message; sending it again would not help")
+Sample = tuple[Metric, dict[str, str], float]
 
 
 class Courier:
-    """Delivers what is due, one after the other, on a thread of its own or when told to.
+    """Delivers what is due, to each sink on a thread of its own or when told to.
 
     Args:
         outbox: Where messages wait.
-        webhook: Where they go.
+        sinks: Where they go, by name.
         attempts_max: After so many a message is a dead letter.
         clock: Seconds since 1970.
         jitter: A number between 0 and 1; spreads the attempts of many servers.
@@ -125,42 +48,145 @@ class Courier:
     def __init__(
         self,
         outbox: Outbox,
-        webhook: Webhook,
+        sinks: Mapping[str, Sink],
         *,
         attempts_max: int,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.outbox = outbox
-        self.webhook = webhook
+        self.sinks = dict(sinks)
+        self._outbox = outbox
         self._attempts_max = attempts_max
         self._clock = clock
         self._jitter = jitter
+        self._breakers = {name: Breaker() for name in self.sinks}
+        self._busy = {name: threading.Lock() for name in self.sinks}
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
 
-    def deliver(self, stopped: Callable[[], bool] = lambda: False) -> int:
-        """Attempt every message that is due; return how many were delivered."""
+    def start(self) -> None:
+        """Deliver from now on, until `stop`."""
+        self._threads = [
+            threading.Thread(target=self._run, args=(name,), name=f"mlobs-sink-{name}", daemon=True)
+            for name in self.sinks
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> bool:
+        """Stop after what is being done; return whether all did.
+
+        A delivery that hangs is left, and repeated after the next start.
+        """
+        self._stopping.set()
+        until_s = time.monotonic() + STOP_SECONDS_MAX
+        for thread in self._threads:
+            thread.join(max(until_s - time.monotonic(), 0.0))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def deliver(self) -> int:
+        """Attempt every message that is due, sink after sink; return how many were delivered."""
+        return sum(self._deliver(name) for name in self.sinks)
+
+    def probe(self, name: str | None = None) -> None:
+        """Try a sink, or all, at once: somebody says that it is well again."""
+        for one, breaker in self._breakers.items():
+            if name in {None, one}:
+                breaker.until_s = 0.0
+
+    def now(self) -> list[dict[str, Any]]:
+        """Return what is known of each sink."""
+        now_s = self._clock()
+        held = self._outbox.held()
+        names = dict.fromkeys((*self.sinks, *(name for name, _ in held)))
+        return [self._shown(name, held, now_s) for name in names]
+
+    def samples(self) -> list[Sample]:
+        """Return the values of the metrics that are about deliveries, with their labels."""
+        counts, held, now_s = self._outbox.counts_by_sink(), self._outbox.held(), self._clock()
+        samples: list[Sample] = []
+        for name in dict.fromkeys((*self.sinks, *(sink for sink, _ in counts))):
+            sink = {a.SINK.label: name}
+            samples += [
+                (ALERT_DELIVERIES, {**sink, a.OUTCOME.label: outcome}, float(counts.get((name, outcome), 0)))
+                for outcome in OUTCOMES
+            ]
+            samples.append((ALERT_WAITING, sink, float(held.get((name, "waiting"), 0))))
+        for name, breaker in self._breakers.items():
+            samples.append((ALERT_SINK_OPEN, {a.SINK.label: name}, float(breaker.state(now_s) != "closed")))
+        return samples
+
+    def _deliver(self, name: str) -> int:
+        """Attempt what is due for one sink."""
         delivered = 0
-        for delivery in self.outbox.due(self._clock()):
-            if stopped():
-                break
+        with self._busy[name]:
             now_s = self._clock()
-            answer = self.webhook.post(delivery.id, delivery.body, now_s=now_s)
-            attempts = delivery.attempts + 1
-            outcome, text = answer.outcome, answer.text
-            if outcome == "failed" and attempts >= self._attempts_max:
-                outcome, text = "dead", f"{text}; given up after {attempts} attempts"
-            pause_s = (
-                answer.retry_after_s if answer.retry_after_s is not None else pause(attempts, self._jitter())
-            )
-            self.outbox.settle(
-                delivery.id,
-                outcome=outcome,
-                answer=text[:ANSWER_CHARACTERS_MAX],
-                now_s=self._clock(),
-                again_s=self._clock() + pause_s if outcome == "failed" else None,
-            )
-            delivered += outcome == "delivered"
+            room = self._breakers[name].room(now_s)
+            if room == 0:
+                return 0
+            for delivery in self._outbox.due(now_s, sink=name, deliveries_max=room or 100):
+                if self._stopping.is_set() or self._breakers[name].room(self._clock()) == 0:
+                    break
+                delivered += self._attempt(name, delivery)
         return delivered
+
+    def _attempt(self, name: str, delivery: Delivery) -> bool:
+        sink, breaker = self.sinks[name], self._breakers[name]
+        answer = self._sent(sink, delivery)
+        now_s, jitter, attempts = self._clock(), self._jitter(), delivery.attempts + 1
+        if answer.outcome == "failed":
+            breaker.failed(now_s, retry_after_s=answer.retry_after_s, jitter=jitter)
+        else:
+            breaker.arrived(now_s, sink.gap_s)
+        outcome, text = answer.outcome, answer.text
+        if outcome == "failed" and attempts >= self._attempts_max:
+            outcome, text = "dead", f"{text}; given up after {attempts} attempts"
+        asked_s = answer.retry_after_s
+        self._outbox.settle(
+            delivery.id,
+            outcome=outcome,
+            answer=text[:ANSWER_CHARACTERS_MAX],
+            now_s=now_s,
+            again_s=now_s + (pause(attempts, jitter) if asked_s is None else asked_s)
+            if outcome == "failed"
+            else None,
+        )
+        return outcome == "delivered"
+
+    def _sent(self, sink: Sink, delivery: Delivery) -> Answer:
+        try:
+            return sink.send(delivery.id, delivery.body, now_s=self._clock())
+        except Exception as error:  # a message that cannot be laid out must not hold up the next
+            log.exception("The message %s cannot be made for the sink %s.", delivery.id, sink.address)
+            return Answer("dead", f"it cannot be made: {type(error).__name__}; see the log")
+
+    def _run(self, name: str) -> None:
+        failing = False
+        while not self._stopping.is_set():
+            try:
+                delivered = self._deliver(name)
+                failing = False
+            except Exception:  # a full disk must not end alerting; it may pass
+                delivered = 0
+                if not failing:
+                    log.exception("Alerts cannot be delivered to %s; this is tried again.", name)
+                failing = True
+            if not delivered:  # else there may be more
+                self._stopping.wait(LOOK_SECONDS)
+
+    def _shown(self, name: str, held: Mapping[tuple[str, str], int], now_s: float) -> dict[str, Any]:
+        sink, breaker = self.sinks.get(name), self._breakers.get(name, Breaker())
+        state = breaker.state(now_s) if sink is not None else "gone"  # it is in the outbox only
+        return {
+            "sink": name,
+            "type": None if sink is None else sink.kind,
+            "address": None if sink is None else sink.address,
+            "state": state,
+            "failures": breaker.failures,
+            "again_in_s": max(round(breaker.until_s - now_s), 0),
+            "waiting": held.get((name, "waiting"), 0),
+            "dead": held.get((name, "dead"), 0),
+        }
 
 
 def pause(attempts: int, jitter: float) -> float:
@@ -171,15 +197,3 @@ def pause(attempts: int, jitter: float) -> float:
     """
     longest = min(PAUSE_SECONDS_FIRST * 2.0 ** min(attempts - 1, 30), PAUSE_SECONDS_MAX)
     return longest * (0.5 + 0.5 * jitter)
-
-
-def _seconds(retry_after: str | None, now_s: float) -> float | None:
-    """Return what Retry-After asks for, which is seconds or a date; None if it says nothing usable."""
-    text = (retry_after or "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return min(float(text), RETRY_AFTER_SECONDS_MAX)
-    try:
-        asked_s = float(parsedate_to_datetime(text).timestamp()) - now_s
-    except (ValueError, OverflowError):
-        return None
-    return min(max(asked_s, 0.0), RETRY_AFTER_SECONDS_MAX)

@@ -6,11 +6,12 @@ alerts as they were: nothing is known, so nothing changes. The failure is counte
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlobs.alerts.outbox import Message, Outbox
+from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.sql import ALERTS_MAX, question
 from mlobs.alerts.states import Alert, Change, Finding, advance, finding, fingerprint
@@ -18,7 +19,8 @@ from mlobs.alerts.states import Alert, Change, Finding, advance, finding, finger
 log = logging.getLogger("mlobs.alerts")
 
 Ask = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
-Tell = Callable[[Alert, Rule, Change, float], bytes]
+Tell = Callable[[Alert, Rule, Change, float], dict[str, Any]]
+Dispatch = Callable[[sqlite3.Connection, Iterable[dict[str, Any]], float], int]
 
 
 @dataclass(slots=True)
@@ -48,17 +50,29 @@ class Evaluator:
         ask: Answers a query.
         outbox: Where alerts are kept over restarts.
         interval_s: How often `evaluate` will be called.
+        dispatch: Routes messages in the transaction of what they are about; returns how many
+            found no room.
         tell: Makes the message about a change, or None to tell nobody.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], ask: Ask, outbox: Outbox, *, interval_s: float, tell: Tell | None = None
+        self,
+        rules: Sequence[Rule],
+        ask: Ask,
+        outbox: Outbox,
+        *,
+        interval_s: float,
+        dispatch: Dispatch,
+        tell: Tell | None = None,
     ) -> None:
-        self.rules = {rule.name: rule for rule in rules if question(rule, now_s=0.0) is not None}
-        self.health = {name: Health() for name in self.rules}
+        self.rules: dict[str, Rule] = {}
+        self.health: dict[str, Health] = {}
+        self._former: dict[str, Rule] = {}
+        self.use(rules)
         self._ask = ask
         self._outbox = outbox
         self._interval_s = interval_s
+        self._dispatch = dispatch
         self._tell = tell
         self._alerts = {alert.fingerprint: alert for alert in outbox.alerts()}
 
@@ -67,18 +81,31 @@ class Evaluator:
         """Return every alert that is pending or fires."""
         return list(self._alerts.values())
 
+    def use(self, rules: Sequence[Rule]) -> None:
+        """Evaluate these rules from now on; alerts of rules that go are over at the next evaluation."""
+        self._former |= self.rules
+        self.rules = {rule.name: rule for rule in rules if question(rule, now_s=0.0) is not None}
+        self.health = {name: self.health.get(name, Health()) for name in self.rules}
+
     def evaluate(self, now_s: float) -> list[Transition]:
-        """Evaluate every rule once, write down what changed, and return it.
+        """Evaluate every rule that is due, write down what changed, and return it.
 
         Raises:
             StoreError: What changed cannot be written; the next evaluation finds it again.
         """
         transitions: list[Transition] = []
         for rule in self.rules.values():
-            found = self._answer(rule, now_s)
+            found = self._answer(rule, now_s) if self._is_due(rule, now_s) else None
             if found is not None:
                 transitions += self._settle(rule, found, now_s)
         return transitions + self._forget_strangers(now_s)
+
+    def _is_due(self, rule: Rule, now_s: float) -> bool:
+        health = self.health[rule.name]
+        if health.evaluated_s is None or health.error is not None:
+            return True
+        # Rounds are never quite as far apart as they should be. A clock that was set back asks at once.
+        return not 0 <= now_s - health.evaluated_s < rule.every_s - self._interval_s / 2
 
     def _answer(self, rule: Rule, now_s: float) -> dict[str, Finding] | None:
         """Return what the rule finds, by fingerprint, or None if it could not be asked."""
@@ -101,9 +128,10 @@ class Evaluator:
         known = {mark: alert for mark, alert in self._alerts.items() if alert.rule == rule.name}
         after: dict[str, Alert | None] = {}
         transitions: list[Transition] = []
+        interval_s = max(self._interval_s, rule.every_s)
         for mark in dict.fromkeys((*known, *found)):
             before = known.get(mark)
-            alert, change = advance(before, found.get(mark), rule, now_s=now_s, interval_s=self._interval_s)
+            alert, change = advance(before, found.get(mark), rule, now_s=now_s, interval_s=interval_s)
             after[mark] = alert
             told = alert or before
             if change is not None and told is not None:
@@ -125,26 +153,34 @@ class Evaluator:
         over = [mark for mark, alert in after.items() if alert is None and mark in self._alerts]
         if not changed and not over:
             return
-        messages = []
-        if self._tell is not None:
-            messages = [
-                Message(
-                    fingerprint=one.alert.fingerprint,
-                    rule=rule.name,
-                    status=one.change,
-                    changed_s=one.at_s,
-                    body=self._tell(one.alert, rule, one.change, one.at_s),
-                )
-                for one in transitions
-            ]
-        dropped = self._outbox.record(changed=changed, over=over, messages=messages)
+        messages, dropped = [], 0
+        if self._tell is not None:  # Before the transaction: it may ask the store.
+            messages = [self._tell(one.alert, rule, one.change, one.at_s) for one in transitions]
+        with self._outbox.transaction() as db:
+            self._outbox.write(db, changed=changed, over=over)
+            if messages:
+                dropped = self._dispatch(db, messages, transitions[0].at_s)
         if dropped:
-            log.error("%d messages about %s were dropped: too many wait for the webhook.", dropped, rule.name)
+            log.error("%d messages about %s were dropped: too many wait for sinks.", dropped, rule.name)
 
     def _forget_strangers(self, now_s: float) -> list[Transition]:
-        """Drop alerts of rules that are no more; nobody could say when they are over."""
+        """End alerts of rules that are no more: nobody could say when they are over.
+
+        Sinks are told where the rule is still known, which it is if it went while this ran.
+        """
         strangers = [mark for mark, alert in self._alerts.items() if alert.rule not in self.rules]
+        transitions = []
+        for mark in strangers:
+            alert = self._alerts[mark]
+            over = [Transition(alert, "resolved", now_s)] if alert.state == "firing" else []
+            rule = self._former.get(alert.rule)
+            if rule is None:
+                self._outbox.record(changed=[], over=[mark], messages=[])
+            else:
+                self._write(rule, {mark: None}, over)
+            del self._alerts[mark]
+            transitions += over
         if strangers:
-            self._outbox.record(changed=[], over=strangers, messages=[])
-            log.warning("%d alerts of rules that no longer exist were dropped.", len(strangers))
-        return [Transition(self._alerts.pop(mark), "resolved", now_s) for mark in strangers]
+            log.warning("%d alerts of rules that no longer exist were ended.", len(strangers))
+        self._former.clear()
+        return transitions

@@ -1,21 +1,26 @@
 """What a sink is told about an alert: a JSON object, like one alert of Alertmanager's webhook.
 
 version      "mlobs/1"; fields may be added under it, none removed or changed
+source       who found it: "mlobs", "alertmanager", "grafana"
 status       "firing" or "resolved"
 rule         the rule's name; severity, component: as in the rule
-summary      one line; description: with numbers and the first thing to do
+title        what to show first; summary: one line; description: with numbers and the first thing to do
 labels       whom it is about; values are at most 1024 characters
 value        what was measured last, or null if it is not finite
 since        when the trouble began, by estimate; started: when the alert began to fire;
              resolved: when it ended, or null. ISO 8601, UTC
 fingerprint  the same for every message about this rule and these labels
+links        more addresses, by what they show, such as dashboard
+top          what contributes most: {"dimension", "value", "share"} (of the failures), or null
 runbook_url  what to do; trace_url: an example, or null; trace_ids: up to 5 examples
 server_url   who says so
 """
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.states import Alert, Change
@@ -27,18 +32,40 @@ TRACES_MAX = 5
 
 
 def message(
-    alert: Alert, rule: Rule, change: Change, *, now_s: float, server_url: str, runbook_base: str
-) -> dict[str, object]:
-    """Return the message about one change of an alert's state."""
+    alert: Alert,
+    rule: Rule,
+    change: Change,
+    *,
+    now_s: float,
+    server_url: str,
+    runbook_base: str,
+    links: Mapping[str, str] | None = None,
+    top: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the message about one change of an alert's state.
+
+    Args:
+        alert: The alert.
+        rule: Its rule.
+        change: What became of it.
+        now_s: When.
+        server_url: Who says so.
+        runbook_base: What the address of a runbook begins with.
+        links: More addresses, by what they show.
+        top: What contributes most to it, as `contributions` says.
+    """
     found = alert.finding
+    summary = for_people(rule, rule.summary, found.labels, found.value)
     trace_ids = [one for one in reversed(found.trace_ids) if one.isalnum()][:TRACES_MAX]
     return {
         "version": VERSION,
+        "source": "mlobs",
         "status": change,
         "rule": rule.name,
         "severity": rule.severity,
         "component": rule.component,
-        "summary": for_people(rule, rule.summary, found.labels, found.value),
+        "title": summary,
+        "summary": summary,
         "description": for_people(rule, rule.description, found.labels, found.value),
         "labels": {
             **{name: text[:LABEL_CHARACTERS_MAX] for name, text in found.labels.items()},
@@ -49,6 +76,8 @@ def message(
         "started": iso(alert.active_s if alert.firing_s is None else alert.firing_s),
         "resolved": iso(now_s) if change == "resolved" else None,
         "fingerprint": alert.fingerprint,
+        "links": dict(links or {}),
+        "top": None if top is None else dict(top),
         "runbook_url": f"{runbook_base}/{rule.page}.md",
         "trace_url": f"{server_url}/traces/{trace_ids[0]}" if trace_ids else None,
         "trace_ids": trace_ids,
@@ -56,7 +85,7 @@ def message(
     }
 
 
-def encode(body: dict[str, object]) -> bytes:
+def encode(body: Mapping[str, Any]) -> bytes:
     """Return the bytes that are signed and sent."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 

@@ -1,113 +1,96 @@
 """What must be told and what is known: alerts and deliveries in one SQLite file.
 
-Edge: this is the disk. A change of an alert's state and the message about it are written in
-one transaction, before anything is sent. So a message is neither forgotten nor made twice,
-whenever the process dies; one that was being sent then is sent again, under the same id.
+Edge: this is the disk. A change of an alert's state and the messages about it, one for each sink,
+are written in one transaction, before anything is sent. So a message is neither forgotten nor made
+twice, whenever the process dies; one that was being sent then is sent again, under the same id.
 
-Bounded: at most `WAITING_MAX` messages wait (more are dropped and counted), and the receipts
-of the last `KEPT_MAX` are kept.
+Bounded: at most `WAITING_MAX` messages wait (more are dropped and counted), at most `DEAD_MAX` dead
+letters and the last `KEPT_MAX` other receipts are kept.
 """
 
-import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from mlobs.alerts.letters import Delivery, Message, Redriven
+from mlobs.alerts.outbox_schema import DEAD, RECEIPTS, prepare
 from mlobs.alerts.states import Alert, Finding
 from mlobs.errors import StoreError
 
-WAITING_MAX = 10_000
+__all__ = ["Delivery", "Message", "Outbox", "Redriven"]
+
+WAITING_MAX = 100_000
+DEAD_MAX = 10_000
 KEPT_MAX = 1_000
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS alerts (
-    fingerprint TEXT PRIMARY KEY,
-    alert TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS deliveries (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    fingerprint TEXT NOT NULL,
-    rule TEXT NOT NULL,
-    status TEXT NOT NULL,
-    body BLOB NOT NULL,
-    made_s REAL NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'dead')),
-    attempts INTEGER NOT NULL DEFAULT 0,
-    next_s REAL NOT NULL,
-    ended_s REAL,
-    answer TEXT NOT NULL DEFAULT ''
-);
-CREATE INDEX IF NOT EXISTS waiting ON deliveries (fingerprint, number) WHERE state = 'waiting';
-CREATE TABLE IF NOT EXISTS counts (
-    outcome TEXT PRIMARY KEY,
-    count INTEGER NOT NULL
-);
-"""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
-    """One change of an alert's state, as it will be sent."""
-
-    fingerprint: str
-    rule: str
-    status: str
-    changed_s: float
-    body: bytes
-
-    @property
-    def id(self) -> str:
-        """Return the delivery id: the same whenever this change is told, and for no other."""
-        text = f"{self.fingerprint}:{self.status}:{self.changed_s!r}"
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
-    """A message on its way, or what became of it."""
-
-    id: str
-    rule: str
-    status: str
-    state: str
-    made_s: float
-    attempts: int
-    next_s: float
-    ended_s: float | None
-    answer: str
-    body: bytes
+_COLUMNS = "id, sink, fingerprint, rule, status, state, made_s, attempts, next_s, ended_s, answer, body"
+_OVERTAKEN = (
+    "EXISTS (SELECT 1 FROM deliveries AS newer WHERE newer.fingerprint = deliveries.fingerprint "
+    "AND newer.sink = deliveries.sink AND newer.number > deliveries.number AND newer.state = 'delivered')"
+)
 
 
 class Outbox:
     """The file. Safe to use from several threads.
 
+    Args:
+        path: Where it is; made, and brought up to date if an older version wrote it.
+        extra_schema: Statements that make tables of others in the same file, if they are not there.
+
     Raises:
         StoreError: The file cannot be opened, read or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, extra_schema: Sequence[str] = ()) -> None:
         self.path = path
         self._lock = threading.Lock()
         with self._saying():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
+        with self.transaction() as db:
+            prepare(db)
+        with self._saying():
+            for script in extra_schema:
+                self._db.executescript(script)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._db.close()
 
+    @contextmanager
+    def transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """Run statements as one transaction; whatever is raised undoes them.
+
+        Others wait meanwhile, so nothing slow belongs inside, and no other method of this object
+        but those that take the connection.
+
+        Args:
+            synced: Wait until the disk has it. If not, it outlives this process, but perhaps not
+                a loss of power.
+
+        Raises:
+            StoreError: The file cannot be read or written.
+        """
+        with self._lock, self._saying():
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
     def alerts(self) -> list[Alert]:
         """Return every alert that is not over."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             rows = db.execute("SELECT alert FROM alerts ORDER BY fingerprint").fetchall()
         return [_alert(json.loads(text)) for (text,) in rows]
 
@@ -119,35 +102,55 @@ class Outbox:
             over: Fingerprints of alerts that are no more.
             messages: What has to be told.
         """
-        messages = list(messages)
-        with self._transaction() as db:
-            for alert in changed:
-                text = json.dumps(asdict(alert), ensure_ascii=True)
-                db.execute("INSERT OR REPLACE INTO alerts VALUES (?, ?)", (alert.fingerprint, text))
-            db.executemany("DELETE FROM alerts WHERE fingerprint = ?", [(one,) for one in over])
-            waiting = db.execute("SELECT count(*) FROM deliveries WHERE state = 'waiting'").fetchone()[0]
-            taken = messages[: max(WAITING_MAX - waiting, 0)]
-            db.executemany(
-                "INSERT OR IGNORE INTO deliveries "
-                "(id, fingerprint, rule, status, body, made_s, next_s, state) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting')",
-                [(m.id, m.fingerprint, m.rule, m.status, m.body, m.changed_s, m.changed_s) for m in taken],
-            )
-            dropped = len(messages) - len(taken)
-            if dropped:
-                _count(db, "dropped", dropped)
-        return dropped
+        with self.transaction() as db:
+            self.write(db, changed=changed, over=over)
+            return self.add(db, messages)
 
-    def due(self, now_s: float, *, deliveries_max: int = 100) -> list[Delivery]:
-        """Return messages whose time has come, the oldest first; of each alert only its oldest that waits.
+    def write(self, db: sqlite3.Connection, *, changed: Iterable[Alert], over: Iterable[str]) -> None:
+        """Write alerts inside a transaction: those that changed, and which are no more."""
+        for alert in changed:
+            text = json.dumps(asdict(alert), ensure_ascii=True)
+            db.execute("INSERT OR REPLACE INTO alerts VALUES (?, ?)", (alert.fingerprint, text))
+        db.executemany("DELETE FROM alerts WHERE fingerprint = ?", [(one,) for one in over])
+
+    def room(self, db: sqlite3.Connection) -> int:
+        """Return how many more messages find room."""
+        counted = db.execute("SELECT coalesce(sum(count), 0) FROM held WHERE state = 'waiting'")
+        waiting: int = counted.fetchone()[0]
+        return max(WAITING_MAX - waiting, 0)
+
+    def add(self, db: sqlite3.Connection, messages: Iterable[Message]) -> int:
+        """Add messages inside a transaction; return how many were dropped because there is no room.
+
+        Those in state demoted or muted are receipts: they take no room and are never sent.
+        """
+        messages = list(messages)
+        waiting = [one for one in messages if one.state == "waiting"]
+        taken = waiting[: self.room(db)]
+        receipts = [one for one in messages if one.state != "waiting"]
+        db.executemany(
+            "INSERT OR IGNORE INTO deliveries "
+            "(id, sink, fingerprint, rule, status, body, made_s, state, next_s, ended_s, answer) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_row(one) for one in (*taken, *receipts)],
+        )
+        for one in (*receipts, *waiting[len(taken) :]):
+            _count(db, one.sink, one.state if one.state != "waiting" else "dropped", 1)
+        if receipts:
+            _trim(db)
+        return len(waiting) - len(taken)
+
+    def due(self, now_s: float, *, sink: str = "webhook", deliveries_max: int = 100) -> list[Delivery]:
+        """Return a sink's messages whose time has come; of each alert only its oldest that waits.
 
         So whoever listens hears of firing before resolved.
         """
         return self._read(
-            "WHERE state = 'waiting' AND next_s <= ? AND NOT EXISTS (SELECT 1 FROM deliveries AS older "
-            "WHERE older.state = 'waiting' AND older.fingerprint = deliveries.fingerprint "
-            "AND older.number < deliveries.number) ORDER BY number LIMIT ?",
-            (now_s, deliveries_max),
+            "WHERE state = 'waiting' AND sink = ? AND next_s <= ? AND NOT EXISTS (SELECT 1 FROM deliveries "
+            "AS older WHERE older.state = 'waiting' AND older.sink = deliveries.sink "
+            "AND older.fingerprint = deliveries.fingerprint AND older.number < deliveries.number) "
+            "ORDER BY next_s, number LIMIT ?",
+            (sink, now_s, deliveries_max),
         )
 
     def settle(
@@ -163,46 +166,92 @@ class Outbox:
             again_s: When to try again.
         """
         state = "waiting" if outcome == "failed" else outcome
-        with self._transaction() as db:
-            db.execute(
+        # A receipt that a loss of power takes is a message that is sent once more, under its id.
+        with self.transaction(synced=False) as db:
+            settled = db.execute(
                 "UPDATE deliveries SET state = ?, attempts = attempts + 1, next_s = coalesce(?, next_s), "
-                "ended_s = ?, answer = ? WHERE id = ? AND state = 'waiting'",
+                "ended_s = ?, answer = ? WHERE id = ? AND state = 'waiting' RETURNING sink",
                 (state, again_s, None if state == "waiting" else now_s, answer, delivery_id),
-            )
-            _count(db, outcome, 1)
-            db.execute(
-                "DELETE FROM deliveries WHERE state != 'waiting' AND number <= "
-                "(SELECT max(number) FROM deliveries) - ?",
-                (KEPT_MAX,),
-            )
+            ).fetchone()
+            if settled is not None:
+                _count(db, settled[0], outcome, 1)
+            if state != "waiting":
+                _trim(db)
 
-    def recent(self, deliveries_max: int = 50) -> list[Delivery]:
-        """Return the newest deliveries, the newest first."""
-        return self._read("ORDER BY number DESC LIMIT ?", (deliveries_max,))
+    def redrive(
+        self,
+        *,
+        now_s: float,
+        ids: Sequence[str] = (),
+        sink: str | None = None,
+        since_s: float | None = None,
+        overtaken: bool = False,
+    ) -> Redriven:
+        """Put dead letters back among those that wait, as if they had never been tried.
+
+        Args:
+            now_s: When they are due.
+            ids: Which, or the beginnings of their ids; without any, all that the rest fits.
+            sink: Only this sink's.
+            since_s: Only those that died after this moment.
+            overtaken: Also those about an alert of which this sink has a newer message by now; a
+                firing that arrives after its resolved would stand there for ever.
+        """
+        conditions, values = ["state = 'dead'"], []
+        if ids:
+            conditions.append("(" + " OR ".join("substr(id, 1, length(?)) = ?" for _ in ids) + ")")
+            values += [part for one in ids for part in (one, one)]
+        if sink is not None:
+            conditions.append("sink = ?")
+            values.append(sink)
+        if since_s is not None:
+            conditions.append("ended_s >= ?")
+            values.append(since_s)  # type: ignore[arg-type] # a list of what SQLite takes
+        where = " AND ".join(conditions)
+        with self.transaction() as db:
+            found = db.execute(f"SELECT id, {_OVERTAKEN} FROM deliveries WHERE {where}", values).fetchall()
+            chosen = [one for one, late in found if overtaken or not late]
+            db.executemany(
+                "UPDATE deliveries SET state = 'waiting', attempts = 0, next_s = ?, ended_s = NULL, "
+                "answer = substr('put back; before: ' || answer, 1, 400) WHERE id = ?",
+                [(now_s, one) for one in chosen],
+            )
+        return Redriven(ids=tuple(chosen), overtaken=len(found) - len(chosen))
+
+    def recent(
+        self, deliveries_max: int = 50, *, sink: str | None = None, state: str | None = None
+    ) -> list[Delivery]:
+        """Return the newest deliveries, the newest first; of one sink or in one state if that is given."""
+        return self._read(
+            "WHERE (? IS NULL OR sink = ?) AND (? IS NULL OR state = ?) ORDER BY number DESC LIMIT ?",
+            (sink, sink, state, state, deliveries_max),
+        )
 
     def counts(self) -> dict[str, int]:
         """Return how many attempts ended how, since the file was made."""
-        with self._transaction() as db:
-            return dict(db.execute("SELECT outcome, count FROM counts").fetchall())
+        totals: dict[str, int] = {}
+        for (_, outcome), count in self.counts_by_sink().items():
+            totals[outcome] = totals.get(outcome, 0) + count
+        return totals
+
+    def counts_by_sink(self) -> dict[tuple[str, str], int]:
+        """Return how many attempts ended how for each sink, since the file was made."""
+        with self.transaction() as db:
+            rows = db.execute("SELECT sink, outcome, count FROM outcomes").fetchall()
+        return {(sink, outcome): count for sink, outcome, count in rows}
+
+    def held(self) -> dict[tuple[str, str], int]:
+        """Return how many messages of each sink are waiting or dead now."""
+        with self.transaction() as db:
+            rows = db.execute(
+                "SELECT sink, state, count FROM held WHERE state IN ('waiting', 'dead') AND count > 0"
+            ).fetchall()
+        return {(sink, state): count for sink, state, count in rows}
 
     def _read(self, what: str, values: tuple[object, ...]) -> list[Delivery]:
-        columns = "id, rule, status, state, made_s, attempts, next_s, ended_s, answer, body"
-        with self._transaction() as db:
-            rows = db.execute(f"SELECT {columns} FROM deliveries {what}", values).fetchall()  # ours
-        return [Delivery(**dict(zip(columns.split(", "), row, strict=True))) for row in rows]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run statements as one transaction."""
-        with self._lock, self._saying():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self.transaction(synced=False) as db:
+            rows = db.execute(f"SELECT {_COLUMNS} FROM deliveries {what}", values).fetchall()  # ours
+        return [Delivery(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
 
     @contextmanager
     def _saying(self) -> Iterator[None]:
@@ -215,11 +264,40 @@ class Outbox:
             ) from error
 
 
-def _count(db: sqlite3.Connection, outcome: str, by: int) -> None:
-    db.execute(
-        "INSERT INTO counts VALUES (?, ?) ON CONFLICT (outcome) DO UPDATE SET count = count + excluded.count",
-        (outcome, by),
+def _row(message: Message) -> tuple[object, ...]:
+    waits = message.state == "waiting"
+    next_s = message.changed_s if message.not_before_s is None else message.not_before_s
+    return (
+        message.id,
+        message.sink,
+        message.fingerprint,
+        message.rule,
+        message.status,
+        message.body,
+        message.changed_s,
+        message.state,
+        next_s,
+        None if waits else message.changed_s,
+        message.why,
     )
+
+
+def _count(db: sqlite3.Connection, sink: str, outcome: str, by: int) -> None:
+    db.execute(
+        "INSERT INTO outcomes VALUES (?, ?, ?) "
+        "ON CONFLICT (sink, outcome) DO UPDATE SET count = count + excluded.count",
+        (sink, outcome, by),
+    )
+
+
+def _trim(db: sqlite3.Connection) -> None:
+    """Remove the oldest receipts; dead letters have a bound of their own, for they can be put back."""
+    for those, kept in ((RECEIPTS, KEPT_MAX), (DEAD, DEAD_MAX)):
+        db.execute(
+            f"DELETE FROM deliveries WHERE {those} AND number <= "
+            f"(SELECT number FROM deliveries WHERE {those} ORDER BY number DESC LIMIT 1 OFFSET ?)",
+            (kept,),
+        )
 
 
 def _alert(known: dict[str, object]) -> Alert:

@@ -8,7 +8,9 @@ reads.
 import json
 from collections.abc import Iterable, Sequence
 
-from mlobs.alerts.promql import expression
+from mlobs.alerts.promql import RECORDED_EVERY_S, expression, recordings
+from mlobs.alerts.recording import INTERVAL, Recording
+from mlobs.alerts.recording import recordings as of_drift
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.words import duration, for_prometheus
 from mlobs.semconv import attributes as a
@@ -29,8 +31,20 @@ def files(rules: Sequence[Rule], *, runbook_base: str) -> dict[str, str]:
 
 
 def rules_file(rules: Sequence[Rule], *, runbook_base: str) -> str:
-    """Return a Prometheus rule file, one group per component."""
+    """Return a Prometheus rule file: groups of what is recorded, and one of alerts per component.
+
+    Rules that only the server can evaluate are left out.
+    """
+    rules = [rule for rule in rules if "prometheus" in rule.engines]
     lines = [MADE_BY, "groups:"]
+    for name, every, found in (
+        ("mlobs.drift.recording", INTERVAL, of_drift()),
+        ("mlobs.alerts.recording", duration(RECORDED_EVERY_S), recordings(rules)),
+    ):
+        if found:
+            lines += [f"- name: {name}", f"  interval: {every}", "  rules:"]
+        for recording in found:
+            lines += (f"  {line}" for line in _recording(recording))
     for component in dict.fromkeys(rule.component for rule in rules):
         lines += [f"- name: mlobs.{component}", "  rules:"]
         for rule in rules:
@@ -54,6 +68,15 @@ def alertmanager_file(rules: Sequence[Rule]) -> str:
         quiet="|".join(quiet),
         service=a.SERVICE_NAME.label,
     )
+
+
+def _recording(recording: Recording) -> Iterable[str]:
+    yield f"- record: {recording.name}"
+    yield "  expr: |"
+    yield from (f"    {line}" for line in recording.expression.splitlines())
+    if recording.labels:
+        yield "  labels:"
+        yield from (f"    {name}: {_quoted(value)}" for name, value in recording.labels.items())
 
 
 def _alert(rule: Rule, runbook_base: str) -> Iterable[str]:

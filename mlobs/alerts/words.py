@@ -6,13 +6,29 @@ control characters, and never read as a template: no `str.format`, no second pas
 
 from collections.abc import Mapping
 
-from mlobs.alerts.rules import SLOT, Absence, FailureRatio, Gauge, Increase, Rule, Unit
+from mlobs.alerts.indicators import (
+    Absence,
+    BurnRate,
+    Expression,
+    Gauge,
+    Growth,
+    Increase,
+    PerCallGrowth,
+    Quantile,
+    Ratio,
+    Recorded,
+    Silence,
+)
+from mlobs.alerts.measured import Bad, Beyond, Failed, Unit
+from mlobs.alerts.rules import SLOT, Rule
 
 LABEL_CHARACTERS_MAX = 200
 _PROMETHEUS_VALUE = {
     "ratio": "{{ $value | humanizePercentage }}",
     "number": "{{ $value | humanize }}",
     "seconds": "{{ $value | humanizeDuration }}",
+    "usd": '${{ $value | printf "%.2f" }}',
+    "bytes": "{{ $value | humanize1024 }}B",
 }
 
 
@@ -39,16 +55,50 @@ def fires_when(rule: Rule) -> str:
     window = duration(indicator.window_s)
     limit = "" if rule.above is None else number(rule.above, indicator.unit)
     match indicator:
-        case FailureRatio():
-            return f"over {limit} of at least {indicator.calls_min} calls in {window} failed"
+        case Ratio():
+            return f"over {limit} of at least {indicator.calls_min} calls in {window} {_bad(indicator.bad)}"
+        case BurnRate():
+            short = duration(indicator.short_s)
+            return (
+                f"calls that {_bad(indicator.bad)} spend what an objective of {indicator.objective:.12g} "
+                f"allows over {limit} times as fast, in {window} and in {short}"
+            )
+        case Quantile():
+            share = f"{100 * indicator.quantile:.4g}%"
+            return (
+                f"{share} of at least {indicator.calls_min} calls in {window} stay below a "
+                f"{indicator.metric.name} that is over {limit}"
+            )
         case Gauge():
             return f"{indicator.metric.name} is over {limit}"
         case Increase():
             return f"{indicator.metric.name} grew by more than {limit} in {window}"
+        case Growth():
+            return f"{indicator.metric.name} grew over {limit} times as much as usual in {window}"
+        case PerCallGrowth():
+            return (
+                f"{indicator.metric.name} for each call is over {limit} times what it was, in {window} after "
+                f"{duration(indicator.memory_s)}"
+            )
+        case Recorded():
+            return f"{indicator.series} is over {limit}, in Prometheus"
+        case Expression():
+            return f"{' '.join(indicator.promql.split())} is over {limit}, in Prometheus"
         case Absence():
             memory = duration(indicator.memory_s)
             return f"no call in {window}, after {indicator.calls_min} or more per {window} over {memory}"
+        case Silence():
+            return f"no {indicator.metric.name} in {window} although calls go on"
     return "always"
+
+
+def _bad(bad: Bad) -> str:
+    match bad:
+        case Failed():
+            return "failed"
+        case Beyond():
+            return f"took over {bad.bound:.12g}"
+    return f"had {bad.label.name} {' or '.join(bad.values)}"
 
 
 def printable(text: str, characters_max: int = LABEL_CHARACTERS_MAX) -> str:
@@ -66,10 +116,25 @@ def number(value: float, unit: Unit) -> str:
 
     >>> number(0.0525, "ratio"), number(3, "number"), number(300, "seconds")
     ('5.25%', '3', '5m')
+    >>> number(5, "usd"), number(2e9, "bytes")
+    ('$5.00', '1.863GiB')
     """
     if unit == "ratio":
         return f"{100 * value:.4g}%"
+    if unit == "usd":
+        return f"${value:.2f}"
+    if unit == "bytes":
+        return _bytes(value)
     return duration(value) if unit == "seconds" else f"{value:.4g}"
+
+
+def _bytes(value: float) -> str:
+    """Return a size as Prometheus writes it."""
+    prefixes = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
+    place = 0
+    while abs(value) >= 1024 and place < len(prefixes) - 1:
+        value, place = value / 1024, place + 1
+    return f"{value:.4g}{prefixes[place]}B"
 
 
 def duration(seconds: float) -> str:

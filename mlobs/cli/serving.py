@@ -1,44 +1,74 @@
 """Where the server and the alerts meet: alerts ask the server's store and answer on its routes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from mlobs import assets
 from mlobs.alerts.alerting import Alerting
+from mlobs.alerts.runbooks import pages
+from mlobs.cli.alerts.backtest_route import backtest_route
+from mlobs.cli.alerts.desk_routes import desk_routes
+from mlobs.cli.alerts.mounted import Mounted
+from mlobs.cli.figures import Figures
+from mlobs.cli.fleet import FleetDrift
 from mlobs.server.access.routes import route
 from mlobs.server.access.scopes import READ
 from mlobs.server.serve import Server
-from mlobs.settings import AlertSettings, ServerSettings
+from mlobs.settings import AlertSettings, DriftSettings, ReceiveSettings, ServerSettings, load
 
 
-def server_with_alerts(settings: ServerSettings, alerts: AlertSettings) -> Server:
-    """Return a server that, once started, evaluates the alert rules."""
+def server_with_alerts(
+    settings: ServerSettings, alerts: AlertSettings, started: Callable[[Alerting], None] = lambda _: None
+) -> Server:
+    """Return a server that, once started, evaluates the alert rules.
+
+    Args:
+        settings: Of the server.
+        alerts: Of the alerts.
+        started: Is given the alerts when they are evaluated.
+    """
     running: list[Alerting] = []
+    fleet = FleetDrift(load(DriftSettings))
+    received = Mounted(settings, load(ReceiveSettings))
 
     def begin(server: Server) -> Callable[[], None]:
         alerting = Alerting(alerts, server.store.query, settings.data, server.url)
-        server.samples = alerting.samples
+        server.samples = lambda: [*alerting.samples(), *received.samples()]
         running.append(alerting)
         alerting.start()
-        return alerting.stop
+        started(alerting)
+        received.start(alerting)
+
+        def end() -> None:
+            received.stop()
+            alerting.stop()
+
+        return end
 
     def alerts_now(_: Request) -> Response:
         if not running:
             return JSONResponse({"error": "The server is starting; ask again.", "status": 503}, 503)
         return JSONResponse(running[0].snapshot())
 
+    def runbook(request: Request) -> Response:
+        return _runbook(request, alerts.rules)
+
     routes = [
         route("/api/alerts", alerts_now, scope=READ),
-        route("/runbooks/{page}", _runbook, scope=READ),
+        route("/runbooks/{page}", runbook, scope=READ),
+        received.route(),
+        backtest_route(lambda: running[0] if running else None),
+        *desk_routes(lambda: running[0].desk if running else None),
+        *fleet.routes(),
     ]
-    return Server(settings, routes=routes, background=[begin])
+    return Server(settings, routes=routes, background=[begin, fleet.begin, Figures(alerts).begin])
 
 
-def _runbook(request: Request) -> Response:
-    pages = {page.name: page for page in (assets.root() / "alerts" / "runbooks").iterdir()}
-    page = pages.get(request.path_params["page"])
+def _runbook(request: Request, rules: Path | None) -> Response:
+    found = pages(rules)
+    page = found.get(request.path_params["page"])
     if page is None:
-        return PlainTextResponse(f"There is no such runbook. There are: {', '.join(sorted(pages))}\n", 404)
+        return PlainTextResponse(f"There is no such runbook. There are: {', '.join(sorted(found))}\n", 404)
     return PlainTextResponse(page.read_text(encoding="utf-8"))

@@ -8,9 +8,13 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mlobs.settings import AlertSettings, ClientSettings, ServerSettings, from_flags, load
+
+if TYPE_CHECKING:
+    from mlobs.alerts.alerting import Alerting
 
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 # they are looked for, not bound
 
@@ -56,7 +60,7 @@ def up(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stopping.set())
     if arguments.until_stdin_closes:
         threading.Thread(target=_follow, args=(stopping,), name="stdin", daemon=True).start()
-    with server_with_alerts(settings, load(AlertSettings)) as server:
+    with server_with_alerts(settings, load(AlertSettings), _heed_hangups) as server:
         print(f"OTLP      {server.url}  (POST /v1/traces /v1/metrics /v1/logs)")
         print(f"OTLP gRPC {server.grpc_url}")
         print(f"pages     {reached(server.url)}/")
@@ -73,6 +77,12 @@ def up(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         stopping.wait()
     return 0
+
+
+def _heed_hangups(alerting: "Alerting") -> None:
+    """Read the file of rules again on SIGHUP; where there is a terminal, its end still ends the server."""
+    if alerting.watch.path is not None and not sys.stdin.isatty():
+        signal.signal(signal.SIGHUP, lambda *_: alerting.watch.ask())
 
 
 def reached(url: str) -> str:

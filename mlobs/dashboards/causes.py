@@ -91,6 +91,44 @@ PREDICTIONS = Row(
             "tv",
             "The share of live values that would have to move to another bin to match the profile, 0 to 1.",
         ),
+        timeseries(
+            "Quality by labels",
+            [
+                lines(
+                    latest(
+                        m.DRIFT_QUALITY,
+                        a.MODEL_NAME,
+                        a.QUALITY_MEASURE,
+                        matchers=[equals(a.QUALITY_WINDOW, "recent")],
+                    ),
+                    a.MODEL_NAME,
+                    a.QUALITY_MEASURE,
+                )
+            ],
+            unit="short",
+            meaning="How good predictions were, over the last thousand labels of a process. Empty until the "
+            "service gives labels to its monitor.",
+        ),
+        timeseries(
+            "Labels",
+            [lines(per_second(m.DRIFT_LABELS, a.MODEL_NAME, a.LABEL_OUTCOME), a.MODEL_NAME, a.LABEL_OUTCOME)],
+            unit="short",
+            meaning="Labels a second by what became of them. Many unknown ones: the ids of predictions and "
+            "labels do not fit. Expired: predictions whose label never came.",
+        ),
+        timeseries(
+            "Changes of schema",
+            [
+                lines(
+                    per_second(m.DRIFT_SCHEMA, a.MODEL_NAME, a.FEATURE, a.SCHEMA_FINDING),
+                    *FEATURE_SHORT,
+                    a.SCHEMA_FINDING,
+                )
+            ],
+            unit="short",
+            meaning="Rows a second without a column of the profile, with a value of another type, or with "
+            "columns the profile does not have. Above 0, the code that makes the rows has changed.",
+        ),
     ],
 )
 DRIFTING = Row(
@@ -111,6 +149,26 @@ DRIFTING = Row(
             },
             meaning="Every watched feature; how long ago its change began, where there is one. Sort by "
             "evidence and look at the first.",
+        ),
+        table(
+            "What drifts, all processes together",
+            [
+                Column("Since", f"time() - ({latest(m.DRIFT_FLEET_CHANGE_START, *FEATURE)} > 0)", "s"),
+                Column("Alarm", latest(m.DRIFT_FLEET_ALARM, *FEATURE), "short"),
+                Column("Evidence", latest(m.DRIFT_FLEET_LOG_E, *FEATURE), "short"),
+                Column("Alarm at", latest(m.DRIFT_FLEET_THRESHOLD, *FEATURE), "short"),
+                Column(
+                    "At least this share moved", latest(m.DRIFT_FLEET_TV_LOWER_BOUND, *FEATURE), "percentunit"
+                ),
+            ],
+            labels={
+                a.SERVICE_NAME.label: "Service",
+                a.MODEL_NAME.label: "Model",
+                a.MODEL_VERSION.label: "Version",
+                a.FEATURE.label: "Feature",
+            },
+            meaning="The same from the counts of all processes of a service, which the server adds up. Many "
+            "small ones are sure together long before one is.",
         ),
     ],
     width=24,
@@ -191,10 +249,22 @@ PIPELINE = Row(
             [
                 Query(per_second(m.ALERT_DELIVERIES, a.OUTCOME), legend(a.OUTCOME)),
                 Query(per_second(m.ALERT_RULE_FAILURES), "rule not evaluated"),
+                Query(per_second(m.ALERT_RULES_REFUSED), "file of rules refused"),
+                Query(per_second(m.ALERT_RECEIVED, a.OUTCOME), f"received, {legend(a.OUTCOME)}"),
+                Query(per_second(m.ALERT_REFUSED, a.REASON), f"webhook refused, {legend(a.REASON)}"),
             ],
             unit="cps",
-            meaning="Webhook deliveries, and rules that could not be evaluated. Failed ones are alerts "
-            "nobody gets.",
+            meaning="Deliveries, webhooks from elsewhere, and rules that could not be evaluated. Failed ones "
+            "are alerts nobody gets.",
+        ),
+        timeseries(
+            "Waiting alerts",
+            [
+                Query(latest(m.ALERT_WAITING, a.SINK), f"waiting for {legend(a.SINK)}"),
+                Query(latest(m.ALERT_SINK_OPEN, a.SINK), f"left alone: {legend(a.SINK)}"),
+            ],
+            unit="short",
+            meaning="Messages that a sink has not taken yet, and 1 where it fails so often that it rests.",
         ),
     ],
     width=6,

@@ -2,8 +2,8 @@
 
 `profile` is the training data's summary, made by `build` from the batches of `readers` (files)
 or `frames` (memory). `bins` counts values, `distances` compares counts, `check` judges one batch of
-data, `detector` judges a stream without end. `monitor` feeds the detector from a service and
-`meter` publishes it.
+data, `detector` judges a stream without end. `monitor` feeds the detector from a service, by way of
+`live` and its `streams`, and `meter` publishes what it knows.
 
 Why counts in bins: they add up over batches, processes and pods, every distance comes from them,
 and a reference of a million rows becomes a file one can read. We gave up exactness inside a bin;

@@ -1,323 +1,380 @@
 """Makes a profile from batches of data, in two passes and bounded memory.
 
-The first pass takes a random sample of one half of the rows and chooses the bins; the second counts
-the other half by them. Which row is in which half follows from a hash of its number, so the same
-data gives the same profile. The second pass also measures how much more the counts of blocks of
-neighbouring rows vary than those of independent rows would.
+The first pass takes a random sample of one half of the rows (`sampling`), which chooses the bins
+(`choosing`); the second counts the other half by them (`tally`). Counting by the bins of another profile
+takes one pass, over all rows.
 """
 
-import base64
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlobs.drift.bins import Bins, fingerprint, shortened
-from mlobs.drift.columns import Batch, Categories, Codes, Column, Doubles, Kind, Numbers, Unusable, part
+from mlobs.drift import segments as naming
+from mlobs.drift.bins import Bins
+from mlobs.drift.choosing import choose
+from mlobs.drift.columns import Batch, Codes, Column, Doubles, Numbers, Unusable, part
+from mlobs.drift.days import days_of, seconds_column, slots_of
+from mlobs.drift.dependence import BLOCK_ROWS, Spans
+from mlobs.drift.feature import Feature
 from mlobs.drift.frames import batches
-from mlobs.drift.profile import PREDICTION, Feature, Profile
+from mlobs.drift.profile import ERROR, PREDICTION, TARGET, Profile
+from mlobs.drift.quality import error_column
+from mlobs.drift.sampling import Sample, counted_rows, refuse_other_columns
+from mlobs.drift.tally import Rows, Tally
 from mlobs.errors import DataError, ProfileError
 
-SAMPLE_ROWS = 100_000
-ONLINE_BINS = 10
-ONLINE_LEVELS = 8
-RARE_LEVELS_PER_BIN = 8
-DESIGN_BLOCK_ROWS = 500
-DESIGN_BLOCKS_MIN = 10
-
-Hashes = NDArray[np.uint64]
-Mask = NDArray[np.bool_]
+TIME_REASON = "says when a row came"
 
 
-def build(
-    data: Any,
-    *,
-    model: str | None,
-    columns: Sequence[str] | None,
-    exclude: Sequence[str],
-    prediction: str | None,
-    ordered: bool,
-    bins: int,
-) -> Profile:
-    """Return the profile of `data`. `Profile.of` says what the arguments mean."""
-    if bins < 2:
-        raise ProfileError(f"A profile of {bins} bins tells nothing. Wanted: at least 2 bins; 64 is usual.")
-    source = batches(data)
-    samples, excluded, rows, names = _sample(source, columns, exclude)
-    if rows == 0:
-        raise DataError("The data has no rows. Wanted: the rows a model was trained on.")
-    for name in (*(columns or ()), *((prediction,) if prediction else ())):
-        if name not in samples:
-            raise _no_column(name, excluded, names)
-    chosen = {name: sample.feature(bins) for name, sample in samples.items()}
-    tallies = _count(source, chosen, ordered=ordered)
-    features = {name: tally.feature() for name, tally in tallies.items()}
-    if prediction is None and PREDICTION in features:
-        prediction = PREDICTION
-    if prediction not in {None, PREDICTION} and PREDICTION in features:
-        raise ProfileError(
-            f"The prediction is in column {prediction!r}, but there is a column {PREDICTION!r} as well. "
-            f"Leave one of them out with: --exclude"
-        )
-    return Profile(model=model, rows=rows, prediction=prediction, excluded=excluded, features=features)
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is wanted. `Profile.of` says what the fields mean."""
+
+    model: str | None = None
+    columns: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    prediction: str | None = None
+    target: str | None = None
+    time: str | None = None
+    season: bool = False
+    by: tuple[str, ...] = ()
+    categorical: frozenset[str] = frozenset()
+    text: frozenset[str] = frozenset()
+    ordered: bool = True
+    bins: int = 64
+
+    @property
+    def asked(self) -> set[str]:
+        """Return the columns that must be features."""
+        roles = {self.prediction, self.target} - {None}
+        return {*(self.columns or ()), *map(str, roles), *self.categorical, *self.text}
 
 
-def shortest(low: float, high: float) -> float:
-    """Return the number between `low` and `high` that has the fewest digits.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A batch, its columns sorted by what they are for."""
 
-    >>> shortest(0.12345678, 0.12399999), shortest(3, 3), shortest(999, 1011)
-    (0.1235, 3.0, 1000.0)
+    rows: int
+    features: Mapping[str, Column]
+    seconds: Doubles | None
+    by: Sequence[Column]
+
+
+def build(data: Any, request: Request) -> Profile:
+    """Return the profile of `data`.
+
+    Raises:
+        DataError: The data cannot be read or has no rows.
+        ProfileError: A column that was asked for is not there, or cannot be used for that.
     """
-    for digits in range(17):
-        for target in (high, low, low / 2 + high / 2):
-            found = float(f"{target:.{digits}e}")
-            if low <= found <= high:
-                return found
-    return high
-
-
-@dataclass
-class _Sample:
-    """Values of one column from the half of the rows that chooses the bins."""
-
-    kind: Kind
-    numbers: list[Doubles] = field(default_factory=list)
-    hashes: list[Hashes] = field(default_factory=list)
-    levels: Counter[str] = field(default_factory=Counter)
-
-    def add(self, column: Column, hashes: Hashes) -> None:
-        if isinstance(column, Numbers):
-            self.numbers.append(column.values)
-            self.hashes.append(hashes)
-        elif isinstance(column, Categories):
-            codes = column.codes
-            times = np.bincount(codes[codes >= 0], minlength=len(column.levels))
-            for place in np.flatnonzero(times):
-                self.levels[shortened(column.levels[int(place)])] += int(times[place])
-
-    def thin(self, limit: int) -> None:
-        """Forget the rows whose hash is above the limit: every second one."""
-        if self.numbers:
-            hashes = np.concatenate(self.hashes)
-            keep = hashes <= np.uint64(limit)
-            self.numbers = [np.concatenate(self.numbers)[keep]]
-            self.hashes = [hashes[keep]]
-        self.levels = Counter({level: times // 2 for level, times in self.levels.items() if times > 1})
-
-    def feature(self, bins: int) -> Feature:
-        """Choose the bins. Their counts are zero until the other half was counted."""
-        if self.kind == "numeric":
-            values = np.concatenate([*self.numbers, np.empty(0)])
-            return _numeric(np.sort(values[np.isfinite(values)]), bins)
-        common = sorted(self.levels.items(), key=lambda item: (-item[1], item[0]))
-        top = [level for level, _ in common[:bins]]
-        rest = [fingerprint(level) for level, _ in common[bins : bins * (1 + RARE_LEVELS_PER_BIN)]]
-        rare = base64.b64encode(np.sort(np.array(rest, dtype="<u4")).tobytes()).decode()
-        online = tuple(range(min(ONLINE_LEVELS, len(top))))
-        return Feature(
-            kind=self.kind, levels=tuple(top), rare=rare, counts=(0,) * (len(top) + 3), online=online
+    if request.bins < 2:
+        raise ProfileError(
+            f"A profile of {request.bins} bins tells nothing. Wanted: at least 2 bins; 64 is usual."
         )
-
-
-def _numeric(values: Doubles, bins: int) -> Feature:
-    """Choose quantile bins. Equal edges become one, so few distinct values get few bins."""
-    if not len(values):
-        return Feature(kind="numeric", counts=(0,) * 4)
-    n = len(values)
-    edges = [float(values[0])]
-    starts = [0]
-    for rank in range(1, bins):
-        # An edge is the smallest value of its bin: ties stay together, to the right of it.
-        start = int(np.searchsorted(values, values[rank * n // bins], side="left"))
-        if start > starts[-1] and values[start] > values[0]:
-            edges.append(shortest(float(np.nextafter(values[start - 1], np.inf)), float(values[start])))
-            starts.append(start)
-    medians = [
-        _median(values[start:stop], low, high)
-        for (start, stop), (low, high) in zip(
-            pairwise([*starts, n]), pairwise([*edges, float(values[-1])]), strict=True
+    if request.season and request.time is None:
+        raise ProfileError(
+            "Counts by the hour of the week need the column of the times. Name it with: --time"
         )
-    ]
-    return Feature(
-        kind="numeric",
-        edges=(*edges, float(values[-1])),
-        medians=tuple(medians),
-        counts=(0,) * (len(edges) + 3),
-        online=_runs(starts, n),
+    engine = _engine(data)
+    request, sample, groups = engine.sampled(request)
+    if not sample.rows and not sample.excluded:
+        raise DataError("The data has no rows. Wanted: the rows a model was trained on.")
+    chosen, excluded = _chosen(sample, request)
+    if not chosen:
+        reasons = "; ".join(f"{name!r}: {why}" for name, why in excluded.items()) or "there is none"
+        raise ProfileError(f"No column of the data can be profiled ({reasons}).")
+    labels = _labels(groups, request.by) if request.by else []
+    count = Count(chosen, time=request.time, labels=labels, ordered=request.ordered, share=0.5)
+    engine.count(request, count, half=True)
+    return Profile(
+        model=request.model,
+        rows=sample.rows,
+        prediction=request.prediction,
+        target=request.target,
+        time=request.time,
+        by=request.by,
+        excluded=excluded,
+        features=count.features(season=request.season),
+        segments=count.segments(),
     )
 
 
-def _median(values: Doubles, low: float, high: float) -> float:
-    """Return the median to a thousandth of the bin's width: further digits would say nothing."""
-    middle = float(values[len(values) // 2])
-    slack = (high - low) / 1000
-    return shortest(middle - slack, middle + slack)
+def count_like(data: Any, like: Profile, *, model: str | None, ordered: bool) -> Profile:
+    """Return the profile of `data` by the bins of another one; every row is counted.
+
+    Raises:
+        DataError: The data cannot be read or has no rows, or a column is of another kind.
+        ProfileError: A column of the other profile is not there.
+    """
+    derived = ERROR in like.features and like.prediction is not None and like.target is not None
+    columns = tuple(name for name in like.features if not (derived and name == ERROR))
+    request = Request(
+        model=model or like.model,
+        columns=columns,
+        prediction=like.prediction,
+        target=like.target,
+        time=like.time,
+        by=like.by,
+    )
+    count = Count(like.features, time=like.time, labels=list(like.segments), ordered=ordered, share=1.0)
+    _engine(data).count(request, count, half=False)
+    if not count.rows:
+        raise DataError("The data has no rows. Wanted: rows to count.")
+    season = any(feature.slots for feature in like.features.values())
+    return like.model_copy(
+        update={
+            "model": request.model,
+            "rows": count.rows,
+            "features": count.features(season=season),
+            "segments": count.segments(),
+        }
+    )
 
 
-def _runs(starts: Sequence[int], n: int) -> tuple[int, ...]:
-    """Return the first bins of about ten runs that hold about equally many values."""
-    runs = [0]
-    for run in range(1, ONLINE_BINS):
-        nearest = int(np.argmin([abs(start - run * n / ONLINE_BINS) for start in starts]))
-        if nearest > runs[-1]:
-            runs.append(nearest)
-    return tuple(runs)
+class Engine(Protocol):
+    """Whatever goes over the rows."""
+
+    def sampled(self, request: Request) -> tuple[Request, Sample, Sample]:
+        """Return the request with its roles found, and samples of the features and of what makes segments."""
+
+    def count(self, request: Request, count: "Count", *, half: bool) -> None:
+        """Count the rows: those that did not choose the bins, or all."""
+
+
+class _Here:
+    """Goes over batches in this process."""
+
+    def __init__(self, source: Iterable[Batch]) -> None:
+        self.source = source
+
+    def sampled(self, request: Request) -> tuple[Request, Sample, Sample]:
+        source = Source(self.source, request, whole=True)
+        sample, groups = Sample(), Sample()
+        for found in source:
+            sample.add(found.features, found.rows)
+            if request.by:
+                groups.add(dict(zip(request.by, found.by, strict=True)), found.rows)
+        return source.request, sample, groups
+
+    def count(self, request: Request, count: "Count", *, half: bool) -> None:
+        for found in Source(self.source, request):
+            count.add(found, counted_rows(count.rows, found.rows) if half else np.arange(found.rows))
+
+
+def _engine(data: Any) -> Engine:
+    if type(data).__module__.startswith("pyspark."):
+        from mlobs.drift.sources.spark import Spark  # it counts by means of this file
+
+        return Spark(data)
+    return _Here(batches(data))
 
 
 @dataclass
-class _Tally:
-    """The counts of one column in the other half of the rows."""
+class Count:
+    """Counts all columns, batch by batch."""
 
-    bins: Bins
-    counts: NDArray[np.int64]
-    open_block: NDArray[np.int64]
-    squares: NDArray[np.float64]
-    blocks: int = 0
-    finite: int = 0
-    mean: float = 0.0
-    deviation: float = 0.0  # sum of squared differences from the mean
+    chosen: Mapping[str, Feature]
+    time: str | None
+    labels: list[str]
+    ordered: bool
+    share: float
+    rows: int = 0
+    counted: int = 0
+    tallies: dict[str, Tally] = field(init=False)
+    spans: Spans = field(default_factory=Spans)
 
-    def add(self, column: Column, block_of_row: Codes) -> None:
-        places = self.bins.of_column(column)
-        if places is None:
-            raise DataError("its kind changes from one part of the data to another")
-        self.counts += self.bins.counts(places)
-        if isinstance(column, Numbers):
-            self._add_moments(column.values)
-        width = len(self.bins.coarse_names)
-        if len(block_of_row):
-            blocks = int(block_of_row[-1]) + 1
-            flat = np.bincount(block_of_row * width + self.bins.group[places], minlength=blocks * width)
-            table = flat.reshape(blocks, width)
-            table[0] += self.open_block
-            self.squares += (table[:-1].astype(np.float64) ** 2).sum(axis=0)
-            self.blocks += blocks - 1
-            self.open_block = table[-1]
-
-    def _add_moments(self, values: Doubles) -> None:
-        values = values[np.isfinite(values)]
-        if not len(values):
-            return
-        mean, count = float(values.mean()), self.finite + len(values)
-        step = mean - self.mean
-        self.deviation += float(((values - mean) ** 2).sum()) + step**2 * self.finite * len(values) / count
-        self.mean += step * len(values) / count
-        self.finite = count
-
-    def feature(self) -> Feature:
-        found: dict[str, object] = {
-            "counts": tuple(self.counts.tolist()),
-            "design_effect": self._design_effect(),
+    def __post_init__(self) -> None:
+        self.tallies = {
+            name: Tally(
+                Bins(feature),
+                segments=len(self.labels),
+                by_time=self.time is not None,
+                share=self.share,
+            )
+            for name, feature in self.chosen.items()
         }
-        if self.finite and np.isfinite(self.deviation):
-            found["mean"] = shortest(self.mean - 1e-6 * abs(self.mean), self.mean + 1e-6 * abs(self.mean))
-            std = float(np.sqrt(self.deviation / self.finite))
-            found["std"] = shortest(std * (1 - 1e-6), std * (1 + 1e-6))
-        return self.bins.feature.model_copy(update=found)
 
-    def _design_effect(self) -> float | None:
-        """Return the mean chi-square of blocks over its degrees of freedom, or None for few blocks.
-
-        Every second row was left out of the blocks, which halves what the rows of a block have in
-        common; that is undone. Less than two standard errors above 1 count as 1.
-
-        Source: Rao and Scott, J. Am. Stat. Assoc. 76 (1981) 221, for the use of the factor.
-        """
-        if self.blocks < DESIGN_BLOCKS_MIN:
-            return None
-        p = self.bins.coarse(self.counts) / max(int(self.counts.sum()), 1)
-        used = p > 0
-        freedom = int(used.sum()) - 1
-        if freedom < 1:
-            return 1.0
-        mean_square = self.squares[used] / self.blocks
-        chi_square = float((mean_square / (DESIGN_BLOCK_ROWS * p[used])).sum()) - DESIGN_BLOCK_ROWS
-        excess = chi_square / freedom - 1
-        noise = float(np.sqrt(2 / (freedom * self.blocks)))
-        return round(1 + 2 * excess, 2) if excess > 2 * noise else 1.0
-
-
-def _sample(
-    source: Iterable[Batch], columns: Sequence[str] | None, exclude: Sequence[str]
-) -> tuple[dict[str, _Sample], dict[str, str], int, set[str]]:
-    """Read the data once and keep a random sample of the half that chooses the bins.
-
-    Returns also which columns were left out and why, how many rows there are, and all columns' names.
-    """
-    names: set[str] = set()
-    samples: dict[str, _Sample] = {}
-    excluded = dict.fromkeys(exclude, "left out on request")
-    limit, kept, rows = (1 << 64) - 1, 0, 0
-    for batch in source:
-        hashes = _hashes(rows, batch.rows)
-        keep = np.flatnonzero(_chooses_bins(hashes) & (hashes <= np.uint64(limit)))
-        names |= set(batch.columns)
-        for name, column in batch.columns.items():
-            if name in excluded or (columns is not None and name not in columns):
-                continue
-            if isinstance(column, Unusable):
-                excluded[name] = column.why
-                continue
-            samples.setdefault(name, _Sample(column.kind)).add(part(column, keep), hashes[keep])
-        rows += batch.rows
-        kept += len(keep)
-        while kept > 2 * SAMPLE_ROWS:
-            limit //= 2
-            kept //= 2
-            for sample in samples.values():
-                sample.thin(limit)
-    return samples, excluded, rows, names
-
-
-def _count(source: Iterable[Batch], chosen: Mapping[str, Feature], *, ordered: bool) -> dict[str, _Tally]:
-    """Read the data again and count the other half."""
-    tallies = {}
-    for name, feature in chosen.items():
-        bins = Bins(feature)
-        coarse = len(bins.coarse_names)
-        tallies[name] = _Tally(
-            bins, np.zeros(len(bins.names), np.int64), np.zeros(coarse, np.int64), np.zeros(coarse)
-        )
-    rows = counted = 0
-    for batch in source:
-        keep = np.flatnonzero(~_chooses_bins(_hashes(rows, batch.rows)))
-        new = len(keep)
-        inside = counted % DESIGN_BLOCK_ROWS
-        block_of_row = (
-            (np.arange(inside, inside + new) // DESIGN_BLOCK_ROWS) if ordered else np.empty(0, np.intp)
-        )
-        for name, tally in tallies.items():
+    def add(self, found: Part, keep: Codes) -> None:
+        """Count the rows of a batch that are to be kept."""
+        rows = self._rows(found, keep)
+        for name, tally in self.tallies.items():
+            if name not in found.features:
+                raise _no_column(name, {}, found.features)
             try:
-                tally.add(part(batch.columns[name], keep), block_of_row)
-            except KeyError:
-                raise DataError(
-                    f"Column {name!r} is missing from row {rows} on. "
-                    f"Wanted: the same columns in all of the data."
-                ) from None
+                tally.add(part(found.features[name], keep), rows)
             except DataError as error:
                 raise DataError(f"Column {name!r} cannot be profiled: {error}.") from None
-        rows += batch.rows
-        counted += new
-    return tallies
+        self.rows += found.rows
+        self.counted += len(keep)
+
+    def features(self, *, season: bool) -> dict[str, Feature]:
+        """Return the features with their counts."""
+        shuffled = self.spans.shuffled
+        return {n: tally.feature(season=season, shuffled=shuffled) for n, tally in self.tallies.items()}
+
+    def segments(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        """Return the counts by segment."""
+        return {
+            label: {name: tuple(tally.segments[i].tolist()) for name, tally in self.tallies.items()}
+            for i, label in enumerate(self.labels)
+        }
+
+    def _rows(self, found: Part, keep: Codes) -> Rows:
+        inside = self.counted % BLOCK_ROWS
+        blocks = np.arange(inside, inside + len(keep)) // BLOCK_ROWS if self.ordered else np.empty(0, np.intp)
+        groups = naming.places_of([part(c, keep) for c in found.by], self.labels) if self.labels else None
+        if found.seconds is None:
+            return Rows(blocks=blocks, segments=groups)
+        seconds = found.seconds[keep]
+        self.spans.add(seconds)
+        days, numbers = days_of(seconds)
+        return Rows(
+            order=np.argsort(seconds, kind="stable"),
+            blocks=blocks,
+            slots=slots_of(seconds),
+            days=days,
+            day_numbers=numbers,
+            segments=groups,
+        )
 
 
-def _hashes(start: int, rows: int) -> Hashes:
-    """Return a pseudo-random number for each row (splitmix64 of its place)."""
-    mixed = (np.arange(start + 1, start + rows + 1, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+class Source:
+    """The batches of the data, sorted by what their columns are for.
+
+    `request` has prediction and target filled in once the first batch was seen. `whole` batches still have
+    the columns that are to be left out.
+    """
+
+    def __init__(self, source: Iterable[Batch], request: Request, *, whole: bool = False) -> None:
+        self.source = source
+        self.request = request
+        self.whole = whole
+
+    def __iter__(self) -> Iterator[Part]:
+        names: set[str] | None = None
+        row = 0
+        for batch in self.source:
+            if names is None:
+                names = set(batch.columns)
+                if self.whole:
+                    refuse_unknown_excluded(self.request, list(batch.columns))
+                self.request = _with_roles(list(batch.columns), self.request)
+            refuse_other_columns(names, batch.columns, row)
+            yield _part(batch, self.request)
+            row += batch.rows
 
 
-def _chooses_bins(hashes: Hashes) -> Mask:
-    return (hashes & np.uint64(1)).astype(np.bool_)
+def refuse_unknown_excluded(request: Request, names: Sequence[str]) -> None:
+    """Refuse to leave out what is not there, for then something else was meant.
+
+    Raises:
+        ProfileError: A column that is to be left out is not among the names of all columns.
+    """
+    if request.columns is not None:  # what is left out may not even have been read
+        return
+    for name in request.exclude:
+        if name not in names:
+            raise _no_column(name, {}, names)
+
+
+def _with_roles(names: Sequence[str], request: Request) -> Request:
+    """Refuse what is not there, and find prediction and target where they go by their own names."""
+    for name in sorted({*request.asked, *request.by, *([request.time] if request.time else ())}):
+        if name not in names:
+            raise _no_column(name, {}, names)
+        if name in request.exclude:
+            raise _no_column(name, {name: "left out on request"}, names)
+    if request.prediction is not None and request.prediction == request.target:
+        raise ProfileError(
+            f"The column {request.target!r} cannot be both what the model said and what was true. "
+            f"Wanted: another column as prediction or as target."
+        )
+    kept = {name for name in names if _is_wanted(name, request)}
+    found: dict[str, str | None] = {}
+    for role, given in ((PREDICTION, request.prediction), (TARGET, request.target)):
+        if given not in {None, role} and role in kept:
+            raise ProfileError(
+                f"The {role} is in column {given!r}, but there is a column {role!r} as well. "
+                f"Leave one of them out with: --exclude"
+            )
+        found[role] = role if given is None and role in kept else given
+    if found[PREDICTION] is not None and found[TARGET] is not None and ERROR in kept:
+        raise ProfileError(
+            f"Prediction and target make a feature {ERROR!r}, but there is a column of that name. "
+            f"Leave it out with: --exclude {ERROR}"
+        )
+    return replace(request, prediction=found[PREDICTION], target=found[TARGET])
+
+
+def _is_wanted(name: str, request: Request) -> bool:
+    if name in request.exclude or name == request.time:
+        return False
+    return request.columns is None or name in request.asked
+
+
+def _part(batch: Batch, request: Request) -> Part:
+    features = {name: column for name, column in batch.columns.items() if _is_wanted(name, request)}
+    if request.prediction is not None and request.target is not None:
+        error = error_column(batch.columns[request.target], batch.columns[request.prediction])
+        features[ERROR] = Unusable("prediction and target cannot be compared") if error is None else error
+    seconds = seconds_column(request.time, batch.columns[request.time]) if request.time else None
+    return Part(batch.rows, features, seconds, [batch.columns[name] for name in request.by])
+
+
+def _chosen(sample: Sample, request: Request) -> tuple[dict[str, Feature], dict[str, str]]:
+    """Return the features without counts, and the columns that were left out and why."""
+    excluded = dict.fromkeys(request.exclude, "left out on request") | sample.excluded
+    if request.time is not None:
+        excluded[request.time] = TIME_REASON
+    chosen: dict[str, Feature] = {}
+    for name in sample.names:
+        found = choose(
+            name,
+            sample.column(name),
+            request.bins,
+            categorical=name in request.categorical,
+            text=name in request.text,
+            keep=name in request.asked,
+        )
+        if isinstance(found, str):
+            excluded[name] = found
+        else:
+            chosen[name] = found
+    for name in sorted(request.asked):
+        if name not in chosen:
+            raise _no_column(name, excluded, chosen)
+    return chosen, excluded
+
+
+def _labels(groups: Sample, by: Sequence[str]) -> list[str]:
+    for name in by:
+        if name in groups.excluded:
+            raise _no_column(name, groups.excluded, by)
+        _refuse_quantity(name, groups.column(name))
+    return naming.largest(*naming.labels_of([groups.column(name) for name in by]))
+
+
+def _refuse_quantity(name: str, column: Column) -> None:
+    """Refuse numbers most of whose rows would be in no segment of their own."""
+    if not isinstance(column, Numbers):
+        return
+    times = np.sort(np.unique(column.values[~np.isnan(column.values)], return_counts=True)[1])
+    if len(times) > naming.SEGMENTS_MAX and times[-naming.SEGMENTS_MAX :].sum() < times.sum() / 2:
+        raise ProfileError(
+            f"Column {name!r} cannot make segments: of its {len(times)} or more values the "
+            f"{naming.SEGMENTS_MAX} most frequent ones have less than half of the rows. "
+            f"Wanted: few values, such as classes of them, behind: --by"
+        )
 
 
 def _no_column(name: str, excluded: Mapping[str, str], found: Iterable[str]) -> ProfileError:
     if name in excluded:
         return ProfileError(f"Column {name!r} cannot be profiled: {excluded[name]}.")
-    return ProfileError(f"The data has no column {name!r}. Columns found: {', '.join(sorted(found))}.")
+    names = sorted(found)
+    by_case = {one.casefold(): one for one in names}
+    like = get_close_matches(name.casefold(), by_case, 1)
+    meant = f" Was {by_case[like[0]]!r} meant?" if like else ""
+    return ProfileError(f"The data has no column {name!r}. Columns found: {', '.join(names)}.{meant}")

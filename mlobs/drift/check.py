@@ -6,125 +6,45 @@ sit in the wrong bin:
     TV(live, reference) - bound(live rows) - bound(reference rows) > floor
 
 where TV is the total variation over the online bins and `bound` is `deviation_bound` with the
-error divided by twice the number of features, so that all verdicts `drifted` of one check together
-are wrong with a probability of at most `error`. Rows are divided by the design effect.
+error divided by twice the number of tests, so that all verdicts `drifted` of one check together
+are wrong with a probability of at most `error`. Rows are divided by the design effect. An embedding has
+drifted also if its mean vector has moved by more than `floor` spreads of the reference, chance taken
+off (`mean_shift`); that is a second test.
 
-A feature is stable if it has not drifted and the two bounds are together at most `BLUNT`; with less
-data a verdict would be a guess, and it says `insufficient data`. A column whose kind has changed is a
-`schema change`. A `new column` is told and moves nothing: the model does not read it.
+A feature is stable if it has not drifted, the two bounds are together at most `BLUNT`, and what was seen
+is no more than `floor` and chance explain: the total variation is at most what chance shows (`chance`), or
+its 90 % interval (`intervals`) reaches down to the floor; and so with the mean vector. Otherwise a verdict
+would be a guess, and it says `insufficient data`; so it does of labels and predictions that are not there
+yet.
+
+A column that is missing, or is of another type (`schema`), is a `schema change`, and moves like drift; if
+it has drifted as well, its finding says so. A
+`new column` is told and moves nothing: the model does not read it.
+
+If the profile has segments, each feature is judged in each segment, too. If it has counts by the hour of
+the week and the data its times, live rows are compared with the hours in which they came.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import numpy as np
 
-from mlobs.drift import distances
-from mlobs.drift.bins import Bins, Counts
-from mlobs.drift.columns import Unusable
+from mlobs.drift.finding import Finding, Report, Role, Segment, Verdict
 from mlobs.drift.frames import batches
-from mlobs.drift.measures import Distances, Move, measure, moves, ratio
-from mlobs.drift.profile import ABOVE, BELOW, NULL, OTHER, Feature, Profile
-from mlobs.errors import ProfileError
+from mlobs.drift.intake import Intake
+from mlobs.drift.judging import BLUNT, Rule, judge, judge_part
+from mlobs.drift.profile import ERROR, Profile
+from mlobs.drift.schema import MISSING_COLUMN
+from mlobs.errors import ProfileError, SettingError
+
+__all__ = ["BLUNT", "CHANCE_OF_ERROR", "FLOOR", "Finding", "Report", "Segment", "Verdict", "check"]
 
 FLOOR = 0.05
-ERROR = 0.001
-BLUNT = 0.2
-
-SUMMARIES: dict["Verdict", str] = {
-    "schema change": "changed type",
-    "drifted": "drifted",
-    "insufficient data": "had too few rows for a verdict",
-}
-
-Verdict = Literal["drifted", "schema change", "insufficient data", "stable", "new column"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """What a check says about one column.
-
-    Args:
-        column: Its name.
-        verdict: See the module.
-        reason: What changed in the schema, or "".
-        rows: Live rows.
-        reference_rows: Rows in the profile's counts.
-        distances: How far apart the counts are.
-        tv_lower_bound: At least this share of live values sits in the wrong bin; None if unknown.
-        missing_ratio: Share of live values that are null or NaN.
-        unseen_ratio: Share that the reference did not have: a new level, or not a number.
-        outside_ratio: Share below the smallest or above the largest reference value.
-        moves: The bins that changed most.
-    """
-
-    column: str
-    verdict: Verdict
-    reason: str = ""
-    rows: int
-    reference_rows: int
-    distances: Distances = field(default_factory=Distances)
-    tv_lower_bound: float | None = None
-    missing_ratio: float | None = None
-    unseen_ratio: float | None = None
-    outside_ratio: float | None = None
-    moves: tuple[Move, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
-    """What moved: the findings, those with most evidence first."""
-
-    model: str | None
-    profile_ref: str
-    rows: int
-    floor: float
-    error: float
-    findings: tuple[Finding, ...]
-
-    @property
-    def moved(self) -> bool:
-        """Return whether anything has drifted or changed its schema."""
-        return any(finding.verdict in {"drifted", "schema change"} for finding in self.findings)
-
-    @property
-    def compared(self) -> tuple[Finding, ...]:
-        """Return the findings on columns that the profile has."""
-        return tuple(finding for finding in self.findings if finding.verdict != "new column")
-
-    def columns(self, verdict: Verdict) -> list[str]:
-        """Return the names of the columns with a verdict."""
-        return [finding.column for finding in self.findings if finding.verdict == verdict]
-
-    @property
-    def judged(self) -> bool:
-        """Return whether there was data enough for a verdict on any column."""
-        return any(finding.verdict != "insufficient data" for finding in self.compared)
-
-    @property
-    def summary(self) -> str:
-        """Return the verdict in words: what moved, and what could not be judged."""
-        count = len(self.compared)
-        of = f"of {count} {'column' if count == 1 else 'columns'}"
-        parts = [
-            f"{len(names)} {of} {words}: {', '.join(names)}."
-            for verdict, words in SUMMARIES.items()
-            if (names := self.columns(verdict))
-        ]
-        return " ".join(parts if self.moved else ["Nothing moved.", *parts])
-
-    @property
-    def legend(self) -> str:
-        """Return the sentence that says when a column has drifted."""
-        return (
-            f"'drifted' means: with both samples' errors taken off, more than {self.floor:.0%} of the values "
-            f"sit in the wrong bin. The chance that any such verdict here is wrong is at most {self.error:g}."
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as plain dicts and lists."""
-        return {"moved": self.moved, **asdict(self)}
+LEARNED = "learned"
+CHANCE_OF_ERROR = 0.001
 
 
 def check(
@@ -132,8 +52,10 @@ def check(
     data: Any,
     *,
     columns: Sequence[str] | None = None,
-    floor: float = FLOOR,
-    error: float = ERROR,
+    floor: float | Literal["learned"] = FLOOR,
+    error: float = CHANCE_OF_ERROR,
+    intervals: bool = False,
+    bars: bool = False,
 ) -> Report:
     """Compare `data` with `profile` and say what moved. The module says by which rule.
 
@@ -141,104 +63,145 @@ def check(
         profile: Of the data the model was trained on.
         data: See `frames`; also the `Files` of `readers`.
         columns: Only these; all of the profile if None.
-        floor: The share of values that may sit in the wrong bin.
+        floor: The share of values that may sit in the wrong bin; "learned" for what each column's own days
+            in the reference did, where the profile knows it, and 0.05 elsewhere.
         error: The probability that any column of the report is called drifted wrongly.
+        intervals: Say how much of each distance may be chance, about 2 ms a feature.
+        bars: Keep every bin, to be drawn.
 
     Raises:
-        ProfileError: The data has not all the columns of the profile.
+        ProfileError: A column was asked for that the profile does not have.
+        SettingError: The floor is no share.
         DataError: The data cannot be read.
     """
+    if floor != LEARNED and (isinstance(floor, str) or not 0 <= floor < 1):
+        raise SettingError(
+            f"The floor {floor!r} cannot be used: a share from 0 to below 1, or learned, was expected."
+        )
     unknown = [name for name in columns or () if name not in profile.features]
     if unknown:
         raise ProfileError(
             f"The profile has no column {', '.join(map(repr, unknown))}. "
             f"Columns of the profile: {', '.join(sorted(profile.features))}."
         )
-    names = [name for name in profile.features if columns is None or name in columns]
-    bins = {name: Bins(profile.features[name]) for name in names}
-    counts = {name: np.zeros(len(bins[name].names), np.int64) for name in names}
-    changed: dict[str, str] = {}
-    rows = 0
+    intake = Intake(profile, [name for name in profile.features if columns is None or name in columns])
     for batch in batches(data):
-        missing = [name for name in names if name not in batch.columns]
-        if missing:
-            raise _missing(missing, batch.columns)
-        for name in names:
-            column = batch.columns[name]
-            places = None if isinstance(column, Unusable) else bins[name].of_column(column)
-            if places is None:
-                found = column.why if isinstance(column, Unusable) else column.kind
-                changed[name] = f"was {profile.features[name].kind}, is {found}"
-            else:
-                counts[name] += bins[name].counts(places)
-        if columns is None:
-            changed |= {name: "not in the profile" for name in batch.columns if _is_extra(profile, name)}
-        rows += batch.rows
-    findings = [_unlike(name, reason, rows, profile.features.get(name)) for name, reason in changed.items()]
-    share = error / (2 * max(len(names), 1))
-    findings += [_judge(n, bins[n], counts[n], floor, share) for n in names if n not in changed]
+        intake.add(batch)
+    embeddings = sum(profile.features[name].kind == "embedding" for name in intake.tallies)
+    tests = max(len(intake.tallies) * (1 + len(intake.labels)) + embeddings, 1)
+    share = error / (2 * tests)
+    rules = {
+        name: Rule(floor=_floor(profile, name, floor), error=share, intervals=intervals, bars=bars)
+        for name in intake.tallies
+    }
+    findings = [_finding(profile, intake, name, rules[name]) for name in intake.tallies]
+    if columns is None:
+        findings += [_told(name, "not in the profile", intake.rows) for name in intake.extra]
     return Report(
         model=profile.model,
         profile_ref=profile.ref,
-        rows=rows,
+        rows=intake.rows,
         floor=floor,
         error=error,
-        findings=tuple(sorted(findings, key=_evidence)),
+        seasonal=intake.seasonal,
+        by=profile.by if intake.labels else (),
+        findings=tuple(sorted(findings, key=lambda finding: finding.evidence)),
+        segments=tuple(_segments(intake, rules)),
+        notes=(*intake.notes, *_notes(profile, intake, floor)),
     )
 
 
-def _judge(name: str, bins: Bins, counts: Counts, floor: float, error: float) -> Finding:
-    feature, live = bins.feature, int(counts.sum())
-    effect = feature.design_effect or 1.0
-    kinds = len(bins.coarse_names)
-    slack = distances.deviation_bound(kinds, live / effect, error)
-    slack += distances.deviation_bound(kinds, feature.rows / effect, error)
-    found = measure(bins, counts)
-    online = bins.coarse(counts)
-    lower = None if found.tv is None else max(found.tv - slack, 0.0)
-    verdict: Verdict = "stable" if slack <= BLUNT else "insufficient data"
-    if lower is not None and lower > floor:
-        verdict = "drifted"
-    return Finding(
-        column=name,
-        verdict=verdict,
-        rows=live,
-        reference_rows=feature.rows,
-        distances=found,
-        tv_lower_bound=lower,
-        missing_ratio=ratio(bins, online, NULL),
-        unseen_ratio=ratio(bins, online, OTHER),
-        outside_ratio=ratio(bins, online, BELOW, ABOVE) if bins.numeric else None,
-        moves=moves(bins, online),
-    )
+def _finding(profile: Profile, intake: Intake, name: str, rule: Rule) -> Finding:
+    feature = profile.features[name]
+    role = _role(profile, name)
+    late = intake.unlabelled.get(name)
+    if late is not None or name in intake.uncounted:
+        return Finding(
+            column=name,
+            verdict="schema change" if late is None else "insufficient data",
+            reason=late or intake.changes[name],
+            kind=feature.kind,
+            role=role,
+            floor=rule.floor,
+            rows=0,
+            reference_rows=feature.rows,
+        )
+    found = judge(name, intake.tallies[name], rule, seasonal=intake.seasonal)
+    change, drifted = intake.changes.get(name), found.verdict == "drifted"
+    if change is None:
+        return replace(found, role=role)
+    # Values of another type are no drift besides; what is left without them may be.
+    drifted = drifted and (found.tv_lower_bound or 0.0) - (found.unseen_ratio or 0.0) > rule.floor
+    reason = f"{change}; drifted as well" if drifted else change
+    return replace(found, role=role, verdict="schema change", reason=reason, drifted=drifted)
 
 
-def _unlike(name: str, reason: str, rows: int, feature: Feature | None) -> Finding:
-    return Finding(
-        column=name,
-        verdict="schema change" if feature else "new column",
-        reason=reason,
-        rows=rows,
-        reference_rows=feature.rows if feature else 0,
-    )
+def _notes(profile: Profile, intake: Intake, floor: float | Literal["learned"]) -> Iterator[str]:
+    """Yield what a reader of the findings should know besides."""
+    by_case = {name.casefold(): name for name in intake.extra}
+    for name, change in intake.changes.items():
+        like = get_close_matches(name.casefold(), by_case, 1) if change == MISSING_COLUMN else []
+        if like:
+            yield f"The column {name!r} is missing, and {by_case[like[0]]!r} is new: was it renamed?"
+    plain = [name for name in intake.tallies if profile.features[name].learned_floor is None]
+    if floor == LEARNED and plain:
+        of = "any column" if len(plain) == len(intake.tallies) else ", ".join(plain)
+        yield (
+            f"The profile learned no floor of {of}, so {FLOOR:g} was taken. It learns one from ten days or "
+            f"more: mlobs drift profile DATA --time NAME -o FILE"
+        )
 
 
-def _is_extra(profile: Profile, name: str) -> bool:
-    return name not in profile.features and name not in profile.excluded
+def _role(profile: Profile, name: str) -> Role:
+    if name == profile.prediction:
+        return "prediction"
+    if name == profile.target:
+        return "target"
+    derived = name == ERROR and profile.prediction is not None and profile.target is not None
+    return "error" if derived else "feature"
 
 
-def _evidence(finding: Finding) -> tuple[bool, float, float]:
-    """Sort changed types first, then by the lower bound, then by what was measured."""
-    return (
-        finding.verdict != "schema change",
-        -(finding.tv_lower_bound or 0.0),
-        -(finding.distances.tv or 0.0),
-    )
+def _told(name: str, reason: str, rows: int) -> Finding:
+    return Finding(column=name, verdict="new column", reason=reason, rows=rows, reference_rows=0)
 
 
-def _missing(names: Sequence[str], found: Mapping[str, object]) -> ProfileError:
-    return ProfileError(
-        f"The data has no column {', '.join(map(repr, names))}; the profile was made with it. "
-        f"Columns found: {', '.join(sorted(found))}. "
-        f"Rename the column, or make a new profile with: mlobs drift profile DATA -o FILE"
-    )
+def _floor(profile: Profile, name: str, floor: float | Literal["learned"]) -> float:
+    if not isinstance(floor, str):
+        return floor
+    learned = profile.features[name].learned_floor
+    return FLOOR if learned is None else learned
+
+
+def _segments(intake: Intake, rules: Mapping[str, Rule]) -> list[Segment]:
+    """Return what is to be said about each segment, those with most columns that drifted first."""
+    found = []
+    for place, label in enumerate(intake.labels):
+        rows = reference_rows = 0
+        judged = []
+        for name, tally in intake.tallies.items():
+            live = tally.segments[place]
+            reference = np.array(intake.profile.segments[label][name], dtype=np.int64)
+            rows, reference_rows = max(rows, int(live.sum())), max(reference_rows, int(reference.sum()))
+            if name not in intake.uncounted and name not in intake.unlabelled:
+                rule = replace(rules[name], intervals=False, bars=False)
+                one = judge_part(name, tally.bins, live, reference, rule)
+                judged.append(replace(one, role=_role(intake.profile, name)))
+        drifted = sorted((one for one in judged if one.moved), key=lambda one: one.evidence)
+        found.append(
+            Segment(
+                label=label,
+                rows=rows,
+                ratio=rows / max(intake.rows, 1),
+                reference_ratio=reference_rows / max(_reference_rows(intake), 1),
+                drifted=tuple(drifted),
+                stable=sum(one.verdict == "stable" for one in judged),
+                insufficient=sum(one.verdict == "insufficient data" for one in judged),
+            )
+        )
+    return sorted(found, key=lambda one: (-len(one.drifted), -one.rows, one.label))
+
+
+def _reference_rows(intake: Intake) -> int:
+    """Return how many reference rows the segments have together."""
+    segments = intake.profile.segments.values()
+    return sum(max((sum(counts) for counts in one.values()), default=0) for one in segments)

@@ -5,25 +5,41 @@ variation of `floor` of the reference, whatever they do inside that ball. A bett
 know the future puts money on the bins that recent blocks had more of; while nothing has changed the
 bets lose or break even on average, so wealth says how much evidence there is that something has.
 
-The promise is about the mean time to a false alarm: with the alarm at a wealth of
-patience * features, it is at least `patience` blocks for all features together, whatever their
-dependence on each other. It asks that the rows of a block be independent given the past; the
-design effect makes up for rows that are not, by an estimate and not by a theorem.
+Two readings of the wealth:
 
-Sources: Shin, Ramdas and Rinaldo, E-detectors (2023); Saha and Ramdas, Huber-robust likelihood ratio
-tests (2024); the clipped bet is Huber's least favourable pair, Ann. Math. Stat. 36 (1965) 1753.
+* The standing alarm (`update`, `alarm`, `log_e`). Wealth begins anew whenever it has fallen to 1. With
+  the alarm at a wealth of patience * family, the mean number of false alarms in the first n blocks is at
+  most n / patience for every n, for all features together, whatever their dependence on each other.
+  That is counted from the start (or a reset): a stretch that begins later begins with whatever wealth
+  there is by then, and of one stretch alone nothing is promised. In a long enough life there will be
+  false alarms; that is the price of finding changes as fast years later as on the first day. How
+  likely one alarm that stands is wrong, nobody can say.
+* The proof (`log_e_ever`, `p_values`, `drifted`). The chance that the p-value of an unchanged feature
+  is ever, in an endless life, at most alpha is at most alpha; and the list of `drifted` has a wrong
+  share of at most `fdr` in the mean at any moment one chooses. The price is evidence that must grow
+  with the logarithm of the blocks before the change. It is for gates, which have an end.
+
+Both ask that no row's law, given all rows before it, leave the ball. Rows of real streams come in bursts and
+waves, and then it does; what the reference's own unrest asks for is in `sequential.dispersion`,
+an estimate and not a theorem.
+
+Sources: Shin, Ramdas and Rinaldo, E-detectors (2023), for mixtures over starting points; the clipped bet
+is in `sequential.bets`.
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
-from mlobs.drift.distances import SMOOTHING, deviation_bound
+from mlobs.drift.sequential.bets import log_bets
+from mlobs.drift.sequential.bounds import tv_lower_bounds
+from mlobs.drift.sequential.discoveries import e_bh
+from mlobs.drift.sequential.references import REFERENCE_ERROR, Expectations, Reference
+from mlobs.drift.sequential.states import State
+
+__all__ = ["Detector", "Reference", "State"]
 
 Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -32,47 +48,12 @@ Flags = NDArray[np.bool_]
 # sudden and slow changes.
 MEMORIES = (0.0, 0.8, 0.97, 0.995)
 RECENT = 0.97
-REFERENCE_ERROR = 0.001
+LAG_OF_BLOCK = (
+    0.5  # rows that are alike for less than this part of a block have little in common with the next
+)
 QUIET_BLOCKS_MIN = 10
 QUIET_PER_RISE = 5
-BISECTIONS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What one feature's bins held in the reference.
-
-    Args:
-        counts: Reference rows by bin.
-        design_effect: What live and reference counts are divided by; at least 1.
-    """
-
-    counts: Sequence[int]
-    design_effect: float = 1.0
-
-
-class State(BaseModel):
-    """All that a detector knows of the past. Restored, it goes on as if nothing had happened.
-
-    Shapes: m memories, f features, k bins of the feature that has most.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    blocks: int
-    log_wealth: list[list[float]]  # (m, f)
-    memory: list[list[list[float]]]  # (m, f, k)
-    evidence: list[list[list[float]]]  # (m, f, k): counts since `started`
-    started: list[list[int]]  # (m, f): the last block in which wealth was at most 1
-    started_s: list[list[float]]  # (m, f): when that block began
-    recent: list[list[float]]  # (f, k)
-    since: list[list[float]]  # (f, k): counts since the alarm was raised or cleared
-    alarm: list[bool]  # (f,)
-    peak: list[float]  # (f,): log wealth at the last crossing
-    change_start_s: list[float]  # (f,): 0 while there is no alarm
-    raised_s: list[float]  # (f,): 0 while there is no alarm
-    crossed: list[int]  # (f,): the block of the last crossing
-    rise: list[int]  # (f,): blocks that the first crossing took
+STARTS = 2.2  # above the sum of 1 / (n ln(n) ** 2) from n = 2 on, which is 2.1097
 
 
 class Detector:
@@ -80,34 +61,58 @@ class Detector:
 
     Args:
         references: One for each feature.
-        floor: The total variation that is not worth an alarm.
+        floor: The total variation that is not worth an alarm; "learned" for each feature's own.
+        family: How many features share the budget of false alarms; those of this detector if None.
+            Several detectors with one family and one patience in time are one monitor: the first n blocks
+            of a stream have at most n / (patience * family) false alarms a feature, in the mean.
+
+    Attributes:
+        tolerated: For each feature the floor that is used: the one asked for, or a wider one if the
+            reference's own unrest asks for it.
+        effect: What its counts are divided by.
+        floor_whole: All that a change must exceed to be found: `tolerated` and what the reference may be
+            off, as it has only so many rows; with slots the mean over the hours. Near 1 nothing can be
+            found.
     """
 
-    def __init__(self, references: Sequence[Reference], *, floor: float) -> None:
-        f, k, m = len(references), max(len(r.counts) for r in references), len(MEMORIES)
-        self.features = f
-        self.bins = np.array([len(r.counts) for r in references])
-        self.effect = np.array([max(r.design_effect, 1.0) for r in references])
-        self.p = np.zeros((f, k))
-        self.given_floor = floor
-        self.floor = np.zeros(f)
-        for i, reference in enumerate(references):
-            counts = np.array(reference.counts, dtype=np.float64)
-            smooth = (counts + SMOOTHING) / (counts + SMOOTHING).sum()
-            self.p[i, : len(counts)] = smooth
-            # The reference is a sample too: the truth is within this distance of it.
-            rows = counts.sum()
-            moved = np.abs(smooth - counts / rows).sum() / 2 if rows else 1.0
-            bound = deviation_bound(len(counts), rows / self.effect[i], REFERENCE_ERROR / f)
-            self.floor[i] = min(floor + moved + bound, 1.0)
+    def __init__(
+        self,
+        references: Sequence[Reference],
+        *,
+        floor: float | Literal["learned"],
+        family: int | None = None,
+    ) -> None:
+        self.features = len(references)
+        self.family = max(family or 0, self.features)
+        self.given_floor = np.array([reference.floor(floor) for reference in references])
+        self.expectations = Expectations(references, self.given_floor, self.family)
+        self.p = self.expectations.p
+        self.bins = self.expectations.bins
+        self.tolerated = self.expectations.floor
+        self.effect = self.expectations.effect
+        self.floor = np.minimum(self.tolerated + self.expectations.slack, 1.0)
+        self.floor_whole = np.minimum(self.tolerated + self.expectations.usual_slack, 1.0)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all evidence and start anew."""
+        f, k, m = *self.p.shape, len(MEMORIES)
         self.blocks = 0
+        self.unspent = 1.0
         self.log_wealth = np.zeros((m, f))
+        self.log_ever = np.full((m, f), -np.inf)
+        self.ever_peak = np.zeros(f)
         self.memory = np.zeros((m, f, k))
+        self.expected = np.zeros((m, f, k))
+        self.waiting = np.zeros((2, 2, f, k))
+        self.waiting_rows = np.zeros(f)
         self.evidence = np.zeros((m, f, k))
         self.started = np.zeros((m, f), dtype=np.int64)
         self.started_s = np.zeros((m, f))
         self.recent = np.zeros((f, k))
         self.since = np.zeros((f, k))
+        self.since_expected = np.zeros((f, k))
+        self.since_slack = np.zeros(f)
         self.alarm = np.zeros(f, dtype=np.bool_)
         self.peak = np.zeros(f)
         self.change_start_s = np.zeros(f)
@@ -121,62 +126,132 @@ class Detector:
         mixed = _mixed(self.log_wealth)
         return np.where(self.alarm, np.maximum(self.peak, mixed), mixed)
 
+    @property
+    def log_e_ever(self) -> Doubles:
+        """Return the log of each feature's e-value against `has never changed`."""
+        found: Doubles = np.logaddexp(_mixed(self.log_ever), np.log(self.unspent))
+        return found
+
+    def p_values(self) -> Doubles:
+        """Return for each feature a p-value against `has never changed`, valid however often one looks."""
+        found: Doubles = np.exp(-self.ever_peak)
+        return found
+
+    def drifted(self, fdr: float) -> list[int]:
+        """Return the places of features that have drifted, with a mean share of wrong ones of at most `fdr`.
+
+        It is right at the moment at which one stops looking, and for features whose list has an end; it is
+        not a statement about all lists that a monitor without end will ever have shown.
+        """
+        return e_bh(self.log_e_ever, fdr, self.family)
+
     def threshold(self, patience_blocks: float) -> float:
         """Return the log wealth at which an alarm is raised."""
-        return float(np.log(max(patience_blocks, 1.0) * self.features))
+        return float(np.log(max(patience_blocks, 1.0) * self.family))
 
-    def update(self, counts: NDArray[Any], *, began_s: float, patience_blocks: float) -> Flags:
+    def update(
+        self, counts: NDArray[Any], *, began_s: float, patience_blocks: float, slot: int | None = None
+    ) -> Flags:
         """Take in one block and return which features' alarms were raised by it.
 
         Args:
-            counts: Shape (features, bins). Live rows by bin; bins a feature does not have are 0.
+            counts: Shape (features, bins). Live rows by bin; bins a feature does not have are 0. Blocks
+                may differ in size, so long as what is in them does not decide where they end.
             began_s: When the block's first row came; any clock that goes forward.
-            patience_blocks: The mean number of blocks to a false alarm of any feature, at least.
+            patience_blocks: The mean number of blocks to a false alarm of any feature of the family, at
+                least.
+            slot: The hour of the week in which the block lies (UTC, Monday 00h is 0), for references
+                with slots; their whole if None.
         """
         raw = np.asarray(counts, dtype=np.float64)
         n = raw / self.effect[:, None]
-        bets = log_bets(self._expected(), self.p, self.floor)
-        before = np.maximum(self.log_wealth, 0.0)
-        self.log_wealth = before + (bets * n).sum(axis=-1)
-        self.memory = self.memory * np.array(MEMORIES)[:, None, None] + n
+        p, slack = self.expectations.at(slot)
+        gain = (log_bets(self._believed(p), p, np.minimum(self.tolerated + slack, 1.0)) * n).sum(axis=-1)
+        self.log_wealth = np.maximum(self.log_wealth, 0.0) + gain
+        self._mix(gain)
+        total = n.sum(axis=-1, keepdims=True)
+        self._learn(raw.sum(axis=-1), n, total * p)
         self.recent = self.recent * RECENT + raw
-        self.since += raw
+        self.since += n
+        self.since_expected += total * p
+        self.since_slack += total[:, 0] * slack
         self._trace(raw, began_s)
         raised = self._judge(self.threshold(patience_blocks), began_s)
         self.blocks += 1
         return raised
 
     def tv_lower_bounds(self) -> Doubles:
-        """Return for each feature a total variation that is exceeded, at any time with 99.9 % confidence.
+        """Return for each feature a total variation that is exceeded, with 99.9 % confidence (`bounds`).
 
         It looks at the rows since the alarm was raised or cleared, which nobody chose after seeing
-        them. While an alarm stands, the alarm itself says that the floor is exceeded.
+        them. So it begins at 0 when an alarm is raised, and falls again when the change is over, though
+        the alarm still stands; what the alarm itself says is `alarm`.
         """
-        found = tv_lower_bounds(self.since / self.effect[:, None], self.p, error=REFERENCE_ERROR)
-        proven = np.where(self.alarm, self.given_floor, 0.0)
-        bounds: Doubles = np.maximum(found - (self.floor - self.given_floor), proven)
+        rows = self.since_expected.sum(axis=-1)
+        some = rows > 0
+        p = np.divide(self.since_expected, rows[:, None], out=self.p.copy(), where=some[:, None])
+        slack = np.divide(self.since_slack, rows, out=self.expectations.slack.copy(), where=some)
+        found = tv_lower_bounds(self.since, p, error=REFERENCE_ERROR)
+        bounds: Doubles = np.maximum(found - slack, 0.0)
         return bounds
 
     def state(self) -> State:
         """Return what the detector knows, to go on with later."""
-        found = {name: getattr(self, name).tolist() for name in State.model_fields if name != "blocks"}
-        return State(blocks=self.blocks, **found)
+        return State(**{name: np.copy(getattr(self, name)) for name in _ARRAYS}, **self._numbers())
 
     def restore(self, state: State) -> bool:
         """Go on from `state`; return False, and do nothing, if it is of other features."""
-        arrays = {name: np.array(getattr(state, name)) for name in State.model_fields if name != "blocks"}
+        arrays = {name: getattr(state, name) for name in _ARRAYS}
         if any(array.shape != getattr(self, name).shape for name, array in arrays.items()):
             return False
         for name, array in arrays.items():
             setattr(self, name, array.astype(getattr(self, name).dtype))
-        self.blocks = state.blocks
+        self.blocks, self.unspent = state.blocks, state.unspent
         return True
 
-    def _expected(self) -> Doubles:
-        """Return what each bettor thinks the bins' chances are, from the past alone: shape (m, f, k)."""
-        prior = self.bins[:, None].astype(np.float64)
-        expected: Doubles = (prior * self.p + self.memory) / (prior + self.memory.sum(axis=-1, keepdims=True))
-        return expected
+    def _numbers(self) -> dict[str, Any]:
+        return {"blocks": self.blocks, "unspent": self.unspent}
+
+    def _believed(self, p: Doubles) -> Doubles:
+        """Return what each bettor thinks the bins' chances are, from the past alone: shape (m, f, k).
+
+        A bin is believed to hold as many times its chance in this block's reference as it held in the
+        past of the chances that it had then; one row a bin of the reference is added to both.
+        """
+        prior = self.bins[:, None] * self.p
+        times = np.divide(
+            prior + self.memory, prior + self.expected, out=np.zeros_like(self.memory), where=self.p > 0
+        )
+        believed: Doubles = times * p
+        believed /= believed.sum(axis=-1, keepdims=True)
+        return believed
+
+    def _learn(self, rows: Doubles, n: Doubles, expected: Doubles) -> None:
+        """Put the block into the bettors' memory, or let it wait until what follows is not alike any more.
+
+        Of two lots that wait, the older goes into memory when the newer is as long as the lag.
+        """
+        lag = np.where(self.expectations.lag > LAG_OF_BLOCK * rows, self.expectations.lag, 0)
+        self.waiting[1] += np.stack([n, expected])
+        self.waiting_rows += rows
+        ready = self.waiting_rows >= lag
+        at_once = (lag == 0)[:, None]
+        older, newer = self.waiting
+        learnt = np.where(ready[:, None], older + at_once * newer, 0.0)
+        self.waiting[0] = np.where(ready[:, None], np.where(at_once, 0.0, newer), older)
+        self.waiting[1, :, ready] = 0.0
+        self.waiting_rows[ready] = 0.0
+        kept = np.where(ready, np.array(MEMORIES)[:, None], 1.0)[..., None]
+        self.memory = self.memory * kept + learnt[0]
+        self.expected = self.expected * kept + learnt[1]
+
+    def _mix(self, gain: Doubles) -> None:
+        """Let the mixture over all starting points grow, and spend a part of the budget on this one."""
+        n = self.blocks + 2
+        weight = 1 / (STARTS * n * np.log(n) ** 2)
+        self.log_ever = np.logaddexp(self.log_ever, np.log(weight)) + gain
+        self.unspent -= weight
+        self.ever_peak = np.maximum(self.ever_peak, self.log_e_ever)
 
     def _trace(self, raw: Doubles, began_s: float) -> None:
         """Remember the last block without evidence, and the counts since."""
@@ -197,12 +272,12 @@ class Detector:
                 self.raised_s[i] = began_s
                 self.rise[i] = self.blocks - self.started[best, i] + 1
                 self.recent[i] = self.evidence[best, i]
-                self.since[i] = 0.0
+                self._begin_bound(i)
             self.peak[i] = wealth[i]
             self.crossed[i] = self.blocks
             self.log_wealth[:, i] = 0.0
-            self.memory[:, i] = 0.0
-            self.evidence[:, i] = 0.0
+            self.memory[:, i] = self.expected[:, i] = self.evidence[:, i] = 0.0
+            self.waiting[:, :, i] = self.waiting_rows[i] = 0.0
             self.started[:, i] = self.blocks
             self.started_s[:, i] = began_s
         self.alarm |= crossing
@@ -210,78 +285,19 @@ class Detector:
         cleared = self.alarm & (quiet > np.maximum(QUIET_BLOCKS_MIN, QUIET_PER_RISE * self.rise))
         self.alarm &= ~cleared
         self.change_start_s[cleared] = self.raised_s[cleared] = 0.0
-        self.since[cleared] = 0.0
+        self._begin_bound(cleared)
         return raised
+
+    def _begin_bound(self, features: Any) -> None:
+        """Count anew for the lower bound."""
+        self.since[features] = self.since_expected[features] = 0.0
+        self.since_slack[features] = 0.0
+
+
+_ARRAYS = [name for name in State.model_fields if name not in {"blocks", "unspent"}]
 
 
 def _mixed(log_wealth: Doubles) -> Doubles:
     """Return the log of the bettors' mean wealth."""
     mixed: Doubles = np.logaddexp.reduce(log_wealth, axis=0) - np.log(len(log_wealth))
     return mixed
-
-
-def log_bets(q: Doubles, p: Doubles, floor: Doubles) -> Doubles:
-    """Return the log of the payoffs that a bettor who believes in `q` may take.
-
-    Payoffs are the ratios q / p, clipped to [low, high] so that their mean is at most 1 under every
-    law within a total variation of `floor` of `p`, and exactly 1 under the worst of them. A bettor
-    whose q is itself within the floor does not bet: all payoffs are 1.
-
-    Args:
-        q: Shape (..., features, bins). What the bettor believes.
-        p: Shape (features, bins), 0 for bins that a feature does not have.
-        floor: Shape (features,).
-    """
-    real = np.broadcast_to(p > 0, q.shape)
-    wide = np.broadcast_to(p, q.shape)
-    ratio = np.divide(q, wide, out=np.zeros_like(q), where=real)
-    order = np.argsort(-ratio, axis=-1, kind="stable")
-    q_top = np.cumsum(np.take_along_axis(q, order, -1), axis=-1)
-    p_top = np.cumsum(np.take_along_axis(wide, order, -1), axis=-1)
-    eps = floor[:, None]
-    high = (q_top / (p_top + eps)).max(axis=-1, keepdims=True)
-    # The bins after the first j: their chances are 1 minus the sums so far.
-    q_rest = 1 - np.concatenate([np.zeros_like(q_top[..., :1]), q_top[..., :-1]], axis=-1)
-    p_rest = 1 - np.concatenate([np.zeros_like(p_top[..., :1]), p_top[..., :-1]], axis=-1)
-    room = p_rest - eps
-    low = np.divide(q_rest, room, out=np.full_like(q, np.inf), where=room > 1e-12).min(axis=-1, keepdims=True)
-    bets = np.where(real & (high > 1) & (low < 1), np.clip(ratio, low, high), 1.0)
-    logs: Doubles = np.log(np.maximum(bets, np.finfo(np.float64).tiny))
-    return logs
-
-
-def tv_lower_bounds(counts: Doubles, p: Doubles, *, error: float) -> Doubles:
-    """Return for each feature a distance from `p` that the law behind `counts` exceeds.
-
-    It holds however often one looks, but for a probability of `error`. It is the largest eps for
-    which the counts are 1 / error times likelier under a mixture of all laws (Dirichlet-multinomial,
-    one pseudo-count a bin) than under the best law within eps of p.
-
-    Args:
-        counts: Shape (features, bins). Rows since a moment that was not chosen by looking at them.
-        p: Shape (features, bins), 0 for bins that a feature does not have.
-        error: Such as 0.001.
-
-    Source: universal inference, Wasserman, Ramdas and Balakrishnan, PNAS 117 (2020) 16880; Ville.
-    """
-    totals = counts.sum(axis=-1)
-    share = np.divide(counts, totals[:, None], out=np.zeros_like(p), where=counts > 0)
-    log_share = np.log(share, out=np.zeros_like(p), where=share > 0)
-    mixture = np.array(
-        [_log_mixture(row, int(k)) for row, k in zip(counts, (p > 0).sum(axis=-1), strict=True)]
-    )
-    low, high = np.zeros(len(p)), np.ones(len(p))
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        # share / payoff is the law in the ball under which the counts are likeliest.
-        best = (counts * (log_share - log_bets(share, p, middle))).sum(axis=-1)
-        outside = mixture - best >= math.log(1 / error)
-        low, high = np.where(outside, middle, low), np.where(outside, high, middle)
-    return low
-
-
-def _log_mixture(counts: Doubles, bins: int) -> float:
-    """Return the log of the Dirichlet-multinomial likelihood of a sequence with these counts."""
-    total = float(counts.sum())
-    found = sum(math.lgamma(count + 1) for count in counts.tolist() if count)
-    return found + math.lgamma(bins) - math.lgamma(total + bins)

@@ -1,22 +1,24 @@
 """What can be said about a feature's live counts beside those of its reference.
 
 `measure` takes counts of the fine bins, as batches of data have them; `measure_online` those of the
-online bins, as monitors and recording rules have them.
+online bins, as monitors and recording rules have them, beside the whole reference or a part of it.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlobs.drift import distances
 from mlobs.drift.bins import Bins
-from mlobs.drift.profile import RESERVED
+from mlobs.drift.feature import RESERVED, Feature
 
 Counts = NDArray[np.int64] | NDArray[np.float64]
 Doubles = NDArray[np.float64]
 
 BINS_SHOWN = 3
+READABLE_MAX = 1e9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,19 +47,33 @@ class Distances:
 
 def measure(bins: Bins, counts: Counts) -> Distances:
     """Return the distances of live counts by fine bin; ks and w1 profit from the fine bins."""
-    return _measure(bins, bins.coarse(counts), np.array(bins.feature.counts), counts, _fine_places(bins))
+    fine = np.array(bins.feature.counts)
+    return _measure(bins, bins.coarse(counts), fine, counts, _fine_places(bins), bins.coarse(fine))
 
 
-def measure_online(bins: Bins, counts: Counts) -> Distances:
-    """Return the distances of live counts by online bin."""
-    reference = bins.coarse(bins.feature.counts)
-    fine = np.array(bins.feature.counts, dtype=np.float64)
+def measure_online(bins: Bins, counts: Counts, reference: Counts | None = None) -> Distances:
+    """Return the distances of live counts by online bin.
+
+    Args:
+        bins: Of the feature.
+        counts: Shape (online bins,).
+        reference: The same of a part of the reference; all of it if None.
+    """
+    if reference is None:
+        reference = bins.coarse(bins.feature.counts)
+    return _measure(bins, counts, reference, counts, online_places(bins), reference)
+
+
+def online_places(bins: Bins) -> Doubles:
+    """Return where the values of the online bins along the axis are; nothing for what has no axis."""
     places = _fine_places(bins)
-    if len(places):
-        weights = fine[: len(places)] + distances.SMOOTHING  # an empty bin still has a place
-        group = bins.group[: len(places)]
-        places = np.bincount(group, weights * places) / np.bincount(group, weights)
-    return _measure(bins, counts, reference, counts, places)
+    if not len(places):
+        return places
+    fine = np.array(bins.feature.counts, dtype=np.float64)
+    weights = fine[: len(places)] + distances.SMOOTHING  # an empty bin still has a place
+    group = bins.group[: len(places)]
+    shares = weights / np.bincount(group, weights)[group]  # first, or huge places would overflow
+    return np.asarray(np.bincount(group, shares * places), dtype=np.float64)
 
 
 def ratio(bins: Bins, counts: Counts, *names: str) -> float | None:
@@ -69,9 +85,10 @@ def ratio(bins: Bins, counts: Counts, *names: str) -> float | None:
     return float(sum(counts[order.index(name)] for name in names if name in order) / total)
 
 
-def moves(bins: Bins, counts: Counts) -> tuple[Move, ...]:
-    """Return the online bins whose shares differ most from the reference."""
-    reference = bins.coarse(bins.feature.counts)
+def moves(bins: Bins, counts: Counts, reference: Counts | None = None) -> tuple[Move, ...]:
+    """Return the online bins whose shares differ most from the reference, or the given part of it."""
+    if reference is None:
+        reference = bins.coarse(bins.feature.counts)
     if not counts.sum() or not reference.sum():
         return ()
     p, q = reference / reference.sum(), counts / counts.sum()
@@ -86,19 +103,57 @@ def moves(bins: Bins, counts: Counts) -> tuple[Move, ...]:
 def meaning(bins: Bins, place: int) -> str:
     """Return an online bin as a person reads it: a level, a range of values, or a reserved name."""
     name = bins.coarse_names[place]
+    if bins.feature.kind == "embedding" and name not in RESERVED:
+        return f"cell {name}"
     if not bins.numeric or name in RESERVED:
         return name
-    edges, starts = bins.feature.edges, (*bins.starts, bins.inner)
-    low, high = edges[starts[place - 1]], edges[starts[place]]
+    starts = (*bins.starts, bins.inner)
+    return span(bins.feature, starts[place - 1], starts[place])
+
+
+def span(feature: Feature, first: int, after: int) -> str:
+    """Return the range of the fine bins from `first` to before `after` as a person reads it."""
+    edges = feature.edges
+    low, high = edges[first], edges[after]
+    if feature.discrete:  # a bin holds its lower edge only
+        high = edges[after - 1]
+        return number(low) if low == high else f"{number(low)} to {number(high)}"
     if low == high:
-        return f"{low:.5g}"
-    return f"[{low:.5g}, {high:.5g}{']' if starts[place] == bins.inner else ')'}"
+        return point(feature.kind, low)
+    end = "]" if after == feature.inner else ")"
+    found = f"[{point(feature.kind, low)}, {point(feature.kind, high)}{end}"
+    return f"{found} characters" if feature.kind == "text" else found
+
+
+def point(kind: str, place: float) -> str:
+    """Return a place on a feature's axis as a person reads it.
+
+    >>> point("numeric", 0.1234567), point("datetime", 86400.0), point("datetime", 90061.0)
+    ('0.12346', '1970-01-02', '1970-01-02 01:01:01')
+    """
+    if kind != "datetime":
+        return number(place)
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=place)
+    except OverflowError:  # before the year 1 or after 9999
+        return f"{place:.5g} s"
+    return f"{moment:%Y-%m-%d}" if place % 86_400 == 0 else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def number(value: float, digits: int = 5) -> str:
+    """Return a number with about so many digits, without an exponent where it can be read.
+
+    >>> number(37170.4, 4), number(1234567.0), number(0.000123456), number(1e12)
+    ('37170', '1234567', '0.00012346', '1e+12')
+    """
+    if 10.0**digits <= abs(value) < READABLE_MAX:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"
 
 
 def _measure(
-    bins: Bins, online: Counts, axis_reference: Counts, axis_live: Counts, places: Doubles
+    bins: Bins, online: Counts, axis_reference: Counts, axis_live: Counts, places: Doubles, reference: Counts
 ) -> Distances:
-    reference = bins.coarse(bins.feature.counts)
     if not online.sum() or not reference.sum():
         return Distances()
     ks = w1 = None

@@ -5,30 +5,33 @@ and counts them (`live`). Nothing here raises into the caller or holds it up; ro
 into the queue, or could not be read, are counted.
 """
 
-import atexit
 import logging
-import os
 import threading
-import time
-import weakref
+import time as clock
 from collections import deque
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from mlobs._guard import failed
-from mlobs.drift import meter
-from mlobs.drift.live import Live, Row, Trace, Watch
+from mlobs.drift import lifetime, meter
+from mlobs.drift.live import Label, Live, Row, Schema, Trace, Watch
+from mlobs.drift.paging import Pager
 from mlobs.drift.profile import Profile
-from mlobs.errors import DataError, SettingError
+from mlobs.drift.streams.batches import SLICE_ROWS, Beside, Piece, no_outputs, outputs_of, pieces, rows_of
+from mlobs.drift.streams.quality import Quality
+from mlobs.drift.streams.settings import Settings, check, names_of, profile_of, watched
+from mlobs.drift.streams.statefile import StateFile
+from mlobs.drift.streams.stream import Floor
+from mlobs.drift.streams.watch import Counted
+from mlobs.errors import DataError
 
 log = logging.getLogger("mlobs")
 
-FLUSH_S = 0.25
-SAVE_S = 30.0
-SLICE_ROWS = 250  # counted at once, so that other threads get their turn
-
-_monitors: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
+Lock = AbstractContextManager[Any]
 
 
 class Monitor:
@@ -37,12 +40,20 @@ class Monitor:
     Args:
         profile: Of the data the model was trained on, or the path of its file.
         model: Such as churn@7; if None, the profile's.
-        floor: A share of values that may sit in the wrong bin without an alarm.
-        false_alarms_per_year: For the whole monitor, all features together, on average at most.
+        floor: A share of values that may sit in the wrong bin without an alarm, or "learned": for each
+            feature the one its profile has learnt from the days of the reference, else 0.05.
+        false_alarms_per_year: For the whole monitor, all features and segments together, on average at
+            most. A monitor that begins anew, without its state, begins with half a day's share or so.
         block_rows: Rows that are judged together. Smaller blocks see large changes sooner.
         queue_rows_max: Rows that wait to be counted; more are dropped and counted as dropped.
-        state: A file in which evidence outlives a restart. One process only.
+        state: A file in which evidence, the open block and predictions that wait for labels outlive a
+            restart. One process only.
         on_alarm: Called in the counting thread with the `Watch` of each alarm that is raised.
+        by: The columns that make the segments: those of the profile, which are watched if None is given.
+            An empty list watches all rows together only.
+        segments_max: So many segments by themselves, the largest; all others are one.
+        join_within_s: How long a prediction with an id waits for its label.
+        pending_max: Predictions that wait for labels; of more, the oldest are forgotten.
 
     Raises:
         SettingError: An argument cannot be used.
@@ -55,32 +66,52 @@ class Monitor:
         profile: Profile | str | Path,
         *,
         model: str | None = None,
-        floor: float = 0.05,
+        floor: Floor = 0.05,
         false_alarms_per_year: float = 1.0,
         block_rows: int = 200,
         queue_rows_max: int = 100_000,
         state: str | Path | None = None,
         on_alarm: Callable[[Watch], None] | None = None,
+        by: str | Sequence[str] | None = None,
+        segments_max: int = 20,
+        join_within_s: float = 7 * 86_400.0,
+        pending_max: int = 1_000_000,
     ) -> None:
-        self.profile = profile if isinstance(profile, Profile) else Profile.read(profile)
+        self.profile = profile_of(profile)
         self.model = model or self.profile.model or ""
-        _check(self.model, self.profile, floor, false_alarms_per_year, block_rows, queue_rows_max)
-        self.floor = floor
-        self.false_alarms_per_year = false_alarms_per_year
-        self.block_rows = block_rows
         self.queue_rows_max = queue_rows_max
         self.on_alarm = on_alarm
-        self._state = None if state is None else Path(state)
-        self._saved_s = time.time()
+        self._settings: Settings = {
+            "floor": floor,
+            "false_alarms_per_year": false_alarms_per_year,
+            "block_rows": block_rows,
+            "segments_max": segments_max,
+            "join_within_s": join_within_s,
+            "pending_max": pending_max,
+        }
+        self._by = names_of(by)
+        check(self.model, self._settings, queue_rows_max, on_alarm)
+        self._watched = watched(self.profile, self._by)
+        self._live: Live
+        self._state = None if state is None else StateFile(Path(state), clock.monotonic())
+        if self._state is not None:
+            self._state.check()
         self._closed = False
+        self._locks()
         self._start()
         if self._state is not None:
             self._restore(self._state)
-        _hooks()
-        _monitors.add(self)
+        lifetime.keep(self)
         meter.publish(self)
 
-    def observe(self, row: object, prediction: object = None, *, trace: Trace | None = None) -> None:
+    def observe(
+        self,
+        row: object,
+        prediction: object = None,
+        *,
+        id: object = None,  # noqa: A002 it is what callers call it
+        trace: Trace | None = None,
+    ) -> None:
         """Take in one row and, if there is one, the model's prediction for it.
 
         The row is read later, in another thread: hand over one that will not be changed.
@@ -88,28 +119,84 @@ class Monitor:
         Args:
             row: A mapping, an object with attributes, or a sequence in the profile's column order.
             prediction: Counted as the feature `prediction`, if the profile has one.
+            id: By which `label` finds the prediction.
             trace: Anything with the ids of the span in which this happens.
         """
         queue = self._queue
         if len(queue) < self.queue_rows_max:
-            queue.append((row, prediction, trace))
+            queue.append((row, prediction, id, trace))
+        else:
+            self._drop(1)
+
+    def observe_batch(self, data: Any, predictions: Any = None, *, ids: Any = None, time: Any = None) -> None:
+        """Take in many rows at once, and count them here and now.
+
+        A target column in the data is taken as the labels of its rows.
+
+        Args:
+            data: A frame, a mapping of arrays, an Arrow table, a numpy array, or a list of rows of any
+                form. A column of another type than the profile's is counted as `__other__`.
+            predictions: One a row.
+            ids: One a row, by which `label` finds the predictions.
+            time: When the rows came, one a row, or the column that says so; now, if None.
+        """
+        if self._closed:
+            self._drop(rows_of(data))
+            return
+        self.flush()
+        given = Beside(predictions=predictions, ids=ids, time=time)
+        for raised in self._count_batch(data, given, self._lock):
+            self._tell(raised)
+        self._tell([])  # what could not be read
+        self._save_now_and_then()
+
+    def observe_table(self, data: Any, result: Any = None, *, trace: Trace | None = None) -> None:
+        """Take in what a model was given and returned for many rows; they are counted in another thread.
+
+        Args:
+            data: As for `observe_batch`.
+            result: If it is one prediction a row, it is counted as such.
+            trace: Anything with the ids of the span in which this happens.
+        """
+        rows = max(rows_of(data), 1)  # what has no length takes a place as well
+        with self._drop_lock:
+            fits = self._table_rows + rows <= self.queue_rows_max and not self._closed
+            if fits:
+                self._table_rows += rows
+                self._tables.append((data, result, trace, rows))
+        if not fits:
+            self._drop(rows)
+
+    def label(self, id: object, truth: object, *, prediction: object = None) -> None:  # noqa: A002
+        """Say what the truth turned out to be for a row that was observed with this id.
+
+        Args:
+            id: The one given to `observe`; 7 and "7" are the same.
+            truth: Counted as the feature `target`, and with the prediction as `error`.
+            prediction: If it is known here, no earlier `observe` is needed.
+        """
+        if len(self._labels) < self.queue_rows_max:
+            self._labels.append((id, truth, prediction))
         else:
             with self._drop_lock:
-                self._dropped["closed" if self._closed else "queue_full"] += 1
+                self._live.joiner.outcomes["queue_full"] += 1
+
+    @property
+    def ref(self) -> str:
+        """Return the version of the profile."""
+        return self._live.ref
+
+    @property
+    def few_segments(self) -> bool:
+        """Return whether the segments have few bins in all, so that all about them is published."""
+        return self._live.few_segments
 
     def flush(self) -> None:
-        """Count all rows observed so far."""
-        raised: list[Watch] = []
+        """Count all rows and labels observed so far."""
         with self._lock:
-            waiting = len(self._queue)
-            while waiting:
-                rows = min(waiting, SLICE_ROWS, self._live.room)
-                raised += self._count(rows)
-                waiting -= rows
-        for watch in raised:
-            self._tell(watch)
-        if self._state is not None and time.time() - self._saved_s > SAVE_S:
-            self._save()
+            raised = self._count_waiting()
+        self._tell(raised)
+        self._save_now_and_then()
 
     def state(self) -> list[Watch]:
         """Return what is known about each feature, those with most evidence first."""
@@ -118,23 +205,62 @@ class Monitor:
             watches = self._live.watches()
         return sorted(watches, key=lambda watch: (not watch.alarm, -watch.log_e))
 
-    def counted(self) -> list[meter.Counted]:
+    def quality(self) -> list[Quality]:
+        """Return how good predictions were, by the labels that have come."""
+        self.flush()
+        with self._lock:
+            return self._live.quality()
+
+    def schema(self) -> Schema:
+        """Return how rows differ in form from those of the profile."""
+        self.flush()
+        with self._lock:
+            return self._live.schema()
+
+    def labels(self) -> dict[str, int]:
+        """Return what became of labels and of predictions without one: how many, by outcome."""
+        self.flush()
+        with self._lock:
+            return {str(outcome): count for outcome, count in self._live.joiner.outcomes.items()}
+
+    def counted(self) -> list[Counted]:
         """Return the counts of each feature's bins, live and in the reference."""
         with self._lock:
-            live = self._live
-            return [
-                meter.Counted(
-                    feature=name,
-                    bins=bins.coarse_names,
-                    live=counts.tolist(),
-                    reference=bins.coarse(bins.feature.counts).tolist(),
-                )
-                for name, bins, counts in zip(live.names, live.bins, live.counted, strict=True)
-            ]
+            return self._live.counted()
 
     def dropped(self) -> dict[str, int]:
         """Return how many rows were not counted, by reason."""
-        return {**self._dropped, "unreadable": self._live.unreadable_rows}
+        # What came in while the monitor was being closed.
+        late = len(self._queue) + self._table_rows if self._closed else 0
+        return {
+            "queue_full": self._dropped["queue_full"],
+            "closed": self._dropped["closed"] + late,
+            "unreadable": self._unreadable_before + self._live.unreadable_rows,
+        }
+
+    def replace(self, profile: Profile | str | Path) -> None:
+        """Compare with another profile from now on. Counts and evidence begin anew.
+
+        Predictions that wait for labels go on waiting.
+
+        Args:
+            profile: Or the path of its file.
+
+        Raises:
+            SettingError: The profile cannot be used.
+            DataError: The profile's file cannot be read.
+            ProfileError: It is not a profile of this version.
+        """
+        new = profile_of(profile)
+        live = Live(watched(new, self._by), ref=new.ref, **self._settings)
+        self.flush()
+        with self._lock:
+            self._watched = live.profile
+            self._unreadable_before += self._live.unreadable_rows
+            live.joiner = self._live.joiner
+            self.profile, self._live = new, live
+        if self._state is not None:
+            self._save(self._state)
 
     def close(self) -> None:
         """Count what waits and stop. Later rows are dropped."""
@@ -144,115 +270,125 @@ class Monitor:
         self._wake.set()
         self.queue_rows_max = 0
         self.flush()
+        self.page()
         if self._state is not None:
-            self._save()
+            self._save(self._state)
 
-    def _start(self) -> None:
-        """Begin with nothing counted: at first, and in a forked child, whose parent counts the rest."""
-        self._queue: deque[Row] = deque()
-        self._lock = threading.Lock()
-        self._drop_lock = threading.Lock()
-        self._dropped = {"queue_full": 0, "closed": 0}
-        self._wake = threading.Event()
-        self._live = Live(
-            self.profile,
-            floor=self.floor,
-            false_alarms_per_year=self.false_alarms_per_year,
-            block_rows=self.block_rows,
-            now_s=time.time(),
-        )
-        threading.Thread(
-            target=_run, args=(weakref.ref(self), self._wake), name=f"mlobs-drift {self.model}", daemon=True
-        ).start()
-
-    def _count(self, rows: int) -> list[Watch]:
-        """Count the oldest rows of the queue. Only whoever holds the lock takes rows out."""
-        try:
-            raised = self._live.add([self._queue.popleft() for _ in range(rows)], time.time())
-        except Exception:  # noqa: BLE001 a row of a kind we did not think of must not end the counting
-            failed("counting rows for drift")
-            return []
-        return [watch for watch in self._live.watches() if watch.feature in raised] if raised else []
-
-    def _tell(self, watch: Watch) -> None:
-        if self.on_alarm is None:
-            return
-        try:
-            self.on_alarm(watch)
-        except Exception:  # noqa: BLE001 the user's callback must not end the counting
-            failed("calling on_alarm")
-
-    def _restore(self, path: Path) -> None:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise DataError(f"The monitor's state {str(path)!r} cannot be read: {error.strerror}.") from None
-        if not self._live.restore(text):
-            log.warning("mlobs: %s is of another profile or other settings. The monitor starts anew.", path)
-
-    def _save(self) -> None:
-        path = self._state
-        if path is None:
-            return
-        try:
-            with self._lock:
-                text = self._live.save(time.time()).model_dump_json()
-            part = path.with_name(f"{path.name}.part")
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-            self._saved_s = time.time()
-        except OSError:
-            failed("saving a monitor's state")
+    def page(self) -> None:
+        """Call `on_alarm` for the alarms raised so far; the counting thread does."""
+        self._pager.page()
 
     def begin_anew(self) -> None:
         """Forget what was counted: in a forked child, whose parent goes on counting it."""
         self._state = None  # it is the parent's
+        self._locks()
         if not self._closed:
             self._start()
 
+    def _locks(self) -> None:
+        """Make the locks: in a forked child, another thread of the parent may have held them."""
+        self._lock = threading.Lock()
+        self._drop_lock = threading.Lock()
 
-def _run(reference: "weakref.ref[Monitor]", wake: threading.Event) -> None:
-    """Flush a monitor until it is closed or nobody holds it any more."""
-    while not wake.wait(FLUSH_S):
-        monitor = reference()
-        if monitor is None:
+    def _start(self) -> None:
+        """Begin with nothing counted: at first, and in a forked child, whose parent counts the rest."""
+        self._pager = Pager(self.on_alarm)
+        self._queue: deque[Row] = deque()
+        self._labels: deque[Label] = deque()
+        self._tables: deque[tuple[Any, Any, Trace | None, int]] = deque()
+        self._table_rows = 0  # in those that wait
+        self._dropped = {"queue_full": 0, "closed": 0}
+        self._unreadable_before = 0
+        self._wake = threading.Event()
+        self._live = Live(self._watched, ref=self.profile.ref, **self._settings)
+        lifetime.count(self, self._wake, f"mlobs-drift {self.model}")
+
+    def _drop(self, rows: int) -> None:
+        with self._drop_lock:
+            self._dropped["closed" if self._closed else "queue_full"] += rows
+
+    def _count_waiting(self) -> list[Watch]:
+        """Count what is in the queues. Only whoever holds the lock takes anything out."""
+        labels = len(self._labels)  # looked at first: the rows of these are in their queue by now
+        raised = self._drain(self._queue, len(self._queue), self._live.add)
+        raised += [watch for _ in range(len(self._tables)) for watch in self._count_table()]
+        return raised + self._drain(self._labels, labels, self._live.add_labels)
+
+    def _drain(
+        self, queue: deque[Any], waiting: int, count: Callable[[list[Any], float], list[Watch]]
+    ) -> list[Watch]:
+        raised: list[Watch] = []
+        while waiting:
+            taken = [queue.popleft() for _ in range(min(waiting, SLICE_ROWS))]
+            waiting -= len(taken)
+            try:
+                raised += count(taken, clock.time())
+            except Exception:  # noqa: BLE001 a row of a kind we did not think of must not end the counting
+                failed("counting rows for drift", "They are in dropped() as unreadable; counting goes on.")
+                self._live.unreadable_rows += len(taken)
+        return raised
+
+    def _count_table(self) -> list[Watch]:
+        """Count the next table that waits."""
+        data, result, trace, rows = self._tables.popleft()
+        with self._drop_lock:
+            self._table_rows -= rows
+        feature = self.profile.features.get(self.profile.prediction or "")
+        outputs = outputs_of(result, rows, vectors=feature is not None and feature.kind == "embedding")
+        if outputs is None and feature is not None:
+            self._live.complaints.add(no_outputs(result, rows))
+        given = Beside(predictions=outputs, ids=None, time=None, trace=trace)
+        return [watch for found in self._count_batch(data, given, nullcontext()) for watch in found]
+
+    def _count_batch(self, data: Any, given: Beside, lock: Lock) -> Iterator[list[Watch]]:
+        """Count a batch, piece by piece, each inside `lock`; yield what `Live.add` returns."""
+        live, counted = self._live, 0
+        try:
+            for piece in pieces(data, given, inputs=live.inputs, prediction=self.profile.prediction):
+                with lock:
+                    raised = self._count_piece(piece, given.trace)
+                counted += piece.rows
+                yield raised
+        except DataError as error:
+            live.complaints.add(f"A batch was not observed, or not all of it. {error}")
+        except Exception:  # noqa: BLE001 what cannot be read must not end the caller's work
+            failed("counting a batch of rows", "They are in dropped() as unreadable; your call went on.")
+        else:
             return
-        monitor.flush()
-        del monitor
+        with lock:
+            live.unreadable_rows += max(rows_of(data) - counted, 1)
 
+    def _count_piece(self, piece: Piece, trace: Trace | None) -> list[Watch]:
+        now = clock.time()
+        # A row from the future would stop the clock for all that come before that.
+        times = now if piece.times is None else np.minimum(piece.times, now)
+        if piece.objects is None:
+            return self._live.add_columns(piece.columns, piece.rows, times, ids=piece.ids, trace=trace)
+        nothing, traces = [None] * piece.rows, [trace] * piece.rows
+        given = zip(piece.objects, piece.predictions or nothing, piece.ids or nothing, traces, strict=True)
+        return self._live.add(list(given), times)
 
-def _check(
-    model: str, profile: Profile, floor: float, false_alarms: float, block_rows: int, queue_rows_max: int
-) -> None:
-    if not model:
-        raise SettingError(
-            "A monitor needs the model's name. Give it model='churn@7', or profile with --model."
-        )
-    if not profile.features:
-        raise SettingError("The profile has no features, so there is nothing to watch.")
-    if not 0 <= floor < 1:
-        raise SettingError(f"floor={floor} cannot be used: a share from 0 to below 1 was expected, as 0.05.")
-    if not false_alarms > 0:
-        raise SettingError(f"false_alarms_per_year={false_alarms} cannot be used: it must be above 0.")
-    for name, value in {"block_rows": block_rows, "queue_rows_max": queue_rows_max}.items():
-        if value < 1:
-            raise SettingError(f"{name}={value} cannot be used: at least 1 row was expected.")
+    def _tell(self, raised: Sequence[Watch]) -> None:
+        for sentence in self._live.told():
+            log.warning("mlobs: the monitor of %s says once: %s", self.model, sentence)
+        self._pager.add(raised)
 
+    def _restore(self, file: StateFile) -> None:
+        text = file.read()
+        if text is not None and not self._live.restore(text):
+            log.warning(
+                "mlobs: %s is of another profile or other settings. The monitor starts anew.", file.path
+            )
 
-def _close_all() -> None:
-    for monitor in list(_monitors):
-        monitor.close()
+    def _save_now_and_then(self) -> None:
+        file = self._state
+        if file is not None and file.due(clock.monotonic()):
+            self._save(file)
 
-
-def _restart_all() -> None:
-    for monitor in list(_monitors):
-        monitor.begin_anew()
-
-
-@cache
-def _hooks() -> None:
-    """Have monitors closed at exit and begun anew in forked children; once in a process."""
-    atexit.register(_close_all)
-    os.register_at_fork(after_in_child=_restart_all)
+    def _save(self, file: StateFile) -> None:
+        with self._lock:
+            saved = self._live.save()
+        try:
+            file.write(saved.model_dump_json, clock.monotonic)
+        except (OSError, ValueError):
+            failed("saving a monitor's state", "Counting goes on; saving is tried again.")

@@ -8,104 +8,109 @@ neighbouring ones (`online`), so that both views agree.
 Making one from data is `build`; counting with one is `bins`.
 """
 
-import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from mlobs.drift.feature import (
+    ABOVE,
+    BELOW,
+    NULL,
+    OTHER,
+    RESERVED,
+    REST,
+    Count,
+    Feature,
+    check_shape,
+)
+from mlobs.drift.writing import replace
 from mlobs.errors import DataError, ProfileError
 
-FORMAT = 1
-NULL = "__null__"
-OTHER = "__other__"
-BELOW = "__below__"
-ABOVE = "__above__"
-REST = "__rest__"
-RESERVED = (NULL, OTHER, BELOW, ABOVE, REST)
+__all__ = [
+    "ABOVE",
+    "BELOW",
+    "ERROR",
+    "FORMAT",
+    "NULL",
+    "OTHER",
+    "PREDICTION",
+    "RESERVED",
+    "REST",
+    "TARGET",
+    "Feature",
+    "Profile",
+]
+
+FORMAT = 2
 PREDICTION = "prediction"
+TARGET = "target"
+ERROR = "error"
 
-
-def _fingerprints(text: str) -> str:
-    if len(base64.b64decode(text, validate=True)) % 4:
-        raise ValueError("four bytes for each fingerprint were expected")
-    return text
-
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class Feature(BaseModel):
-    """One column of the reference.
-
-    Bins of a numeric feature, in the order of `counts`: `__below__`, one per pair of neighbouring
-    `edges` (the lower edge belongs to the bin), `__above__`, `__null__`, `__other__` (not a number).
-    Bins of the other kinds: one per level, `__rest__` (a rarer level that the reference had),
-    `__null__`, `__other__` (a level that it did not have).
-
-    Args:
-        kind: boolean is categorical with the levels false and true.
-        edges: From the smallest value to the largest; empty if the reference had no number.
-        medians: Of the values between each pair of edges.
-        levels: The most frequent ones, most frequent first.
-        rare: Fingerprints of the levels in `__rest__`: CRC-32s, sorted, four bytes each, base64.
-            Levels rarer still are not remembered and count as `__other__`, in the reference too.
-        counts: Reference rows in each bin.
-        online: The first of each run of inner bins that live monitors count as one.
-        design_effect: How much more counts of neighbouring rows vary than independent rows would;
-            None if it was not measured.
-        mean: Of the finite values.
-        std: Of the finite values.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["numeric", "categorical", "boolean"]
-    edges: tuple[Number, ...] = ()
-    medians: tuple[Number, ...] = ()
-    levels: tuple[str, ...] = ()
-    rare: Annotated[str, AfterValidator(_fingerprints)] = ""
-    counts: tuple[Annotated[int, Field(ge=0)], ...]
-    online: tuple[int, ...] = ()
-    design_effect: Annotated[Number, Field(ge=1)] | None = None
-    mean: Number | None = None
-    std: Annotated[Number, Field(ge=0)] | None = None
-
-    @property
-    def rows(self) -> int:
-        """Return how many rows the counts were taken from."""
-        return sum(self.counts)
+# What changes the meaning of a bin or its share. A default adds nothing, so that a file of format 1
+# keeps its ref.
+IDENTITY_ALWAYS = frozenset({"kind", "edges", "levels", "rare", "counts", "online"})
+IDENTITY_IF_SET = frozenset({"discrete", "slots", "width", "centroids"})
 
 
 class Profile(BaseModel):
     """The summary of a model's training data.
 
     Args:
-        format: The version of this file's format.
+        format: The version of this file's format. Files of format 1 are read as well.
         model: Such as churn@7, if it was given.
         rows: Rows of the reference; about half of them are in the counts.
         prediction: The column that holds the model's output, if there is one.
+        target: The column that holds what it should have been, if there is one. With both there is
+            a feature named error as well; `quality` says what it holds.
+        time: The column that says when a row came, if there is one. It is no feature.
+        by: The columns whose values make the segments.
         excluded: Columns that were left out, and why.
+        segments: Reference rows by segment, feature and online bin. `segments` says how a segment is
+            named.
         features: By column name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     model: str | None = None
-    rows: int
+    rows: Count
     prediction: str | None = None
+    target: str | None = None
+    time: str | None = None
+    by: tuple[str, ...] = ()
     excluded: dict[str, str] = {}
+    segments: dict[str, dict[str, tuple[Count, ...]]] = {}
     features: dict[str, Feature]
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _newest_format(cls, version: object) -> object:
+        return FORMAT if version == 1 and not isinstance(version, bool) else version
+
+    def __repr__(self) -> str:
+        named = f"{self.model!r}, " if self.model else ""
+        return f"<Profile {named}{self.ref}: {len(self.features)} features of {self.rows} rows>"
+
+    __str__ = __repr__
 
     @property
     def ref(self) -> str:
         """Return a short hash of the bins and counts: another profile has another one."""
-        content = json.dumps([name_and_feature(*item) for item in sorted(self.features.items())])
-        return hashlib.sha256(content.encode()).hexdigest()[:8]
+        content: list[object] = [_identity(*item) for item in sorted(self.features.items())]
+        if self.segments:
+            content.append([self.by, sorted(self.segments.items())])
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
+
+    @property
+    def wire_names(self) -> dict[str, str]:
+        """Return under which name each feature goes out: the model's output is always `prediction`."""
+        special = {self.prediction: PREDICTION, self.target: TARGET}
+        return {name: special.get(name, name) for name in self.features}
 
     @classmethod
     def of(
@@ -116,38 +121,75 @@ class Profile(BaseModel):
         columns: Sequence[str] | None = None,
         exclude: Sequence[str] = (),
         prediction: str | None = None,
+        target: str | None = None,
+        time: str | None = None,
+        season: bool = False,
+        by: Sequence[str] = (),
+        categorical: Sequence[str] = (),
+        text: Sequence[str] = (),
         ordered: bool = True,
         bins: int = 64,
+        like: "Profile | None" = None,
     ) -> Self:
-        """Summarise `data`: a mapping of arrays, a list of mappings, or a table.
+        """Summarise `data`: a mapping of arrays, a list of mappings, an array, a table or files.
+
+        Where several names can be given, a single one can be given as it is.
 
         Args:
             data: See `frames`; also the `Files` of `readers`.
             model: Such as churn@7.
-            columns: Only these; all if None.
+            columns: Only these; all if None. A column that is named is kept even if nearly every value
+                of it is unique.
             exclude: All but these.
             prediction: The column that holds the model's output. If None, the column named
                 prediction, where there is one.
+            target: The column that holds what it should have been. If None, the column named target,
+                where there is one.
+            time: The column that says when a row came. With it the design effect is that of rows in
+                this order, and the days teach a floor.
+            season: Keep the counts of each hour of the week, too; needs `time`.
+            by: Columns whose values make segments; the 20 largest are counted one by one.
+            categorical: Count these by value, whatever their type is.
+            text: Count the values of these by length, however few they are.
             ordered: The rows are in the order in which they came, so their design effect can be
                 measured. False for rows that were sorted by something else.
             bins: At most so many bins a feature. With 10, a feature takes less than 1 KB.
+            like: Count by the bins of this profile, all rows, instead of choosing bins. Then what the
+                columns are is its matter, too: only `model` and `ordered` can be given besides.
 
         Raises:
             DataError: The data cannot be read or has no rows.
-            ProfileError: A column that was asked for is not there.
+            ProfileError: A column that was asked for is not there, or cannot be used for that.
         """
-        from mlobs.drift.build import build  # it needs this class
+        from mlobs.drift.build import Request, build, count_like  # they need this class
 
-        made = build(
-            data,
+        if like is not None:
+            return cls(**dict(count_like(data, like, model=model, ordered=ordered)))
+        request = Request(
             model=model,
-            columns=columns,
-            exclude=exclude,
+            columns=None if columns is None else _names(columns),
+            exclude=_names(exclude),
             prediction=prediction,
+            target=target,
+            time=time,
+            season=season,
+            by=_names(by),
+            categorical=frozenset(_names(categorical)),
+            text=frozenset(_names(text)),
             ordered=ordered,
             bins=bins,
         )
-        return cls.model_validate(made.model_dump())
+        return cls(**dict(build(data, request)))
+
+    def merge(self, other: "Profile") -> "Profile":
+        """Return one profile of the rows of both, which must have been counted by the same bins.
+
+        Raises:
+            ProfileError: Their bins differ.
+        """
+        from mlobs.drift.merging import merged  # it needs this class
+
+        return merged(self, other)
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -189,7 +231,8 @@ class Profile(BaseModel):
                 f"Make it anew with: mlobs drift profile DATA -o FILE"
             ) from None
         for name, feature in profile.features.items():
-            _check_shape(where, name, feature)
+            check_shape(where, name, feature)
+        _check_segments(where, profile)
         return profile
 
     def write(self, path: str | Path) -> None:
@@ -198,45 +241,46 @@ class Profile(BaseModel):
         Raises:
             DataError: The file cannot be written.
         """
-        head = self.model_dump(mode="json", exclude={"features"}, exclude_defaults=True)
-        features = ",\n".join(
-            f"    {json.dumps(name, ensure_ascii=False)}: {_compact(feature)}"
-            for name, feature in self.features.items()
-        )
-        lines = json.dumps({"format": self.format, **head}, indent=2, ensure_ascii=False).removesuffix("\n}")
+        head = self.model_dump(mode="json", exclude={"features", "segments"}, exclude_defaults=True)
+        start = json.dumps({"format": self.format, **head}, indent=2, ensure_ascii=False).removesuffix("\n}")
+        features = {
+            name: f.model_dump(mode="json", exclude_defaults=True) for name, f in self.features.items()
+        }
+        parts = [start, _lines("features", features)]
+        if self.segments:
+            parts.append(_lines("segments", self.segments))
         try:
-            Path(path).write_text(f'{lines},\n  "features": {{\n{features}\n  }}\n}}\n', encoding="utf-8")
+            replace(Path(path), ",\n".join(parts) + "\n}\n")
         except OSError as error:
             raise DataError(f"The profile {str(path)!r} cannot be written: {error.strerror}.") from None
 
 
-def name_and_feature(name: str, feature: Feature) -> list[Any]:
-    """Return what identifies a feature's bins and counts."""
-    return [
-        name,
-        feature.model_dump(mode="json", include={"kind", "edges", "levels", "rare", "counts", "online"}),
-    ]
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that were given; a single one need not be in a list."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _compact(feature: Feature) -> str:
-    found = feature.model_dump(mode="json", exclude_defaults=True)
-    return json.dumps(found, separators=(",", ":"), ensure_ascii=False)
+def _identity(name: str, feature: Feature) -> list[object]:
+    always = feature.model_dump(mode="json", include=set(IDENTITY_ALWAYS))
+    extra = feature.model_dump(mode="json", include=set(IDENTITY_IF_SET), exclude_defaults=True)
+    return [name, always | extra]
 
 
-def _check_shape(where: str, name: str, feature: Feature) -> None:
-    numeric, starts = feature.kind == "numeric", feature.online
-    inner = max(len(feature.edges) - 1, 0) if numeric else len(feature.levels)
-    fits = (
-        len(feature.counts) == inner + (4 if numeric else 3)
-        and len(feature.medians) == (inner if numeric else 0)
-        and list(feature.edges) == sorted(feature.edges)
-        and len(set(feature.levels)) == len(feature.levels)
-        and list(starts) == sorted(set(starts))
-        and (not starts or (starts[0] == 0 and starts[-1] < inner))
-        and (numeric or list(starts) == list(range(len(starts))))
-    )
-    if not fits:
-        raise ProfileError(
-            f"{where} is not a profile: the bins of {name!r} do not fit each other. "
-            f"Make it anew with: mlobs drift profile DATA -o FILE"
-        )
+def _lines(key: str, found: Mapping[str, object]) -> str:
+    """Return a member of the document with one line for each of its own."""
+    lines = [f"    {_json(name)}: {_json(value)}" for name, value in found.items()]
+    return f'  "{key}": {{\n' + ",\n".join(lines) + "\n  }"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _check_segments(where: str, profile: Profile) -> None:
+    widths = {name: feature.online_bins for name, feature in profile.features.items()}
+    for label, counts in profile.segments.items():
+        if {name: len(found) for name, found in counts.items()} != widths:
+            raise ProfileError(
+                f"{where} is not a profile: the segment {label!r} does not fit the features. "
+                f"Make it anew with: mlobs drift profile DATA -o FILE"
+            )

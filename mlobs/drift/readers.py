@@ -1,7 +1,10 @@
-"""Reads Parquet, CSV and JSON lines files as batches, in bounded memory.
+"""Reads Parquet, Arrow, CSV and JSON lines files as batches, in bounded memory.
 
 A file is opened and looked at when `Files` is made, so that a wrong path is known before any work
-is done. Each pass over the batches reads the files anew.
+is done. Each pass over the batches reads Parquet and Arrow files anew. CSV and JSON lines are read
+once, into a temporary file that the passes read: what types their columns have is only known at
+their end, and parsing text is what takes the time. How texts are understood stands in
+`sources.csv_lines` and `sources.json_lines`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,20 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from mlobs._extras import require
-from mlobs.drift.columns import Batch, from_arrow
-from mlobs.drift.frames import BATCH_ROWS, refuse_duplicates
+from mlobs.drift.columns import Batch
+from mlobs.drift.frames import refuse_duplicates
+from mlobs.drift.sources import stored
+from mlobs.drift.sources.batching import batch_rows, batched, fitted
+from mlobs.drift.sources.csv_lines import names_of
+from mlobs.drift.sources.lines import READERS, Lines
+from mlobs.drift.sources.paths import DataFile, data_files
+from mlobs.drift.sources.types import common
 from mlobs.errors import DataError
 
 Progress = Callable[[int], None]
-ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json"}
-CSV_BLOCK_BYTES = 8 << 20
 
 
 class Files:
     """The rows of some files, one file after the other.
 
     Args:
-        paths: Files ending in .parquet, .csv or .jsonl, all with the same columns.
+        paths: Files that end in .parquet, .csv, .jsonl, .arrow or .feather (texts also packed, .csv.gz),
+            patterns such as 2025/*.parquet, and folders. All have the same columns, but for JSON lines,
+            where a field that is not there is missing. Folders named key=value add a column.
         columns: Read only these, where the format allows to leave out the rest.
         progress: Called with the number of rows of each batch that was read.
 
@@ -40,105 +49,133 @@ class Files:
         progress: Progress | None = None,
     ) -> None:
         self.arrow = require("pyarrow", extra="drift", feature="Reading data files")
-        self.paths = [Path(path) for path in paths]
-        self.columns = columns
+        self.files = data_files(paths)
         self.progress = progress
-        names = [self._names(path) for path in self.paths]
-        for path, found in zip(self.paths, names, strict=True):
-            refuse_duplicates(found, str(path))
-            if set(found) != set(names[0]):
-                raise DataError(
-                    f"{path} and {self.paths[0]} differ in the columns "
-                    f"{', '.join(sorted(set(found) ^ set(names[0])))}. Wanted: files with the same columns."
-                )
+        self._text = [file for file in self.files if file.kind in READERS]
+        self._fields = any(file.kind == "json" for file in self.files)  # known when all is read
+        self._lines: Lines | None = None
+        self._types: dict[str, Any] = {}  # of the files that say them
+        names = self._common_names()
+        keys = {name: kind for name, kind in _key_types(self.arrow, self.files).items() if name not in names}
+        self._keys = keys
+        self._wanted = columns
+        self._columns = None if self._fields else _chosen([*names, *keys], columns)
 
     @property
     def rows(self) -> int | None:
         """Return how many rows there are, or None if only reading them would tell."""
-        if any(_format(path) != "parquet" for path in self.paths):
-            return None
-        return sum(int(self._parquet(path).metadata.num_rows) for path in self.paths)
+        total = 0
+        if self._text:
+            if self._lines is None:
+                return None
+            total = self._lines.spool.rows
+        for file in self.files:
+            if file.kind not in READERS:
+                count = stored.rows(file)
+                if count is None:
+                    return None
+                total += count
+        return total
 
     def __iter__(self) -> Iterator[Batch]:
-        for path in self.paths:
-            for table in self._read(path):
-                names = [n for n in table.schema.names if self.columns is None or n in self.columns]
-                yield Batch(table.num_rows, {name: from_arrow(table.column(name)) for name in names})
-                if self.progress is not None:
-                    self.progress(table.num_rows)
+        if self._text and self._lines is None:
+            self._lines = Lines(self._text, self._columns, self._types, self.progress, unreadable)
+        types = {**(self._lines.types if self._lines is not None else self._types), **self._keys}
+        names = _chosen(list(types), self._wanted) if self._columns is None else self._columns
+        schema = self.arrow.schema([(name, types[name]) for name in names if name in types])
+        if not len(schema):
+            return
+        for batch in batched(self._tables(schema), batch_rows(len(schema))):
+            yield batch
+            if self.progress is not None:
+                self.progress(batch.rows)
 
-    def _names(self, path: Path) -> list[str]:
-        if path.is_dir():
-            raise DataError(f"{str(path)!r} is a folder. Wanted: files, such as {path}/*.parquet.")
-        if not path.is_file():
-            raise DataError(f"There is no file {str(path)!r}. Wanted: a .parquet, .csv or .jsonl file.")
-        kind = _format(path)
-        if path.stat().st_size == 0:
-            raise DataError(f"{path} is empty. Wanted: a {kind} file with at least one row.")
-        if kind == "parquet":
-            return list(self._parquet(path).schema_arrow.names)
-        return list(self._schema(path).names)
+    def _common_names(self) -> list[str]:
+        """Look at every file, note the types it says, and return the columns that all have."""
+        first: tuple[DataFile, list[str]] | None = None
+        for file in self.files:
+            if _size(file) == 0:
+                raise DataError(f"{file.path} is empty. Wanted: a {file.kind} file with at least one row.")
+            try:
+                if file.kind == "json":
+                    continue
+                found = names_of(file.path, file.packing) if file.kind == "csv" else self._noted(file)
+            except (self.arrow.ArrowException, OSError) as error:
+                raise unreadable(file, error) from None
+            refuse_duplicates(found, str(file.path))
+            first = first or (file, found)
+            if set(found) != set(first[1]):
+                raise DataError(
+                    f"{file.path} and {first[0].path} differ in the columns "
+                    f"{', '.join(sorted(set(found) ^ set(first[1])))}. Wanted: files with the same columns."
+                )
+        return first[1] if first else []
 
-    def _read(self, path: Path) -> Iterator[Any]:
-        try:
-            if _format(path) == "parquet":
-                file = self._parquet(path)
-                wanted = self.columns and [n for n in file.schema_arrow.names if n in self.columns]
-                yield from file.iter_batches(batch_size=BATCH_ROWS, columns=wanted)
+    def _noted(self, file: DataFile) -> list[str]:
+        schema = stored.schema(file)
+        unnamed = stored.unnamed_index(schema)
+        names = [name for name in schema.names if name not in unnamed]
+        for field in schema:
+            if field.name in unnamed:
+                continue
+            before = self._types.get(field.name, self.arrow.null())
+            found = common(before, field.type)
+            if found is None:
+                raise DataError(
+                    f"Column {field.name!r} is {field.type} in {file.path} and {before} in files before it. "
+                    f"Wanted: files with the same types."
+                )
+            self._types[field.name] = found
+        return names
+
+    def _tables(self, schema: Any) -> Iterator[Any]:
+        """Yield the rows of all files as Arrow tables of this schema."""
+        lines = self._lines.tables() if self._lines is not None else iter(())
+        for file in self.files:
+            if file.kind in READERS:
+                pieces = next(lines)
             else:
-                yield from self._stream(path, self._schema(path))
-        except self.arrow.ArrowException as error:
-            raise DataError(_unreadable(path, error)) from None
-
-    def _parquet(self, path: Path) -> Any:
-        parquet = require("pyarrow.parquet", extra="drift", feature="Reading Parquet files")
-        try:
-            return parquet.ParquetFile(path)
-        except (self.arrow.ArrowException, OSError) as error:
-            raise DataError(_unreadable(path, error)) from None
-
-    def _schema(self, path: Path) -> Any:
-        """Guess the types from the first block, wide enough for what later blocks may hold."""
-        try:
-            return _widened(self.arrow, self._stream(path, None).schema)
-        except self.arrow.ArrowException as error:
-            raise DataError(_unreadable(path, error)) from None
-
-    def _stream(self, path: Path, schema: Any) -> Any:
-        if _format(path) == "csv":
-            csv = require("pyarrow.csv", extra="drift", feature="Reading CSV files")
-            types = {field.name: field.type for field in schema} if schema is not None else None
-            return csv.open_csv(
-                path,
-                read_options=csv.ReadOptions(block_size=CSV_BLOCK_BYTES),
-                convert_options=csv.ConvertOptions(column_types=types, strings_can_be_null=True),
-            )
-        json = require("pyarrow.json", extra="drift", feature="Reading JSON lines files")
-        return json.open_json(
-            path,
-            read_options=json.ReadOptions(block_size=CSV_BLOCK_BYTES),
-            parse_options=json.ParseOptions(explicit_schema=schema),
-        )
+                inside = [name for name in schema.names if name not in self._keys]
+                pieces = stored.tables(file, inside, batch_rows(len(schema)))
+            try:
+                for piece in pieces:
+                    yield fitted(self.arrow, piece, schema, file.keys)
+            except (self.arrow.ArrowException, OSError) as error:
+                raise unreadable(file, error) from None
 
 
-def _format(path: Path) -> str:
-    if path.suffix.lower() not in ENDINGS:
-        raise DataError(
-            f"The ending of {str(path)!r} does not say what it is. Wanted: one of {', '.join(ENDINGS)}."
-        )
-    return ENDINGS[path.suffix.lower()]
+def unreadable(file: DataFile, error: Exception) -> DataError:
+    """Return the error for a file that Arrow cannot read."""
+    why = str(error).strip().rstrip(".")
+    return DataError(f"{file.path} cannot be read as {file.kind}: {why}. Repair or remove it.")
 
 
-def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path} cannot be read as {_format(path)}: {str(error).strip().rstrip('.')}. Repair or remove it."
+def _size(file: DataFile) -> int:
+    return file.path.stat().st_size
 
 
-def _widened(arrow: Any, schema: Any) -> Any:
-    """Return `schema` with doubles for integers and strings where the first block had only nulls."""
+def _chosen(names: list[str], wanted: Sequence[str] | None) -> list[str]:
+    """Return the names that are wanted; all if one is not there, so that an error can name those."""
+    if wanted is None or not set(wanted) <= set(names):
+        return names
+    chosen = frozenset(wanted)
+    return [name for name in names if name in chosen]
 
-    def wide(kind: Any) -> Any:
-        if arrow.types.is_integer(kind):
-            return arrow.float64()
-        return arrow.string() if arrow.types.is_null(kind) else kind
 
-    return arrow.schema([field.with_type(wide(field.type)) for field in schema])
+def _key_types(arrow: Any, files: Sequence[DataFile]) -> dict[str, Any]:
+    """Return the types of the values in the names of folders: whole numbers, dates or texts."""
+    values: dict[str, list[str]] = {}
+    for file in files:
+        for key, value in file.keys.items():
+            values.setdefault(key, []).extend([] if value is None else [value])
+    found = {}
+    for key, given in values.items():
+        found[key] = arrow.string()
+        for kind in (arrow.int64(), arrow.date32()):
+            try:
+                arrow.array(given, arrow.string()).cast(kind)
+            except arrow.ArrowInvalid:
+                continue
+            found[key] = kind
+            break
+    return found

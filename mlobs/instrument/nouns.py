@@ -115,6 +115,7 @@ def _observing(row: Span, function: Function, monitor: Observer | None) -> After
             f"monitor={monitor!r} cannot observe. Make a monitor of a profile: "
             f"monitor=mlobs.Monitor('churn.json')."
         )
+    of_tables = getattr(monitor, "observe_table", None)
     bare = called(function)
     if inspect.isgeneratorfunction(bare) or inspect.isasyncgenfunction(bare):
         raise SettingError(
@@ -130,9 +131,32 @@ def _observing(row: Span, function: Function, monitor: Observer | None) -> After
     def after(call: Call | None, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        monitor.observe(_row(bound.arguments), result, trace=call)
+        table = None if of_tables is None else _table(bound.arguments, result)
+        if table is None or of_tables is None:
+            monitor.observe(_row(bound.arguments), result, trace=call)
+        else:
+            of_tables(table, result, trace=call)
 
     return after
+
+
+def _table(arguments: Mapping[str, object], result: object) -> object | None:
+    """Return the one of a call's arguments that has many rows: a frame, a matrix, a list of rows."""
+    found = [value for value in arguments.values() if _is_table(value, result)]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_table(value: Any, result: Any) -> bool:
+    if isinstance(value, list | tuple):
+        rows = bool(value) and all(isinstance(row, Mapping | list | tuple) for row in value)
+        if not rows or all(isinstance(row, Mapping) for row in value):
+            return rows
+        # It may be one row of vectors as well, but not if there is a prediction for each.
+        return hasattr(result, "__len__") and not isinstance(result, str) and len(result) == len(value)
+    kind = type(value)
+    if getattr(value, "ndim", None) == 2 and hasattr(kind, "__len__"):  # of numpy, of pandas, a tensor
+        return True
+    return hasattr(kind, "__arrow_c_stream__") and (hasattr(kind, "columns") or hasattr(kind, "column_names"))
 
 
 def _row(arguments: Mapping[str, object]) -> object:

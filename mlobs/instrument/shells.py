@@ -282,4 +282,4 @@ def _tell(
     try:
         after(call, args, kwargs, result)
     except Exception:  # noqa: BLE001 # never into the user's program
-        _guard.failed("observing a prediction")
+        _guard.failed("observing a prediction", "Your call went on; its row was not counted.")

@@ -20,6 +20,9 @@ RESPONSE_MODEL = Attribute("gen_ai.response.model", "string", "The model that an
 RESPONSE_ID = Attribute("gen_ai.response.id", "string", "The provider's id of the answer.")
 REQUEST_STREAM = Attribute("gen_ai.request.stream", "boolean", "True for streams, absent otherwise.")
 FINISH_REASONS = Attribute("gen_ai.response.finish_reasons", "string[]", "Why each choice ended.")
+FINISH = Attribute(
+    "mlobs.finish", "string", "How an answer ended that is none: empty, length, refusal or content_filter."
+)
 TIME_TO_FIRST_CHUNK = Attribute(
     "gen_ai.response.time_to_first_chunk", "double", "Seconds to the first chunk.", "TimeToFirstChunk"
 )
@@ -153,8 +156,23 @@ MODEL_NAME = Attribute("mlobs.model.name", "string", "A classical model, as in c
 MODEL_VERSION = Attribute("mlobs.model.version", "string", "What follows the @ of a model.", "ModelVersion")
 FEATURE = Attribute("mlobs.feature", "string", "A column of a model's input, or its prediction.")
 BIN = Attribute("mlobs.bin", "string", "A bin of a feature: 00, 01, ..., a category, or a reserved name.")
+SEGMENT = Attribute(
+    "mlobs.segment", "string", "A part of the rows that is watched by itself; absent for all rows."
+)
 PROFILE_REF = Attribute("mlobs.profile.ref", "string", "The profile's version; changes with its bins.")
 DRIFT_METHOD = Attribute("mlobs.drift.method", "string", "psi, js, ks, tv or w1.")
+SCHEMA_FINDING = Attribute("mlobs.schema.finding", "string", "missing, wrong_type or extra.")
+LABEL_OUTCOME = Attribute(
+    "mlobs.label.outcome",
+    "string",
+    "joined, unusable, late, duplicate, unknown, queue_full; expired where none came.",
+)
+QUALITY_MEASURE = Attribute(
+    "mlobs.quality.measure", "string", "accuracy, bias, brier, log_loss, mae or rmse."
+)
+QUALITY_WINDOW = Attribute(
+    "mlobs.quality.window", "string", "recent, overall, or reference for the training data."
+)
 DRIFT_LOG_E = Attribute("mlobs.drift.log_e", "double", "Evidence against 'unchanged', in nats.")
 
 # Evaluation
@@ -173,7 +191,10 @@ EXCEPTION_STACKTRACE = Attribute("exception.stacktrace", "string", "Where it was
 SIGNAL = Attribute("mlobs.signal", "string", "traces, metrics or logs.")
 REASON = Attribute("mlobs.reason", "string", "Why a request was refused.")
 RULE = Attribute("mlobs.rule", "string", "An alert rule.")
-OUTCOME = Attribute("mlobs.outcome", "string", "delivered, failed (to be tried again), dead or dropped.")
+OUTCOME = Attribute(
+    "mlobs.outcome", "string", "delivered, failed (to be tried again), dead, dropped, demoted or muted."
+)
+SINK = Attribute("mlobs.sink", "string", "Where alerts are delivered, by the name the user gave it.")
 
 ATTRIBUTES: tuple[Attribute, ...] = tuple(
     value for value in dict(globals()).values() if isinstance(value, Attribute)

@@ -18,7 +18,7 @@ INFERENCE_OPERATIONS = ("chat", "generate_content", "text_completion")
 CLIENT_LABELS = (a.OPERATION_NAME, a.PROVIDER_NAME, a.REQUEST_MODEL)
 TOKEN_LABELS = (*CLIENT_LABELS, a.TOKEN_MODALITY)
 MODEL_LABELS = (a.MODEL_NAME, a.MODEL_VERSION)
-FEATURE_LABELS = (*MODEL_LABELS, a.FEATURE, a.PROFILE_REF)
+FEATURE_LABELS = (*MODEL_LABELS, a.FEATURE, a.PROFILE_REF, a.SEGMENT)
 
 INFERENCE_DURATION = Metric(
     "gen_ai.client.inference.duration",
@@ -147,11 +147,32 @@ DRIFT_REFERENCE_RATIO = Metric(
 DRIFT_REFERENCE_ROWS = Metric(
     "mlobs.drift.reference_rows", "gauge", "{row}", "Rows the proportions were taken from.", FEATURE_LABELS
 )
+DRIFT_DESIGN_EFFECT = Metric(
+    "mlobs.drift.design_effect",
+    "gauge",
+    "{effect}",
+    "How much more counts vary than those of independent rows would; at least 1.",
+    FEATURE_LABELS,
+)
+DRIFT_FLOOR = Metric(
+    "mlobs.drift.floor",
+    "gauge",
+    "{proportion}",
+    "The total variation that is not worth an alarm; with a profile by hour of week, of the whole week.",
+    FEATURE_LABELS,
+)
+DRIFT_CUT_GAP = Metric(
+    "mlobs.drift.cut_gap",
+    "gauge",
+    "{deviation}",
+    "From where a bin's values are to where those of the next are, in standard deviations of the reference.",
+    (*FEATURE_LABELS, a.BIN),
+)
 DRIFT_LOG_E = Metric(
     "mlobs.drift.log_e", "gauge", "{nat}", "Evidence that a feature has moved.", FEATURE_LABELS
 )
 DRIFT_THRESHOLD = Metric(
-    "mlobs.drift.threshold", "gauge", "{nat}", "Evidence at which a monitor raises its alarm.", MODEL_LABELS
+    "mlobs.drift.threshold", "gauge", "{nat}", "Evidence at which a monitor raises its alarm.", FEATURE_LABELS
 )
 DRIFT_ALARM = Metric(
     "mlobs.drift.alarm", "gauge", "{state}", "1 while a feature's alarm stands, else 0.", FEATURE_LABELS
@@ -177,12 +198,102 @@ DRIFT_TV_LOWER_BOUND = Metric(
     "At least this share of live values sits in the wrong bin.",
     FEATURE_LABELS,
 )
+DRIFT_SCHEMA = Metric(
+    "mlobs.drift.schema",
+    "counter",
+    "{row}",
+    "Rows without a column of the profile, with a value of another type, or with further columns.",
+    (*MODEL_LABELS, a.FEATURE, a.PROFILE_REF, a.SCHEMA_FINDING),
+)
+DRIFT_LABELS = Metric(
+    "mlobs.drift.labels",
+    "counter",
+    "{label}",
+    "Labels by what became of them, and predictions whose label never came.",
+    (*MODEL_LABELS, a.LABEL_OUTCOME),
+)
+DRIFT_QUALITY = Metric(
+    "mlobs.drift.quality",
+    "gauge",
+    "{figure}",
+    "How good predictions were, by their labels.",
+    (*MODEL_LABELS, a.PROFILE_REF, a.QUALITY_MEASURE, a.QUALITY_WINDOW),
+)
 DRIFT_DROPPED = Metric(
     "mlobs.drift.dropped",
     "counter",
     "{row}",
     "Rows a monitor could not count.",
     (*MODEL_LABELS, a.SDK_DROPPED),
+)
+
+# Drift of a fleet: what all processes of a service have counted together, judged by the server.
+DRIFT_FLEET_LOG_E = Metric(
+    "mlobs.drift.fleet.log_e",
+    "gauge",
+    "{nat}",
+    "Evidence that a feature has moved, from the counts of all processes.",
+    FEATURE_LABELS,
+)
+DRIFT_FLEET_THRESHOLD = Metric(
+    "mlobs.drift.fleet.threshold",
+    "gauge",
+    "{nat}",
+    "Evidence at which the fleet's alarm is raised.",
+    FEATURE_LABELS,
+)
+DRIFT_FLEET_ALARM = Metric(
+    "mlobs.drift.fleet.alarm",
+    "gauge",
+    "{state}",
+    "1 while the fleet's alarm for a feature stands, else 0.",
+    FEATURE_LABELS,
+)
+DRIFT_FLEET_CHANGE_START = Metric(
+    "mlobs.drift.fleet.change_start_timestamp",
+    "gauge",
+    "s",
+    "When the fleet's change began, by estimate; seconds since 1970.",
+    FEATURE_LABELS,
+)
+DRIFT_FLEET_TV_LOWER_BOUND = Metric(
+    "mlobs.drift.fleet.tv_lower_bound",
+    "gauge",
+    "{proportion}",
+    "At least this share of the fleet's values sits in the wrong bin.",
+    FEATURE_LABELS,
+)
+
+# What the server finds out once a minute, about a service.
+FINISH_RATIO = Metric(
+    "mlobs.finish.ratio",
+    "gauge",
+    "{proportion}",
+    "The share of a model's answers in the last 15 minutes that ended in one way.",
+    (a.REQUEST_MODEL, a.FINISH),
+)
+GUARDRAIL_BLOCK_RATIO = Metric(
+    "mlobs.guardrail.block_ratio",
+    "gauge",
+    "{proportion}",
+    "The share of a guardrail's checks in the last 30 minutes that blocked.",
+    (a.NAME,),
+)
+EVALUATION_DROP = Metric(
+    "mlobs.evaluation.drop",
+    "gauge",
+    "{proportion}",
+    "By at least this share the mean score of the last hour is below that of the 7 days before.",
+    (a.EVALUATION_NAME,),
+)
+BUDGET_SPENT = Metric(
+    "mlobs.budget.spent", "gauge", "{proportion}", "The share of a month's budget that a service has spent."
+)
+BUDGET_FORECAST = Metric(
+    "mlobs.budget.forecast",
+    "gauge",
+    "{proportion}",
+    "The share of a month's budget that a service will have spent if it goes on as in the last day.",
 )
 
 # The SDK about itself.
@@ -232,15 +343,46 @@ ALERT_FIRING = Metric("mlobs.alert.firing", "gauge", "{alert}", "Alerts that fir
 ALERT_RULE_FAILURES = Metric(
     "mlobs.alert.rule.failures", "counter", "{failure}", "Evaluations of a rule that failed.", (a.RULE,)
 )
+ALERT_RULES_REFUSED = Metric(
+    "mlobs.alert.rules.refused",
+    "counter",
+    "{look}",
+    "Looks at the file of rules that found it unusable; the former rules stay.",
+)
 ALERT_DELIVERIES = Metric(
-    "mlobs.alert.deliveries", "counter", "{delivery}", "Webhook deliveries.", (a.OUTCOME,)
+    "mlobs.alert.deliveries", "counter", "{delivery}", "Attempts to tell a sink.", (a.SINK, a.OUTCOME)
+)
+ALERT_WAITING = Metric(
+    "mlobs.alert.waiting", "gauge", "{message}", "Messages that wait for a sink.", (a.SINK,)
+)
+ALERT_SINK_OPEN = Metric(
+    "mlobs.alert.sink.open",
+    "gauge",
+    "{sink}",
+    "1 while a sink fails so often that it is left alone.",
+    (a.SINK,),
+)
+ALERT_RECEIVED = Metric(
+    "mlobs.alert.received",
+    "counter",
+    "{alert}",
+    "Alerts that came by webhook: changed, repeated, late, or truncated by the sender.",
+    (a.OUTCOME,),
+)
+ALERT_REFUSED = Metric(
+    "mlobs.alert.refused", "counter", "{request}", "Webhooks from elsewhere that were refused.", (a.REASON,)
 )
 
 METRICS: tuple[Metric, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Metric))
 DERIVED: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric.operations)
 # Counted where the calls are made, and only there: no span knows how many calls were below it.
 PROCESS: tuple[Metric, ...] = (AGENT_INFERENCE_CALLS, AGENT_TOOL_CALLS)
-DRIFT: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric.name.startswith("mlobs.drift."))
+FLEET: tuple[Metric, ...] = tuple(
+    metric for metric in METRICS if metric.name.startswith("mlobs.drift.fleet.")
+)
+DRIFT: tuple[Metric, ...] = tuple(
+    metric for metric in METRICS if metric.name.startswith("mlobs.drift.") and metric not in FLEET
+)
 SERVER: tuple[Metric, ...] = tuple(
     metric for metric in METRICS if metric.name.startswith(("mlobs.server.", "mlobs.alert."))
 )

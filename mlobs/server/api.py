@@ -38,8 +38,7 @@ class Families(Collector):
         self._refresh()
         limits = {"series_max": exposition.SERIES_MAX}
         yield from exposition.of_spans(self._store.named("metric_totals", limits))
-        stale = {"stale_s": exposition.STALE_SECONDS}
-        yield from exposition.of_programs(self._store.named("metric_latest", {**limits, **stale}))
+        yield from exposition.of_programs(self._store.named("metric_latest", exposition.ASKED))
         yield from exposition.of_server(self._counts)
 
 

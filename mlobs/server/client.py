@@ -190,6 +190,16 @@ class Client:
             raise self._stranger()
         return body
 
+    def post(self, path: str, body: Mapping[str, Any], *, missing: str = "") -> Row:
+        """Return what a route of the API answers to JSON.
+
+        Raises:
+            QueryError: The server refuses.
+            ServerError: No server answers.
+        """
+        answer: Row = self._send("POST", path, missing=missing, json=dict(body)).json()
+        return answer
+
     def page(self, path: str, name: str, query: Mapping[str, Any] | None = None) -> Row:
         """Return a page of a list: its rows under `name`, and under `next` the cursor of the page after.
 

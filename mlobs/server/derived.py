@@ -92,7 +92,10 @@ WHERE Count > 0"""
 
 
 def latest_views() -> dict[str, str]:
-    """Return name and statement of the views that keep the last point of each emitted series."""
+    """Return name and statement of the views that keep what each emitted series says by now.
+
+    That is its last point; of counters of delta temporality it is what their points add up to.
+    """
     allowed = dict.fromkeys(label for metric in EMITTED for label in metric.labels)
     labels = ", ".join(f"{_text(label.label)}, Attributes[{_text(label.name)}]" for label in allowed)
     views = {}
@@ -109,6 +112,18 @@ def latest_views() -> dict[str, str]:
             f"CAST(map({labels}), 'Map(LowCardinality(String), String)') AS Labels, "
             f"{start}, TimeUnix, Value FROM {table} WHERE MetricName IN ({names}) AND {condition}"
         )
+    counters = ", ".join(_text(metric.name) for metric in EMITTED if metric.kind == "counter")
+    views["metric_added_view"] = (
+        "CREATE MATERIALIZED VIEW metric_added_view TO metric_added AS "
+        "SELECT MetricName, ServiceName, Labels, "
+        "min(began) AS FirstSeen, max(ended) AS Sent, sum(more) AS Value "
+        "FROM (SELECT MetricName, ServiceName, "
+        f"CAST(map({labels}), 'Map(LowCardinality(String), String)') AS Labels, "
+        "StartTimeUnix AS began, TimeUnix AS ended, Value AS more FROM otel_metrics_sum "
+        f"WHERE MetricName IN ({counters}) AND AggregationTemporality = 1 "
+        "AND IsMonotonic AND isFinite(Value)) "
+        "GROUP BY MetricName, ServiceName, Labels"
+    )
     return views
 
 

@@ -17,10 +17,19 @@ from mlobs.semconv.metrics import DERIVED
 from mlobs.semconv.rows import Metric
 from mlobs.server.counts import Counts
 from mlobs.server.derived import CONSTANT_LABELS, EMITTED, PARTS, measure
+from mlobs.server.engine import Value
 
 SERIES_MAX = 2_000  # For each metric, or operation of a derived one.
+BINS_MAX = 50_000  # For each metric whose series are bins of features.
 STALE_SECONDS = 300  # A gauge that nobody sent for so long is left out.
 OVERFLOW = "__overflow__"
+# What `queries/metric_latest.sql` is asked with.
+ASKED: Mapping[str, Value] = {
+    "series_max": SERIES_MAX,
+    "bins_max": BINS_MAX,
+    "stale_s": STALE_SECONDS,
+    "counters": ",".join(metric.name for metric in EMITTED if metric.kind == "counter"),
+}
 
 Row = Mapping[str, Any]
 

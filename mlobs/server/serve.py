@@ -130,6 +130,15 @@ class Server:
                     f"for the store.{why}"
                 )
 
+    def put(self, signal: str, body: bytes, timeout_s: float = 10.0) -> None:
+        """Store an OTLP request that the server itself makes, as if it had arrived.
+
+        Raises:
+            StoreError: It cannot be written.
+            TimeoutError: It is not written within `timeout_s`.
+        """
+        self._journals[signal].append(body).result(timeout_s)
+
     def failures(self) -> dict[str, str]:
         """Return what keeps the server from taking or loading data, by part."""
         parts = {f"journal.{signal}": journal.failure for signal, journal in self._journals.items()}

@@ -33,14 +33,20 @@ class Tables:
         self.writer = store.connection()
 
     def clear(self) -> None:
-        for table in ("otel_traces", "otel_metrics_gauge", "otel_metrics_sum"):
+        for table in ("otel_traces", "otel_metrics_gauge", "otel_metrics_sum", "scores"):
             self.writer.run(f"TRUNCATE TABLE {table}")
 
     def spans(
-        self, count: int, *, ago_s: float = 60, duration_s: float = 0.1, trace: str = "", **facts: str
+        self, count: int, *, ago_s: float = 60, duration_s: float = 0.1, trace: str = "", **facts: Any
     ) -> None:
-        """Add spans that ended `ago_s` ago; `facts` are service, operation, kind, model, error and so on."""
+        """Add spans that ended `ago_s` ago; `facts` are service, operation, kind, model, error and so on.
+
+        What has no word of its own is given by `more`, a mapping of attributes. There are `per_step` spans
+        every `step_ms`.
+        """
+        per_step, step_ms = facts.pop("per_step", 1), facts.pop("step_ms", 1)
         attributes = {
+            **facts.pop("more", {}),
             "gen_ai.operation.name": facts.get("operation", "chat"),
             "mlobs.kind": facts.get("kind", ""),
             "gen_ai.request.model": facts.get("model", ""),
@@ -52,10 +58,11 @@ class Tables:
         pairs = ", ".join(f"'{name}', '{value}'" for name, value in attributes.items() if value)
         status = "Error" if facts.get("error") else "Unset"
         begin_ms = round((NOW_S - ago_s - duration_s) * 1000)
+        at_ms = f"{begin_ms} + intDiv(number, {per_step}) * {step_ms}"
         self.writer.run(
             "INSERT INTO otel_traces "
             "(Timestamp, TraceId, ServiceName, SpanAttributes, Duration, StatusCode) SELECT "
-            f"fromUnixTimestamp64Milli({begin_ms} + number), '{trace}', '{facts.get('service', 'shop')}', "
+            f"fromUnixTimestamp64Milli({at_ms}), '{trace}', '{facts.get('service', 'shop')}', "
             f"map({pairs}), {round(duration_s * 1e9)}, '{status}' FROM numbers({count})"
         )
 

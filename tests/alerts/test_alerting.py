@@ -73,7 +73,7 @@ class Rows:
     def __call__(self, sql, params):
         if self.error is not None:
             raise self.error
-        return self.rows if "otel_metrics_gauge" in sql else []
+        return self.rows if "'mlobs.drift.alarm'" in sql else []
 
 
 def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, sink):
@@ -95,10 +95,12 @@ def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, si
     assert len(body.pop("fingerprint")) == 16
     assert body == {
         "version": "mlobs/1",
+        "source": "mlobs",
         "status": "firing",
         "rule": "MlobsFeatureDrift",
         "severity": "warning",
         "component": "drift",
+        "title": "age of the model churn no longer looks like its training data.",
         "summary": "age of the model churn no longer looks like its training data.",
         "labels": {
             "service_name": "shop",
@@ -110,6 +112,8 @@ def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, si
         "since": "2027-01-15T07:58:30.000Z",
         "started": "2027-01-15T08:00:00.000Z",
         "resolved": None,
+        "links": {},
+        "top": None,
         "runbook_url": "http://127.0.0.1:4318/runbooks/MlobsFeatureDrift.md",
         "trace_url": f"{SERVER}/traces/{TRACE}",
         "trace_ids": [TRACE, "b" * 32],
@@ -210,9 +214,10 @@ def test_the_snapshot_and_the_metrics_say_what_fires_and_what_was_delivered(tmp_
     samples = {(metric.name, *labels.values()): value for metric, labels, value in house.alerting.samples()}
     assert samples["mlobs.alert.firing", "MlobsFeatureDrift"] == 1
     assert samples["mlobs.alert.firing", "MlobsErrorRatioHigh"] == 0
-    assert samples["mlobs.alert.deliveries", "delivered"] == samples["mlobs.alert.deliveries", "failed"] == 1
+    assert samples["mlobs.alert.deliveries", "webhook", "delivered"] == 1
+    assert samples["mlobs.alert.deliveries", "webhook", "failed"] == 1
     assert (
-        samples["mlobs.alert.deliveries", "dead"]
+        samples["mlobs.alert.deliveries", "webhook", "dead"]
         == samples["mlobs.alert.rule.failures", "MlobsFeatureDrift"]
         == 0
     )
@@ -260,15 +265,16 @@ def test_on_its_own_threads_it_survives_whatever_happens(tmp_path, sink, caplog)
 CRASHING = """
 import os, signal, sys
 from pathlib import Path
-from mlobs.alerts import delivery, outbox
+from mlobs.alerts import outbox
 from mlobs.alerts.alerting import Alerting
+from mlobs.alerts.sinks.webhook import Webhook
 from mlobs.settings import AlertSettings, load
 from tests.alerts.test_alerting import ALARM_ROW, Rows
 
 folder, url, moment = sys.argv[1:]
 die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 if moment == "before":
-    delivery.Webhook.post = die
+    Webhook.send = die
 else:
     outbox.Outbox.settle = die
 settings = load(AlertSettings, webhook_url=url, webhook_secret="s3cret")

@@ -95,11 +95,12 @@ def test_build_writes_the_files_with_the_settings_of_the_house(capsys, monkeypat
     monkeypatch.setenv("MLOBS_ALERT_RUNBOOK_BASE", "https://wiki.example/mlobs/")
     assert main(["alerts", "build", "-o", str(tmp_path / "new")]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        str(tmp_path / "new" / name) for name in ("mlobs.rules.yml", "alertmanager.yml")
+        str(tmp_path / "new" / name)
+        for name in ("mlobs.rules.yml", "alertmanager.yml", "grafana/mlobs.rules.yaml")
     ]
     groups = yaml.safe_load((tmp_path / "new" / "mlobs.rules.yml").read_text())["groups"]
     tool = next(
-        rule for group in groups for rule in group["rules"] if rule["alert"] == "MlobsToolFailureRatio"
+        rule for group in groups for rule in group["rules"] if rule.get("alert") == "MlobsToolFailureRatio"
     )
     assert ") > 0.5\n" in tool["expr"]
     assert tool["annotations"]["runbook_url"] == "https://wiki.example/mlobs/MlobsToolFailureRatio.md"

@@ -1,6 +1,15 @@
 """The file that remembers what must be told."""
 
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mlobs.alerts import outbox as module
 from mlobs.alerts.outbox import Message, Outbox
@@ -19,8 +28,8 @@ ALERT = Alert(
 )
 
 
-def message(mark="f1", status="firing", changed_s=10.0, body=b"{}") -> Message:
-    return Message(fingerprint=mark, rule="MlobsTest", status=status, changed_s=changed_s, body=body)
+def message(mark="f1", status="firing", changed_s=10.0, body=b"{}", **given) -> Message:
+    return Message(fingerprint=mark, rule="MlobsTest", status=status, changed_s=changed_s, body=body, **given)
 
 
 @pytest.fixture
@@ -119,3 +128,229 @@ def test_a_damaged_file_is_one_sentence(tmp_path):
         Outbox(path)
     with pytest.raises(StoreError, match="If the file is damaged, move it away; alerts then begin anew"):
         Outbox(path)
+
+
+def die(outbox, *messages):
+    put(outbox, *messages)
+    for one in messages:
+        outbox.settle(one.id, outcome="dead", answer="404", now_s=one.changed_s + 1)
+
+
+def test_each_sink_has_its_own_queue(outbox):
+    """What one sink is told has another id than what the next is, and neither waits for the other."""
+    put(outbox, message(sink="a"), message(sink="b"), message(sink="b", status="resolved", changed_s=20.0))
+    assert message(sink="a").id != message(sink="b").id
+    outbox.settle(message(sink="a").id, outcome="failed", answer="503", now_s=11.0, again_s=1000.0)
+    assert outbox.due(99.0, sink="a") == []
+    (one,) = outbox.due(99.0, sink="b")
+    assert (one.sink, one.status) == ("b", "firing")
+    assert outbox.held() == {("a", "waiting"): 1, ("b", "waiting"): 2}
+
+
+def test_a_message_may_have_to_wait_for_its_time(outbox):
+    """Quiet hours; and its resolved waits behind it."""
+    put(outbox, message(not_before_s=500.0), message(status="resolved", changed_s=20.0))
+    assert outbox.due(499.0) == []
+    assert [one.status for one in outbox.due(500.0)] == ["firing"]
+
+
+def test_what_a_sink_was_spared_leaves_a_receipt_and_is_never_sent(outbox):
+    """Nothing vanishes silently, and a receipt never hides a message of another route."""
+    put(outbox, message(state="muted", why="quiet hours"), message(state="demoted", why="budget"))
+    assert outbox.due(99.0) == []
+    assert {(one.state, one.answer, one.ended_s) for one in outbox.recent()} == {
+        ("muted", "quiet hours", 10.0),
+        ("demoted", "budget", 10.0),
+    }
+    put(outbox, message())
+    assert len(outbox.due(99.0)) == 1
+    assert outbox.counts() == {"muted": 1, "demoted": 1}
+
+
+def test_messages_can_be_added_in_a_transaction_with_tables_of_others(tmp_path):
+    """State of a route and the message that follows from it: both or neither."""
+    box = Outbox(tmp_path / "x.sqlite", extra_schema=("CREATE TABLE IF NOT EXISTS pages (n INTEGER)",))
+
+    def both(*messages):
+        with box.transaction() as db:
+            db.execute("INSERT INTO pages VALUES (1)")
+            return box.add(db, messages)
+
+    with pytest.raises(StoreError):
+        both(message(), message(mark="f2", body={"not": "bytes"}))
+    with box.transaction() as db:
+        assert db.execute("SELECT count(*) FROM pages").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM deliveries").fetchone() == (0,)
+    assert both(message()) == 0
+    with box.transaction() as db:
+        assert box.room(db) == module.WAITING_MAX - 1
+    assert len(box.due(99.0)) == 1
+    box.close()
+
+
+def test_dead_letters_are_put_back_by_id_sink_or_time(outbox):
+    """As if they had never been tried."""
+    dead = [message(mark=f"f{n}", sink="ab"[n % 2], changed_s=10.0 * n) for n in range(6)]
+    die(outbox, *dead)
+    assert outbox.redrive(now_s=100.0, ids=[dead[0].id[:10]]).ids == (dead[0].id,)
+    assert outbox.redrive(now_s=100.0, sink="b", since_s=25.0).ids == (dead[3].id, dead[5].id)
+    (one,) = outbox.due(100.0, sink="a")
+    assert (one.attempts, one.ended_s, one.answer) == (0, None, "put back; before: 404")
+    assert outbox.redrive(now_s=100.0).ids == (dead[1].id, dead[2].id, dead[4].id)
+    assert outbox.redrive(now_s=100.0).ids == ()
+
+
+def test_a_firing_that_its_resolved_has_overtaken_is_not_put_back_unless_it_is_meant(outbox):
+    """It would stand at the sink as firing for ever."""
+    die(outbox, message())
+    put(
+        outbox,
+        message(status="resolved", changed_s=20.0),
+        message(status="resolved", changed_s=20.0, sink="b"),
+    )
+    assert outbox.redrive(now_s=30.0).ids == (message().id,)  # resolved waits behind it
+    outbox.settle(message().id, outcome="dead", answer="404", now_s=31.0)
+    outbox.settle(
+        message(status="resolved", changed_s=20.0).id, outcome="delivered", answer="204", now_s=32.0
+    )
+    left = outbox.redrive(now_s=40.0)
+    assert (left.ids, left.overtaken) == ((), 1)
+    assert outbox.redrive(now_s=40.0, overtaken=True).ids == (message().id,)
+
+
+def test_dead_letters_outlive_other_receipts(outbox, monkeypatch):
+    """A thousand deliveries later they can still be put back; but not without end."""
+    monkeypatch.setattr(module, "KEPT_MAX", 3)
+    monkeypatch.setattr(module, "DEAD_MAX", 4)
+    die(outbox, *(message(mark=f"d{n}") for n in range(6)))
+    for n in range(9):
+        put(outbox, message(mark=f"f{n}"))
+        outbox.settle(message(mark=f"f{n}").id, outcome="delivered", answer="204", now_s=11.0)
+    assert [len(outbox.recent(state=state)) for state in ("dead", "delivered")] == [4, 3]
+
+
+class Steps(RuleBasedStateMachine):
+    """Whatever is done to the file, what is counted is what is there."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.box = Outbox(Path(self.folder.name) / "x.sqlite")
+        self.now_s = 0.0
+
+    @rule(
+        marks=st.lists(st.sampled_from("abcd"), max_size=4),
+        sink=st.sampled_from("xy"),
+        state=st.sampled_from(["waiting", "waiting", "muted"]),
+    )
+    def told(self, marks, sink, state):
+        self.now_s += 1
+        put(self.box, *(message(mark=mark, sink=sink, state=state, changed_s=self.now_s) for mark in marks))
+
+    @rule(sink=st.sampled_from("xy"), outcome=st.sampled_from(["delivered", "failed", "dead"]))
+    def tried(self, sink, outcome):
+        for one in self.box.due(1e9, sink=sink, deliveries_max=2):
+            self.box.settle(one.id, outcome=outcome, answer="", now_s=self.now_s, again_s=self.now_s)
+
+    @rule(overtaken=st.booleans())
+    def put_back(self, overtaken):
+        self.box.redrive(now_s=self.now_s, overtaken=overtaken)
+
+    @rule()
+    def opened_anew(self):
+        self.box.close()
+        self.box = Outbox(self.box.path)
+
+    @invariant()
+    def counted(self):
+        states = Counter((one.sink, one.state) for one in self.box.recent(1000))
+        held = {mark: count for mark, count in states.items() if mark[1] in {"waiting", "dead"}}
+        assert self.box.held() == held
+        with self.box.transaction() as db:
+            waiting = sum(count for (_, state), count in held.items() if state == "waiting")
+            assert self.box.room(db) == module.WAITING_MAX - waiting
+
+    @invariant()
+    def first_come_first_told(self):
+        for sink in "xy":
+            due = self.box.due(1e9, sink=sink)
+            assert len({one.fingerprint for one in due}) == len(due)
+            waiting = self.box.recent(1000, sink=sink, state="waiting")
+            oldest = {one.fingerprint: one.id for one in waiting}  # the newest first, so the oldest stays
+            assert {one.fingerprint: one.id for one in due} == oldest
+
+    def teardown(self):
+        self.box.close()
+        self.folder.cleanup()
+
+
+Steps.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+test_whatever_is_done_counts_and_order_hold = Steps.TestCase
+
+
+VERSION_1 = """
+CREATE TABLE alerts (fingerprint TEXT PRIMARY KEY, alert TEXT NOT NULL);
+CREATE TABLE deliveries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL,
+    rule TEXT NOT NULL, status TEXT NOT NULL, body BLOB NOT NULL, made_s REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'dead')),
+    attempts INTEGER NOT NULL DEFAULT 0, next_s REAL NOT NULL, ended_s REAL, answer TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX waiting ON deliveries (fingerprint, number) WHERE state = 'waiting';
+CREATE TABLE counts (outcome TEXT PRIMARY KEY, count INTEGER NOT NULL);
+INSERT INTO deliveries (id, fingerprint, rule, status, body, made_s, state, attempts, next_s, ended_s, answer)
+VALUES ('id1', 'f1', 'R', 'firing', '{}', 10.0, 'delivered', 1, 10.0, 11.0, '204'),
+       ('id2', 'f2', 'R', 'firing', '{}', 20.0, 'dead', 20, 20.0, 30.0, '404'),
+       ('id3', 'f1', 'R', 'resolved', '{}', 30.0, 'waiting', 2, 40.0, NULL, '503');
+INSERT INTO counts VALUES ('delivered', 7), ('failed', 3);
+"""
+
+
+def test_a_file_of_the_version_before_is_brought_up_to_date_in_place(tmp_path):
+    """What waited is delivered under the id it had, to the sink called webhook."""
+    path = tmp_path / "alerts.sqlite"
+    old = sqlite3.connect(path)
+    old.executescript(VERSION_1)
+    old.close()
+    for _ in range(2):  # the second time there is nothing to do
+        box = Outbox(path)
+        (one,) = box.due(99.0)
+        assert (one.id, one.sink, one.attempts) == ("id3", "webhook", 2)
+        assert [(one.id, one.state) for one in box.recent()] == [
+            ("id3", "waiting"), ("id2", "dead"), ("id1", "delivered"),
+        ]  # fmt: skip
+        assert box.counts() == {"delivered": 7, "failed": 3}
+        box.close()
+    box = Outbox(path)
+    assert box.redrive(now_s=50.0).ids == ("id2",)
+    put(box, message(changed_s=99.0))
+    assert [one.id for one in box.recent(1)] == [message(changed_s=99.0).id]
+    box.close()
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path):
+    """What it means is not known here."""
+    path = tmp_path / "alerts.sqlite"
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version = 9")
+    newer.close()
+    with pytest.raises(StoreError, match="a newer mlobs wrote it"):
+        Outbox(path)
+
+
+@pytest.mark.slow
+def test_ten_thousand_messages_go_through_and_none_is_forgotten(outbox):
+    """To three sinks, every one settled once."""
+    names = ("a", "b", "c")
+    assert put(outbox, *(message(mark=f"m{n}", sink=name) for n in range(3_400) for name in names)) == 0
+    seen = {name: set() for name in names}
+    until = time.monotonic() + 150
+    while any(outbox.held().get((name, "waiting")) for name in names):
+        assert time.monotonic() < until, "it takes too long"
+        for name in names:
+            for one in outbox.due(99.0, sink=name, deliveries_max=500):
+                assert one.id not in seen[name]
+                seen[name].add(one.id)
+                outbox.settle(one.id, outcome="delivered", answer="204", now_s=11.0)
+    assert all(len(ids) == 3_400 for ids in seen.values())
+    assert outbox.counts() == {"delivered": 10_200}

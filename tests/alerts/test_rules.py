@@ -4,10 +4,14 @@ import pytest
 from pydantic import ValidationError
 
 from mlobs import assets
-from mlobs.alerts.rules import Absence, FailureRatio, Gauge, Rule, Watchdog
+from mlobs.alerts.indicators import Absence, BurnRate, Gauge, Increase, Ratio, Watchdog
+from mlobs.alerts.measured import Beyond
+from mlobs.alerts.rules import Rule
 from mlobs.alerts.words import fires_when, for_people, for_prometheus
+from mlobs.errors import SettingError
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
+from mlobs.settings import AlertSettings, load
 
 HEADINGS = ["## What it means", "## Who is hurt", "## What to look at first", "## What to do"]
 
@@ -26,13 +30,19 @@ def rule(**given):
     return Rule(**{**fields, **given})
 
 
+def burn_rate(**given):
+    """Return a burn rate that is right but for what is given."""
+    fields = {"objective_name": "x", "metric": m.TOOL_DURATION, "by": (), "objective": 0.9, "calls_min": 1}
+    return BurnRate(**{**fields, "long_s": 600, "short_s": 60, **given})
+
+
 def test_every_packaged_rule_has_a_runbook_with_four_headings(rules):
     """Someone will read it at three in the morning."""
     pages = assets.root() / "alerts" / "runbooks"
     assert {page.name for page in pages.iterdir()} == {f"{one.page}.md" for one in rules.values()}
     for one in rules.values():
         lines = (pages / f"{one.page}.md").read_text(encoding="utf-8").splitlines()
-        assert lines[0] == f"# {one.name}"
+        assert lines[0] == f"# {one.page}"
         assert [line for line in lines if line.startswith("## ")] == HEADINGS
 
 
@@ -65,13 +75,21 @@ def test_an_indicator_that_does_not_fit_its_metric_is_refused():
     with pytest.raises(
         ValidationError, match=r"mlobs.drift.alarm is a gauge, this indicator needs a histogram"
     ):
-        FailureRatio(metric=m.DRIFT_ALARM, by=(), window_s=60, calls_min=1)
+        Ratio(metric=m.DRIFT_ALARM, by=(), window_s=60, calls_min=1)
     with pytest.raises(
         ValidationError, match=r"gen_ai.execute_tool.duration has no label gen_ai.agent.name; it has"
     ):
-        FailureRatio(metric=m.TOOL_DURATION, by=(a.AGENT_NAME,), window_s=60, calls_min=1)
+        Ratio(metric=m.TOOL_DURATION, by=(a.AGENT_NAME,), window_s=60, calls_min=1)
     with pytest.raises(ValidationError, match=r"has no label error.type"):
-        FailureRatio(metric=m.TIME_TO_FIRST_CHUNK, by=(), window_s=60, calls_min=1)
+        Ratio(metric=m.TIME_TO_FIRST_CHUNK, by=(), window_s=60, calls_min=1)
+    with pytest.raises(ValidationError, match=r"has no bucket that ends at 2; it has 0.01, 0.02, 0.04"):
+        Ratio(metric=m.TOOL_DURATION, bad=Beyond(bound=2), by=(), window_s=60, calls_min=1)
+    with pytest.raises(ValidationError, match=r"gen_ai.token.modality is on no span"):
+        Increase(metric=m.INPUT_TOKENS, by=(a.TOKEN_MODALITY,), window_s=60)
+    with pytest.raises(ValidationError, match=r"mlobs.sdk.dropped has no label user.id"):
+        Increase(metric=m.SDK_DROPPED, by=(a.USER_ID,), window_s=60)
+    with pytest.raises(ValidationError, match=r"short_s is 60, which is not shorter than long_s, 60"):
+        burn_rate(long_s=60, short_s=60)
     with pytest.raises(ValidationError, match="is a counter, this indicator needs a histogram"):
         Absence(metrics=(m.COST,), window_s=60, memory_s=600, calls_min=1)
 
@@ -113,3 +131,15 @@ def test_every_condition_can_be_said_in_words(rules):
     assert said["MlobsErrorRatioHigh"] == "over 5% of at least 20 calls in 5m failed"
     assert said["MlobsTelemetryAbsent"] == "no call in 10m, after 20 or more per 10m over 6h"
     assert said["MlobsWatchdog"] == "always"
+    assert said["MlobsAvailabilityBurn1h"] == (
+        "calls that failed spend what an objective of 0.99 allows over 14.4 times as fast, in 1h and in 5m"
+    )
+    assert said["MlobsUserCostHigh"] == "mlobs.cost.usd grew by more than $20.00 in 1h"
+    assert len(set(said.values())) > len(said) / 2
+
+
+def test_a_bound_that_is_no_bucket_is_refused_with_those_there_are(monkeypatch):
+    """Nobody could count the calls within it."""
+    monkeypatch.setenv("MLOBS_ALERT_FIRST_CHUNK_S", "3")
+    with pytest.raises(SettingError, match=r"MLOBS_ALERT_FIRST_CHUNK_S='?3'?.*one of 0.01, 0.02, .*81.92"):
+        load(AlertSettings)

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlobs.alerts.rules import Gauge, Rule
+from mlobs.alerts.indicators import Gauge
+from mlobs.alerts.rules import Rule
 from mlobs.alerts.states import Alert, Finding, advance, finding, fingerprint
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m

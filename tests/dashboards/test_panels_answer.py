@@ -3,6 +3,7 @@
 No panel is excused: where nothing happened, zero is shown or the workload makes it happen.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -62,13 +63,25 @@ def configuration(folder: Path, target: str) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def often() -> Iterator[None]:
+    """Have servers look at a fleet's drift, and at answers and budgets, as often as Prometheus scrapes."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MLOBS_DRIFT_INTERVAL_S", "1")
+        patched.setenv("MLOBS_ALERT_FIGURES_INTERVAL_S", "1")
+        patched.setenv("MLOBS_ALERT_BUDGET_USD", "1000")
+        patched.setenv("MLOBS_ALERT_WEBHOOK_URL", f"http://127.0.0.1:{free_port()}/nobody")
+        patched.setenv("MLOBS_ALERT_WEBHOOK_SECRET", "not a secret")
+        yield
+
+
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Scrape the server while a program of a user's runs and somebody sends it rubbish."""
     program = require("prometheus")
     folder = tmp_path_factory.mktemp("stack")
     address = f"127.0.0.1:{free_port()}"
-    with server(folder) as url:
+    with often(), server(folder) as url:
         command = [
             program,
             f"--config.file={configuration(folder, url)}",

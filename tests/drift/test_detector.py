@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mlobs.drift.detector import Detector, Reference, State, log_bets, tv_lower_bounds
+from mlobs.drift.detector import Detector, Reference, State
+from mlobs.drift.sequential.bets import log_bets
+from mlobs.drift.sequential.bounds import tv_lower_bounds
 
 DECILES = np.full(10, 0.1)
 REFERENCE_ROWS = 100_000
@@ -216,3 +218,33 @@ def test_an_empty_block_and_an_empty_reference_change_nothing():
         assert not found.update([[0, 0, 0]], began_s=float(block), patience_blocks=10).any()
         assert not found.update([[0, 0, 99]], began_s=float(block), patience_blocks=10).any()
     assert found.log_e.tolist() == [0.0]
+
+
+def test_what_a_change_must_exceed_is_told_with_what_the_reference_leaves_open():
+    """Twenty rows of reference teach nothing: the detector is blind, and says so."""
+    rng = np.random.default_rng(10)
+    least = [detector(rng, rows=rows).floor_whole[0] for rows in (20, 1_000, 10**6)]
+    assert least[0] > 0.6
+    assert 0.1 < least[1] < 0.2
+    assert least[2] < 0.06
+    slots = rng.multinomial(500, DECILES, size=168)
+    found = Detector([Reference(slots.sum(axis=0).tolist(), slots=slots.tolist())] * 2, floor=0.05)
+    usual = np.mean([found.expectations.at(hour)[1] for hour in range(168)], axis=0)
+    assert found.floor_whole == pytest.approx(0.05 + usual, rel=0.01)
+
+
+def test_the_lower_bound_falls_when_the_change_is_over_though_the_alarm_stands():
+    """It says what the rows since the alarm prove, and nothing about the rows before."""
+    rng = np.random.default_rng(11)
+    found = detector(rng, rows=10**6)
+    assert blocks_until_alarm(found, lambda: [rng.multinomial(500, shifted(1.0))], 50, 1e5)
+    assert found.tv_lower_bounds()[0] == 0.0
+    for block in range(20):
+        found.update([rng.multinomial(500, shifted(1.0))], began_s=float(block), patience_blocks=1e5)
+    assert found.tv_lower_bounds()[0] > 0.3
+    found = detector(rng, rows=10**6)
+    assert blocks_until_alarm(found, lambda: [rng.multinomial(500, shifted(1.0))], 50, 1e5)
+    for block in range(8):
+        found.update([rng.multinomial(500, DECILES)], began_s=float(block), patience_blocks=1e5)
+    assert found.alarm[0]
+    assert found.tv_lower_bounds()[0] < 0.02

@@ -1,23 +1,23 @@
 """A monitor counts what a service sees, never gets in its way, and tells what it knows."""
 
-import gc
+import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections import namedtuple
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import BaseModel
 
+from mlobs import _guard
 from mlobs.drift.monitor import Monitor
 from mlobs.drift.profile import Profile
-from mlobs.errors import SettingError
-from mlobs.semconv import attributes as a
-from mlobs.semconv import metrics as m
+from mlobs.errors import DataError, SettingError
 
 BLOCK = 200
 
@@ -86,6 +86,38 @@ def test_on_alarm_is_called_once_for_each_alarm(profile):
         monitor.observe(row, 0.5)
     monitor.close()
     assert sorted(told) == ["prediction", "x"]
+
+
+def test_on_alarm_holds_up_nobody_who_asks(profile):
+    """Metrics are collected by asking; a pager that hangs must not stop them."""
+    called, go_on, where = threading.Event(), threading.Event(), []
+
+    def page(watch):
+        where.append(threading.current_thread())
+        called.set()
+        go_on.wait(30)
+
+    monitor = Monitor(profile, block_rows=BLOCK, on_alarm=page)
+    monitor.observe_batch({"x": np.full(2_000, 9.0), "c": ["a"] * 2_000})
+    assert any(watch.alarm for watch in monitor.state())
+    assert called.wait(30)
+    assert monitor.state()
+    assert threading.current_thread() not in where
+    go_on.set()
+    monitor.close()
+
+
+def test_a_forked_child_of_a_closed_monitor_may_ask_it(profile):
+    """A thread of the parent may have held its lock at that moment."""
+    monitor = Monitor(profile)
+    monitor.close()
+    with monitor._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            monitor.state()
+            os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 @dataclass
@@ -189,6 +221,75 @@ def test_a_forked_child_counts_its_own_rows(monitor):
     assert watch_of(monitor, "x").rows == 100
 
 
+def test_a_process_may_fork_in_the_middle_of_counting(profile):
+    """The child's locks are its own, whatever the parent's threads held at that moment."""
+    monitor = Monitor(profile, block_rows=BLOCK)
+    stop = threading.Event()
+
+    def work():
+        for row in itertools.cycle(rows(500)):
+            monitor.observe(row, 0.5, id=1)
+            if stop.is_set():
+                return
+
+    def look():
+        while not stop.is_set():
+            monitor.state()
+
+    threads = [threading.Thread(target=work), threading.Thread(target=look)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)  # ends a child that waits for a lock nobody holds any more
+                for row in rows(BLOCK):
+                    monitor.observe(row, 0.5)
+                monitor.label(1, 1)
+                Monitor(profile).close()
+                counted = watch_of(monitor, "x").rows
+                os._exit(0 if counted == BLOCK else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        monitor.close()
+
+
+def test_rows_labels_and_batches_from_many_threads_are_all_counted(profile):
+    """Whatever is called at the same time, nothing is lost and nothing is counted twice."""
+    monitor = Monitor(profile, block_rows=BLOCK)
+    given = rows(200)
+    batch = {"x": np.zeros(100), "c": np.array(["a"] * 100)}
+
+    def work(number):
+        for i, row in enumerate(given):
+            monitor.observe(row, 0.5, id=(number, i))
+            monitor.label((number, i), 1)
+        monitor.observe_batch(batch)
+        monitor.state()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert watch_of(monitor, "x").rows == 8 * (200 + 100)
+    assert monitor.labels()["joined"] == 8 * 200
+    assert sum(monitor.dropped().values()) == 0
+    monitor.close()
+
+
+def test_a_profile_that_cannot_be_used_replaces_nothing(monitor):
+    """The old one goes on."""
+    monitor.observe({"x": 0.0, "c": "a"}, 0.5)
+    with pytest.raises(DataError, match="cannot be read"):
+        monitor.replace("no such file.json")
+    assert watch_of(monitor, "x").rows == 1
+
+
 def test_evidence_outlives_a_restart(profile, tmp_path):
     """A service that is deployed daily would otherwise never see slow drift."""
     straight = Monitor(profile, block_rows=BLOCK)
@@ -231,6 +332,9 @@ def test_what_waits_is_counted_when_the_program_ends(tmp_path, profile):
         ({"floor": 1.5}, "floor=1.5 cannot be used: a share from 0 to below 1"),
         ({"false_alarms_per_year": 0}, "false_alarms_per_year=0 cannot be used: it must be above 0"),
         ({"block_rows": 0}, "block_rows=0 cannot be used: at least 1 row"),
+        ({"on_alarm": "x"}, "on_alarm='x' cannot be used: a function was expected"),
+        ({"model": 3}, "model=3 cannot be used: a name was expected, such as 'churn@7'"),
+        ({"by": "c"}, r"by=\['c'\] cannot be used: the profile has no segments.*--by c -o"),
     ],
 )
 def test_wrong_settings_are_refused_at_the_start(profile, given, sentence):
@@ -245,78 +349,41 @@ def test_a_monitor_without_a_model_is_refused():
         Monitor(Profile.of({"x": [1.0]}))
 
 
-def ours(reader):
-    """Return what mlobs emits; other tests of this process have frameworks that emit too."""
-    data = reader.get_metrics_data()
-    scopes = [] if data is None else data.resource_metrics[0].scope_metrics
-    return [metric for scope in scopes if scope.scope.name == "mlobs" for metric in scope.metrics]
+def test_data_in_the_place_of_a_profile_is_refused():
+    """It is the first thing one tries."""
+    with pytest.raises(SettingError, match=r"A DataFrame is no profile\..*Profile\.of\(data\)"):
+        Monitor(pd.DataFrame({"x": [1.0]}), model="m")
 
 
-def points_of(reader, row):
-    found = ours(reader)
-    return [point for metric in found if metric.name == row.name for point in metric.data.data_points]
-
-
-def test_every_drift_metric_goes_out_with_its_labels(reader, profile):
-    """Dashboards and rules are built from the same rows."""
-    monitor = Monitor(profile, block_rows=BLOCK)
-    for row in rows(2_000, shift=2.0):
-        monitor.observe(row, 0.5, trace=SimpleNamespace(trace_id=0xABC, span_id=0xDEF))
-    monitor.flush()
-    data = ours(reader)
-    assert {metric.name for metric in data} == {row.name for row in m.DRIFT}
-    units = {metric.name: metric.unit for metric in data}
-    labels = {row.name: {label.name for label in row.labels} for row in m.DRIFT}
-    assert units == {row.name: row.unit for row in m.DRIFT}
-    for metric in data:
-        assert all(set(point.attributes) == labels[metric.name] for point in metric.data.data_points)
+def test_one_column_of_segments_needs_no_list():
+    """A text is one name, not its letters."""
+    data = {"x": np.arange(1_000.0), "country": ["it", "de"] * 500}
+    monitor = Monitor(Profile.of(data, by=["country"]), model="m", by="country")
+    assert {watch.segment for watch in monitor.state()} >= {"", "it", "de"}
     monitor.close()
 
 
-def test_every_bin_goes_out_from_the_start_with_its_reference(reader, profile):
-    """A bin that appears later loses its first increase, and one without a partner is not compared."""
-    monitor = Monitor(profile)
-    live, reference = points_of(reader, m.DRIFT_OBSERVATIONS), points_of(reader, m.DRIFT_REFERENCE_RATIO)
-    key = lambda point: (point.attributes[a.FEATURE.name], point.attributes[a.BIN.name])  # noqa: E731
-    assert {key(point) for point in live} == {key(point) for point in reference}
-    assert {("x", "__null__"), ("x", "__above__"), ("c", "__other__"), ("prediction", "00")} <= set(
-        map(key, live)
-    )
-    assert sum(point.value for point in live) == 0
-    assert sum(point.value for point in reference) == pytest.approx(3)
+def test_a_monitor_without_segments_is_of_the_same_profile():
+    """Its counts and those of monitors with segments are compared with one reference."""
+    profile = Profile.of({"x": np.arange(1_000.0), "c": ["a", "b"] * 500}, model="m", by="c")
+    monitor = Monitor(profile, by=[])
+    assert monitor.ref == profile.ref
+    assert {watch.segment for watch in monitor.state()} == {""}
     monitor.close()
 
 
-def test_an_alarm_carries_the_trace_of_a_recent_row(reader, profile):
-    """From the page to one request that caused it is one click."""
-    monitor = Monitor(profile, block_rows=BLOCK)
-    for number, row in enumerate(rows(2_000, shift=2.0)):
-        monitor.observe(row, 0.5, trace=SimpleNamespace(trace_id=number + 1, span_id=7))
-    monitor.flush()
-    point = next(p for p in points_of(reader, m.DRIFT_ALARM) if p.attributes[a.FEATURE.name] == "x")
-    assert point.value == 1
-    assert [(exemplar.trace_id, exemplar.span_id) for exemplar in point.exemplars] == [(2_000, 7)]
-    start = next(p for p in points_of(reader, m.DRIFT_CHANGE_START) if p.attributes[a.FEATURE.name] == "x")
-    assert start.value == watch_of(monitor, "x").change_start.timestamp()
+@pytest.mark.parametrize("path", ["no such folder/state.json", "."])
+def test_a_state_that_cannot_be_written_is_refused_at_the_start(profile, tmp_path, path):
+    """Not thirty seconds later, in a log."""
+    with pytest.raises(SettingError, match=r"state='.*' cannot be used: the file cannot be written: "):
+        Monitor(profile, state=tmp_path / path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_that_cannot_be_written_any_more_says_that_counting_goes_on(profile, tmp_path, caplog):
+    """No span is incomplete by it."""
+    _guard.failures.clear()
+    monitor = Monitor(profile, state=tmp_path / "state.json")
+    (tmp_path / "state.json").mkdir()
     monitor.close()
-
-
-def test_two_monitors_of_one_model_are_one_series(reader, profile):
-    """Two routes may serve the same model; their counts add up."""
-    monitors = [Monitor(profile), Monitor(profile)]
-    for monitor in monitors:
-        monitor.observe({"x": 0.0, "c": "a"}, 0.5)
-        monitor.flush()
-    points = [p for p in points_of(reader, m.DRIFT_OBSERVATIONS) if p.attributes[a.FEATURE.name] == "c"]
-    assert [p.value for p in points if p.attributes[a.BIN.name] == "a"] == [2]
-    for monitor in monitors:
-        monitor.close()
-
-
-def test_a_monitor_that_nobody_holds_stops_reporting(reader, profile):
-    """Reloaded models must not leave their ghosts on the dashboards."""
-    monitor = Monitor(profile, model="ghost@1")
-    assert any(p.attributes[a.MODEL_NAME.name] == "ghost" for p in points_of(reader, m.DRIFT_ALARM))
-    del monitor
-    gc.collect()
-    assert not any(p.attributes[a.MODEL_NAME.name] == "ghost" for p in points_of(reader, m.DRIFT_ALARM))
+    assert "failed while saving a monitor's state. Counting goes on; saving is tried again." in caplog.text

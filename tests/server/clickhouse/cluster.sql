@@ -629,6 +629,21 @@ CREATE TABLE IF NOT EXISTS otel_traces_exporter ON CLUSTER 'main' (
 )
 ENGINE = Null;
 
+-- Schema 3: what counters of delta temporality have added up to. Their points say how much was counted since
+-- the point before, so nothing tells one process from another, and nothing has to. They are whole numbers,
+-- whose sums are the same in any order.
+CREATE TABLE IF NOT EXISTS metric_added ON CLUSTER 'main' (
+    MetricName LowCardinality(String),
+    ServiceName LowCardinality(String),
+    Labels Map(LowCardinality(String), String),
+    FirstSeen SimpleAggregateFunction(min, DateTime64(9, 'UTC')),
+    Sent SimpleAggregateFunction(max, DateTime64(9, 'UTC')),
+    Value SimpleAggregateFunction(sum, Float64)
+)
+ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+ORDER BY (MetricName, ServiceName, Labels)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
 CREATE TABLE IF NOT EXISTS schema_version ON CLUSTER 'main' (Version UInt32) ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}') ORDER BY Version;
 
 CREATE TABLE IF NOT EXISTS canonical_columns ON CLUSTER 'main' (Digest String) ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}') ORDER BY Digest;

@@ -1,0 +1,147 @@
+"""What only Prometheus knows: the Collector's own metrics, Alertmanager's, and its own series.
+
+The names are not ours. Collectors write counters with and without `_total`.
+"""
+
+from mlobs.alerts.catalogue.common import MINUTE_S
+from mlobs.alerts.indicators import Expression
+from mlobs.alerts.rules import Rule, slot
+from mlobs.semconv.rows import Attribute
+from mlobs.thresholds import Thresholds
+
+EXPORTER = Attribute("exporter", "string", "An exporter of a collector.")
+RECEIVER = Attribute("receiver", "string", "A receiver of a collector.")
+INSTANCE = Attribute("instance", "string", "What Prometheus scrapes.")
+INTEGRATION = Attribute("integration", "string", "How Alertmanager tells somebody.")
+FAMILY = Attribute("family", "string", "A metric of Prometheus.")
+SIGNALS = "(spans|metric_points|log_records)(_total)?"
+
+
+def collector(settings: Thresholds) -> tuple[Rule, ...]:
+    """Return the rules that only Prometheus can evaluate."""
+    return (_dropping(), _refusing(), _queue(), _notifications(), _labels(settings))
+
+
+def _dropping() -> Rule:
+    exporter = slot(EXPORTER)
+    return Rule(
+        name="MlobsCollectorDropping",
+        indicator=Expression(
+            promql=_more(f"otelcol_exporter_(enqueue|send)_failed_{SIGNALS}", "exporter, instance"),
+            by=(EXPORTER, INSTANCE),
+            window_s=5 * MINUTE_S,
+        ),
+        above=0,
+        hold_s=5 * MINUTE_S,
+        keep_firing_s=10 * MINUTE_S,
+        severity="critical",
+        component="collector",
+        summary=f"The collector {slot(INSTANCE)} loses telemetry.",
+        description=(
+            f"Its exporter {exporter} could not deliver about {{value}} records in the last {{window}}, and "
+            f"has been dropping for {{hold}}. Traces, counts and costs are too low meanwhile. First: does "
+            f"what {exporter} sends to answer?"
+        ),
+    )
+
+
+def _refusing() -> Rule:
+    return Rule(
+        name="MlobsCollectorRefusing",
+        indicator=Expression(
+            promql=_more(f"otelcol_receiver_refused_{SIGNALS}", "receiver, instance"),
+            by=(RECEIVER, INSTANCE),
+            window_s=5 * MINUTE_S,
+        ),
+        above=0,
+        hold_s=5 * MINUTE_S,
+        keep_firing_s=10 * MINUTE_S,
+        severity="warning",
+        component="collector",
+        summary=f"The collector {slot(INSTANCE)} turns telemetry away.",
+        description=(
+            f"Its receiver {slot(RECEIVER)} refused about {{value}} records in the last {{window}}, and has "
+            f"been refusing for {{hold}}: its memory limit is reached, or what comes after it does not take "
+            "more. Services try again and then lose it. First: is MlobsCollectorQueueFilling firing too?"
+        ),
+    )
+
+
+def _queue() -> Rule:
+    by = "exporter, instance"
+    return Rule(
+        name="MlobsCollectorQueueFilling",
+        indicator=Expression(
+            promql=(
+                f"max by ({by}) (otelcol_exporter_queue_size)\n  /\nmax by ({by}) "
+                "(otelcol_exporter_queue_capacity)"
+            ),
+            by=(EXPORTER, INSTANCE),
+            window_s=5 * MINUTE_S,
+            unit="ratio",
+        ),
+        above=0.8,
+        hold_s=5 * MINUTE_S,
+        keep_firing_s=10 * MINUTE_S,
+        severity="warning",
+        component="collector",
+        summary=f"A queue of the collector {slot(INSTANCE)} fills up.",
+        description=(
+            f"The queue of its exporter {slot(EXPORTER)} is {{value}} full; more than {{limit}} for {{hold}} "
+            f"alerts. When it is full, telemetry is dropped. First: does what {slot(EXPORTER)} sends to "
+            "answer, and how fast?"
+        ),
+    )
+
+
+def _notifications() -> Rule:
+    return Rule(
+        name="MlobsNotificationsFailing",
+        indicator=Expression(
+            promql=(
+                "sum by (integration) (increase(alertmanager_notifications_failed_total[15m]))\n  /\nsum by "
+                "(integration) (increase(alertmanager_notifications_total[15m]))"
+            ),
+            by=(INTEGRATION,),
+            window_s=15 * MINUTE_S,
+            unit="ratio",
+        ),
+        above=0.05,
+        hold_s=5 * MINUTE_S,
+        keep_firing_s=15 * MINUTE_S,
+        severity="critical",
+        component="pipeline",
+        summary=f"Alertmanager cannot tell anybody by {slot(INTEGRATION)}.",
+        description=(
+            f"{{value}} of its notifications by {slot(INTEGRATION)} failed in the last {{window}}; more than "
+            f"{{limit}} for {{hold}} alerts. Alerts fire and nobody hears. First: what does Alertmanager's "
+            "log say?"
+        ),
+    )
+
+
+def _labels(settings: Thresholds) -> Rule:
+    family = slot(FAMILY)
+    counted = 'count by (__name__) ({__name__=~"(gen_ai|mlobs)_.+"})'
+    return Rule(
+        name="MlobsLabelExplosion",
+        indicator=Expression(
+            promql=f'sum by (family) (label_replace(\n  {counted},\n  "family", "$1", "__name__", "(.+)"\n))',
+            by=(FAMILY,),
+            window_s=5 * MINUTE_S,
+        ),
+        above=settings.series_max,
+        hold_s=30 * MINUTE_S,
+        severity="warning",
+        component="pipeline",
+        summary=f"{family} has too many series.",
+        description=(
+            f"Prometheus has {{value}} series of {family}; more than {{limit}} for {{hold}} alerts. Some "
+            "label has a new value for each call: an id in the name of a model, agent or tool. Prometheus "
+            f"slows down and then dies of it. First: topk(5, count by (service_name) ({family}))"
+        ),
+    )
+
+
+def _more(names: str, by: str) -> str:
+    return f'sum by ({by}) (increase({{__name__=~"{names}"}}[5m]))'

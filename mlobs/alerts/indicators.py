@@ -1,0 +1,379 @@
+"""What a rule measures, in rows of `mlobs.semconv`: one class per kind.
+
+`promql` and `sql` know how to ask for each kind, so that both mean the same by it; to add a kind,
+add a class to `Indicator` and a rendering to both.
+
+Calls are counted when they ended. `engines` says who can be asked at all: the server's tables do
+not hold what others than services send, and Prometheus has no series for each user.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from mlobs.alerts.measured import (
+    BOTH,
+    PROMETHEUS,
+    Bad,
+    Engine,
+    Failed,
+    Labelled,
+    OfMetric,
+    Record,
+    Unit,
+    check,
+    check_calls,
+    check_derived,
+    engines_of,
+)
+from mlobs.semconv.attributes import ERROR_TYPE, SERVICE_NAME
+from mlobs.semconv.rows import Attribute, Metric
+
+
+class Ratio(OfMetric):
+    """The share of bad calls, of the calls that ended within the window.
+
+    Args:
+        metric: A histogram of calls.
+        bad: Which calls are bad.
+        by: One alert for each combination of these. With `error.type` among them it is the share
+            of each type of error in all calls.
+        window_s: How far back calls are counted.
+        calls_min: With fewer calls in the window there is no alert: one failure of three
+            says little and wakes somebody.
+    """
+
+    kind: Literal["ratio"] = "ratio"
+    bad: Bad = Failed()
+    by: tuple[Attribute, ...]
+    window_s: int = Field(gt=0)
+    calls_min: int = Field(ge=1)
+    unit: ClassVar[Unit] = "ratio"
+
+    @property
+    def whole_by(self) -> tuple[Attribute, ...]:
+        """Return what bad and good calls are told apart by."""
+        return tuple(attribute for attribute in self.by if attribute != ERROR_TYPE)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Ratio":
+        check_calls(self.metric, self.bad, self.by)
+        return self
+
+
+class BurnRate(OfMetric):
+    """How many times faster than allowed the budget of an objective is spent, in two windows at once.
+
+    An objective of 0.99 allows one bad call in a hundred; at a rate of 1 all of them happen. The long
+    window says that it matters, the short one that it still goes on. The value is that of the long one.
+
+    Args:
+        objective_name: In the names of the recorded series: letters and `_`.
+        metric: A histogram of calls.
+        bad: Which calls are bad.
+        by: One alert for each combination of these.
+        objective: The share of calls that is to be good.
+        long_s: The long window.
+        short_s: The short one.
+        calls_min: With fewer calls in the long window there is no alert,
+        bad_min: and with fewer bad ones neither.
+    """
+
+    kind: Literal["burn_rate"] = "burn_rate"
+    objective_name: str = Field(pattern=r"^[a-z][a-z_]*$")
+    bad: Bad = Failed()
+    by: tuple[Attribute, ...]
+    objective: float = Field(gt=0, lt=1)
+    long_s: int = Field(gt=0)
+    short_s: int = Field(gt=0)
+    calls_min: int = Field(ge=1)
+    bad_min: int = Field(default=5, ge=1)
+    unit: ClassVar[Unit] = "number"
+
+    @property
+    def window_s(self) -> int:
+        """Return how far back the indicator looks."""
+        return self.long_s
+
+    @model_validator(mode="after")
+    def _fits(self) -> "BurnRate":
+        check_calls(self.metric, self.bad, self.by)
+        if self.short_s >= self.long_s:
+            raise ValueError(f"short_s is {self.short_s}, which is not shorter than long_s, {self.long_s}")
+        return self
+
+
+class Quantile(OfMetric):
+    """What a share of the calls stayed below, by the metric's buckets, as Prometheus works it out.
+
+    Args:
+        metric: A histogram.
+        quantile: The share, such as 0.95.
+        by: One alert for each combination of these.
+        window_s: How far back calls are counted.
+        calls_min: With fewer calls in the window there is no alert.
+    """
+
+    kind: Literal["quantile"] = "quantile"
+    quantile: float = Field(gt=0, lt=1)
+    by: tuple[Attribute, ...]
+    window_s: int = Field(gt=0)
+    calls_min: int = Field(ge=1)
+
+    @property
+    def unit(self) -> Unit:
+        """Return the unit of its values."""
+        return "seconds" if self.metric.unit == "s" else "number"
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Quantile":
+        check(self.metric, "histogram", self.by)
+        return self
+
+
+class Gauge(OfMetric):
+    """The newest value of a gauge; of several processes, the largest.
+
+    Args:
+        metric: A gauge that services send, or the server.
+        by: One alert for each combination of these.
+        where: Values of labels that a series has to have; the others do not count.
+        fresh_s: Older points do not count: nobody vouches for them any more.
+        since: A gauge with the same labels that says when the trouble began, in seconds
+            since 1970.
+        unit: Of its values.
+    """
+
+    kind: Literal["gauge"] = "gauge"
+    by: tuple[Attribute, ...]
+    where: tuple[Labelled, ...] = ()
+    fresh_s: int = Field(default=300, gt=0)
+    since: Metric | None = None
+    unit: Unit = "number"
+
+    @property
+    def window_s(self) -> int:
+        """Return how far back the indicator looks."""
+        return self.fresh_s
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Gauge":
+        for metric in (self.metric, self.since or self.metric):
+            check(metric, "gauge", (*self.by, *(one.label for one in self.where)))
+        return self
+
+
+class Increase(Record):
+    """How much a counter grew within the window, restarts of its process allowed for.
+
+    Args:
+        metric: A counter; derived from spans, it may also be by what only spans have, such as a user.
+        by: One alert for each combination of these.
+        where: Values of labels that a series has to have; the others do not count.
+        window_s: How far back.
+        unit: Of its values.
+    """
+
+    kind: Literal["increase"] = "increase"
+    metric: Metric
+    by: tuple[Attribute, ...]
+    where: tuple[Labelled, ...] = ()
+    window_s: int = Field(gt=0)
+    unit: Unit = "number"
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Return who can be asked."""
+        if all(attribute in (SERVICE_NAME, *self.metric.labels) for attribute in self.by):
+            return engines_of(self.metric)
+        return ("server",)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Increase":
+        of_spans = tuple(one for one in self.by if self.metric.operations and one.column)
+        rest = tuple(one for one in self.by if one not in of_spans)
+        check(self.metric, "counter", (*rest, *(one.label for one in self.where)))
+        return self
+
+
+class Growth(Record):
+    """How many times more a counter grew within the window than it usually does in as long a time.
+
+    Usual is the mean over the memory before the window, of times in which it grew at all: a job that
+    runs every night is compared with its other nights.
+
+    Args:
+        metric: A counter, derived from spans.
+        by: One alert for each combination of these.
+        window_s: How far back.
+        memory_s: How far back before that.
+        history_s: With less time in the memory in which the counter grew there is no alert.
+        amount_min: If it grew by less within the window there is no alert.
+    """
+
+    kind: Literal["growth"] = "growth"
+    metric: Metric
+    by: tuple[Attribute, ...]
+    window_s: int = Field(gt=0)
+    memory_s: int = Field(gt=0)
+    history_s: int = Field(gt=0)
+    amount_min: float = Field(gt=0)
+    unit: ClassVar[Unit] = "number"
+    engines: ClassVar[tuple[Engine, ...]] = BOTH
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Growth":
+        check(self.metric, "counter", self.by)
+        check_derived(self.metric)
+        return self
+
+
+class PerCallGrowth(Record):
+    """How many times more of something there is for each call than over the memory before the window.
+
+    Args:
+        metric: A counter, derived from spans: of what.
+        per: A histogram, derived from the same spans: the calls.
+        by: One alert for each combination of these.
+        window_s: How far back.
+        memory_s: How far back before that.
+        calls_min: With fewer calls in the window, or in the memory, there is no alert.
+    """
+
+    kind: Literal["per_call_growth"] = "per_call_growth"
+    metric: Metric
+    per: Metric
+    by: tuple[Attribute, ...]
+    window_s: int = Field(gt=0)
+    memory_s: int = Field(gt=0)
+    calls_min: int = Field(ge=1)
+    unit: ClassVar[Unit] = "number"
+    engines: ClassVar[tuple[Engine, ...]] = BOTH
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PerCallGrowth":
+        check(self.metric, "counter", self.by)
+        check(self.per, "histogram", self.by)
+        for metric in (self.metric, self.per):
+            check_derived(metric)
+        return self
+
+
+class Absence(Record):
+    """A service that used to make calls and makes none any more. The value is always 1.
+
+    Args:
+        metrics: Durations, derived from spans; any of them is a sign of life.
+        window_s: No call for so long is silence.
+        memory_s: How far back "used to" goes.
+        calls_min: Only a service that made on average so many calls per window, over the
+            memory, is missed. A nightly job or a quiet service is not.
+    """
+
+    kind: Literal["absence"] = "absence"
+    metrics: tuple[Metric, ...] = Field(min_length=1)
+    window_s: int = Field(gt=0)
+    memory_s: int = Field(gt=0)
+    calls_min: int = Field(ge=1)
+    by: ClassVar[tuple[Attribute, ...]] = (SERVICE_NAME,)
+    unit: ClassVar[Unit] = "number"
+    engines: ClassVar[tuple[Engine, ...]] = BOTH
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Absence":
+        for metric in self.metrics:
+            check(metric, "histogram", self.by)
+            check_derived(metric)
+        return self
+
+
+class Silence(Record):
+    """A gauge that was sent and is no longer, although calls go on that it should be about. The value is 1.
+
+    Args:
+        metric: The gauge.
+        calls: A histogram, derived from spans: the calls that go on.
+        by: One alert for each combination of these; both metrics have them.
+        window_s: No point for so long is silence; with no call for so long, silence is right.
+        memory_s: How far back the gauge was sent.
+    """
+
+    kind: Literal["silence"] = "silence"
+    metric: Metric
+    calls: Metric
+    by: tuple[Attribute, ...]
+    window_s: int = Field(gt=0)
+    memory_s: int = Field(gt=0)
+    unit: ClassVar[Unit] = "number"
+    engines: ClassVar[tuple[Engine, ...]] = BOTH
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Silence":
+        check(self.metric, "gauge", self.by)
+        check(self.calls, "histogram", self.by)
+        check_derived(self.calls)
+        return self
+
+
+class Recorded(Record):
+    """A series that Prometheus computes by `recording`. The server's tables have nothing to be asked.
+
+    Args:
+        series: Its name.
+        by: One alert for each combination of these; of the others, the largest value.
+        window_s: How far back the series looks.
+        unit: Of its values.
+    """
+
+    kind: Literal["recorded"] = "recorded"
+    series: str = Field(pattern=r"^mlobs:[a-z0-9_]+:[a-z0-9]+$")
+    by: tuple[Attribute, ...]
+    window_s: int = Field(gt=0)
+    unit: Unit = "number"
+    engines: ClassVar[tuple[Engine, ...]] = PROMETHEUS
+
+
+class Expression(Record):
+    """PromQL about what others than services send, such as the Collector. Only Prometheus knows it.
+
+    Args:
+        promql: Without the limit. Its series have the labels of `by` and no others.
+        by: One alert for each combination of these.
+        window_s: How far back it looks.
+        unit: Of its values.
+    """
+
+    kind: Literal["expression"] = "expression"
+    promql: str = Field(min_length=1)
+    by: tuple[Attribute, ...]
+    window_s: int = Field(ge=0)
+    unit: Unit = "number"
+    engines: ClassVar[tuple[Engine, ...]] = PROMETHEUS
+
+
+class Watchdog(Record):
+    """Always there: when it stops arriving, the way alerts take is broken."""
+
+    kind: Literal["watchdog"] = "watchdog"
+    by: ClassVar[tuple[Attribute, ...]] = ()
+    window_s: ClassVar[int] = 0
+    unit: ClassVar[Unit] = "number"
+    engines: ClassVar[tuple[Engine, ...]] = PROMETHEUS
+
+
+Indicator = Annotated[
+    Ratio
+    | BurnRate
+    | Quantile
+    | Gauge
+    | Increase
+    | Growth
+    | PerCallGrowth
+    | Absence
+    | Silence
+    | Recorded
+    | Expression
+    | Watchdog,
+    Field(discriminator="kind"),
+]
+WITHOUT_LIMIT = ("absence", "silence", "watchdog")

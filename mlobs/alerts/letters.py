@@ -1,0 +1,72 @@
+"""What goes through the outbox: messages on their way in, deliveries on their way out."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["waiting", "delivered", "dead", "demoted", "muted"]
+STATES: tuple[State, ...] = ("waiting", "delivered", "dead", "demoted", "muted")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One change of an alert's state, as one sink will be told of it.
+
+    Args:
+        fingerprint: Of the alert, or of the group of alerts.
+        rule: Its rule.
+        status: firing or resolved.
+        changed_s: When it changed.
+        body: What is sent: JSON, "mlobs/1".
+        sink: Who is told.
+        not_before_s: When it may be sent; at once if None.
+        state: waiting; demoted or muted for a receipt of what this sink was spared.
+        why: For the receipt.
+    """
+
+    fingerprint: str
+    rule: str
+    status: str
+    changed_s: float
+    body: bytes
+    sink: str = "webhook"
+    not_before_s: float | None = None
+    state: Literal["waiting", "demoted", "muted"] = "waiting"
+    why: str = ""
+
+    @property
+    def id(self) -> str:
+        """Return the delivery id: the same whenever this sink is told of this change, and for no other.
+
+        A receipt has another than the message: two routes may lead to one sink, and what one of
+        them mutes the other may send.
+        """
+        text = f"{self.sink}:{self.fingerprint}:{self.status}:{self.changed_s!r}"
+        text += "" if self.state == "waiting" else f":{self.state}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """A message on its way, or what became of it."""
+
+    id: str
+    sink: str
+    fingerprint: str
+    rule: str
+    status: str
+    state: State
+    made_s: float
+    attempts: int
+    next_s: float
+    ended_s: float | None
+    answer: str
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Redriven:
+    """Which dead letters were put back, and how many were left because newer news had arrived."""
+
+    ids: tuple[str, ...]
+    overtaken: int

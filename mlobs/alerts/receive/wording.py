@@ -1,0 +1,99 @@
+"""What sinks are told about an alert from elsewhere: the same message as about one of ours.
+
+Labels and annotations are strangers' words: lengths and numbers are bounded here, and nothing
+becomes a link that is not http or https.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlobs.alerts.message import LABEL_CHARACTERS_MAX, TRACES_MAX, VERSION, iso
+from mlobs.alerts.receive.formats import URL_CHARACTERS_MAX, Event, number
+from mlobs.alerts.states import SECONDS_MAX
+
+NAME_CHARACTERS_MAX = 256
+LABELS_MAX = 64
+TEXT_CHARACTERS_MAX = 4096
+LINE_CHARACTERS_MAX = 512
+LINKED = {"dashboard_url": "dashboard", "trace_query": "traces", "trace_url": "traces"}
+
+
+def message(event: Event, *, url: str, truncated: int, now_s: float) -> dict[str, Any]:
+    """Return the message about one change of an alert that came from elsewhere.
+
+    Args:
+        event: What the sender said.
+        url: Where the sender's pages are, or "".
+        truncated: How many alerts the sender left out of the same webhook.
+        now_s: When it came.
+    """
+    labels, notes, ours = event.labels, event.annotations, event.known
+    rule = _line(ours.get("rule") or labels.get("alertname") or "alert")
+    summary = _line(ours.get("summary") or notes.get("summary") or notes.get("message") or rule)
+    ended_s = now_s if event.ends_us is None else event.ends_us / 1e6
+    trace_ids = [one for one in _list(ours.get("trace_ids")) if isinstance(one, str) and one.isalnum()]
+    return {
+        "version": VERSION,
+        "source": event.source,
+        "status": event.status,
+        "rule": rule,
+        "severity": _line(ours.get("severity") or labels.get("severity") or ""),
+        "component": _line(ours.get("component") or labels.get("component") or ""),
+        "title": _line(ours.get("title") or summary),
+        "summary": summary,
+        "description": _text(ours.get("description") or notes.get("description") or ""),
+        "labels": _bounded(labels),
+        "value": number(ours.get("value", event.value)),
+        "since": _time(event.starts_us / 1e6),
+        "started": _time(event.starts_us / 1e6),
+        "resolved": _time(ended_s) if event.status == "resolved" else None,
+        "fingerprint": event.fingerprint,
+        "links": _links(event),
+        "top": ours.get("top") if isinstance(ours.get("top"), dict) else None,
+        "runbook_url": _address(ours.get("runbook_url") or notes.get("runbook_url")),
+        "trace_url": _address(ours.get("trace_url") or notes.get("trace_url")),
+        "trace_ids": [one[:64] for one in trace_ids[:TRACES_MAX]],
+        "server_url": url or None,
+        "truncated": truncated,
+    }
+
+
+def _links(event: Event) -> dict[str, str]:
+    known = event.known.get("links")
+    links: dict[str, str] = {}
+    for name, url in (
+        *((name, event.annotations.get(annotation)) for annotation, name in LINKED.items()),
+        *event.links.items(),
+        *(known.items() if isinstance(known, dict) else ()),
+    ):
+        address = _address(url)
+        if address is not None and len(links) < LABELS_MAX:
+            links[_line(name)] = address
+    return links
+
+
+def _bounded(labels: Mapping[str, str]) -> dict[str, str]:
+    kept = sorted(labels.items())[:LABELS_MAX]
+    return {name[:NAME_CHARACTERS_MAX]: value[:LABEL_CHARACTERS_MAX] for name, value in kept}
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())[:LINE_CHARACTERS_MAX]
+
+
+def _text(text: object) -> str:
+    return str(text)[:TEXT_CHARACTERS_MAX]
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _address(url: object) -> str | None:
+    if not isinstance(url, str) or len(url) > URL_CHARACTERS_MAX:
+        return None
+    return url if url.startswith(("https://", "http://")) else None
+
+
+def _time(time_s: float) -> str:
+    return iso(min(max(time_s, 0.0), float(SECONDS_MAX)))

@@ -1,0 +1,73 @@
+"""How an attempt to tell a sink ended, and what an HTTP answer means for it."""
+
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Literal, Protocol
+
+RETRY_AFTER_SECONDS_MAX = 3600.0
+ANSWER_CHARACTERS_MAX = 500
+MAY_PASS = (408, 425, 429)
+
+Outcome = Literal["delivered", "failed", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one attempt ended.
+
+    Args:
+        outcome: delivered; failed, which may pass; or dead: it would fail again.
+        text: What came back, for the receipt. Never an address or a secret.
+        retry_after_s: What the sink asked for.
+    """
+
+    outcome: Outcome
+    text: str
+    retry_after_s: float | None = None
+
+
+class Sink(Protocol):
+    """Somebody to be told.
+
+    Args:
+        kind: webhook, slack and so on.
+        address: Where it is, without what may be secret.
+        gap_s: The least time between two messages, in seconds.
+    """
+
+    kind: str
+    address: str
+    gap_s: float
+
+    def send(self, delivery_id: str, body: bytes, *, now_s: float) -> Answer:
+        """Send one message and say how it went; never raise, and end within a bounded time."""
+        ...
+
+
+def judge(status: int, retry_after: str | None, now_s: float, said: str = "") -> Answer:
+    """Return what an HTTP status means for a message.
+
+    >>> judge(204, None, 0).outcome, judge(503, "7", 0), judge(404, None, 0).outcome
+    ('delivered', Answer(outcome='failed', text='503', retry_after_s=7.0), 'dead')
+    """
+    text = f"{status} {said}".strip()
+    if 200 <= status < 300:
+        return Answer("delivered", text)
+    if status in MAY_PASS or status >= 500:
+        return Answer("failed", text, _seconds(retry_after, now_s))
+    if 300 <= status < 400:
+        return Answer("dead", f"{status}: redirects are not followed; configure the address it points to")
+    said = f" ({said})" if said else ""
+    return Answer("dead", f"{status}: the sink refused the message{said}; sending it again would not help")
+
+
+def _seconds(retry_after: str | None, now_s: float) -> float | None:
+    """Return what Retry-After asks for, which is seconds or a date; None if it says nothing usable."""
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return min(float(text), RETRY_AFTER_SECONDS_MAX)
+    try:
+        asked_s = float(parsedate_to_datetime(text).timestamp()) - now_s
+    except (ValueError, OverflowError):
+        return None
+    return min(max(asked_s, 0.0), RETRY_AFTER_SECONDS_MAX)

@@ -1,0 +1,143 @@
+"""What a sink that is meant for people shows of a message.
+
+Pure. The JSON of a message is read once, with every length bounded; nothing that is missing or
+of another kind raises, for messages come from older versions and from elsewhere, too. The sinks
+only lay it out and escape it.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from mlobs.alerts.sinks.escaping import address, line, lines
+
+LINE_CHARACTERS_MAX = 300
+TEXT_CHARACTERS_MAX = 2000
+VALUE_CHARACTERS_MAX = 200
+LABELS_SHOWN_MAX = 12
+ALERTS_SHOWN_MAX = 10
+LINKS_MAX = 8
+NOTICES = {
+    "flapping": "It changes too often; the next news comes when it is calm.",
+    "calm": "It is calm again.",
+    "budget": "The budget of pages of this week is spent; more goes elsewhere.",
+}
+_HIDDEN = {"severity", "component", "alertname"}  # Shown elsewhere.
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message, ready to be laid out; everything in it is bounded and nothing is escaped."""
+
+    known: dict[str, Any]
+    delivery: str
+    labels: dict[str, str]
+    links: dict[str, str]
+    alerts: tuple[str, ...]
+    more: int
+
+    @property
+    def resolved(self) -> bool:
+        """Return whether the trouble is over."""
+        return self.field("status") == "resolved"
+
+    @property
+    def headline(self) -> str:
+        """Return one line: the status and the title."""
+        return f"[{self.field('status').upper() or 'ALERT'}] {self.title}"
+
+    @property
+    def title(self) -> str:
+        """Return one line."""
+        return self.field("title") or self.field("summary") or self.field("rule") or "alert"
+
+    @property
+    def text(self) -> str:
+        """Return what is wrong, and the notice if there is one."""
+        told = [self.field("description"), NOTICES.get(self.field("notice"), "")]
+        return "\n".join(part for part in told if part)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Return names and values for a table."""
+        facts = {
+            "rule": self.field("rule"),
+            "severity": self.field("severity"),
+            "since": self.field("since"),
+            "resolved": self.field("resolved"),
+            "value": self.field("value"),
+            "most of it": self.field("top"),
+            **dict(list(_shown(self.labels).items())[:LABELS_SHOWN_MAX]),
+        }
+        return {name: value for name, value in facts.items() if value}
+
+    def field(self, name: str) -> str:
+        """Return a field of the message as text, or ""."""
+        value = self.known.get(name)
+        if name == "top":
+            return _top(value)
+        if value is None or isinstance(value, dict | list):
+            return ""
+        if isinstance(value, float):
+            return f"{value:.6g}"
+        if name == "description":
+            return lines(str(value), TEXT_CHARACTERS_MAX)
+        return line(str(value), LINE_CHARACTERS_MAX)
+
+
+def told(body: bytes, delivery: str) -> Told:
+    """Return a message as it will be shown.
+
+    Args:
+        body: JSON, "mlobs/1".
+        delivery: The delivery's id.
+    """
+    found = json.loads(body)
+    known: dict[str, Any] = found if isinstance(found, dict) else {}
+    alerts = known.get("alerts")
+    rows = [one for one in alerts if isinstance(one, dict)] if isinstance(alerts, list) else []
+    shown = tuple(
+        line(f"{one.get('status', '')}: {one.get('summary') or one.get('title') or one.get('rule') or ''}")
+        for one in rows[:ALERTS_SHOWN_MAX]
+    )
+    return Told(
+        known=known,
+        delivery=delivery,
+        labels=_texts(known.get("labels")),
+        links=_links(known),
+        alerts=shown if len(rows) > 1 else (),
+        more=max(len(rows) - len(shown), 0),
+    )
+
+
+def _links(known: dict[str, Any]) -> dict[str, str]:
+    given = known.get("links")
+    candidates = {
+        "trace": known.get("trace_url"),
+        "runbook": known.get("runbook_url"),
+        **({line(str(name), 40): url for name, url in given.items()} if isinstance(given, dict) else {}),
+        "alerts": known.get("server_url"),
+    }
+    found = {name: address(url) for name, url in candidates.items() if name}
+    return dict([(name, url) for name, url in found.items() if url][:LINKS_MAX])
+
+
+def _texts(given: object) -> dict[str, str]:
+    if not isinstance(given, dict):
+        return {}
+    return {line(str(name), 80): line(str(value), VALUE_CHARACTERS_MAX) for name, value in given.items()}
+
+
+def _shown(labels: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name not in _HIDDEN}
+
+
+def _top(value: object) -> str:
+    """Return the dimension that contributes most, such as "gen_ai.request.model gpt-x (80% of 50)"."""
+    if not isinstance(value, dict):
+        return ""
+    named = line(f"{value.get('dimension', '')} {value.get('value', '')}", VALUE_CHARACTERS_MAX)
+    share = value.get("share")
+    if not isinstance(share, int | float) or not 0 <= share <= 1:
+        return named
+    return f"{named} ({100 * share:.0f}%)"

@@ -1,0 +1,59 @@
+"""The server's route for replaying rules over what it has stored."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from mlobs.alerts.replay.asking import WANTED, chosen, read_wanted
+from mlobs.errors import PayloadError, QueryError, RuleError, SettingError
+from mlobs.server.access.routes import GuardedRoute, route
+from mlobs.server.access.scopes import READ
+
+if TYPE_CHECKING:
+    from mlobs.alerts.alerting import Alerting
+
+BACKTEST = "/api/alerts/backtest"
+BODY_BYTES_MAX = 2_000_000
+
+
+def backtest_route(alerting: Callable[[], "Alerting | None"]) -> GuardedRoute:
+    """Return the route.
+
+    Args:
+        alerting: Returns whose rules and store they are; None while the server is starting.
+    """
+    running = threading.Lock()  # One at a time: each may use a whole core.
+
+    def replay(found: "Alerting", body: bytes) -> Response:
+        wanted = read_wanted(body)
+        try:
+            rules = chosen(wanted, found.watch.rules, found.watch.packaged)
+        except (RuleError, SettingError) as error:
+            raise QueryError(str(error)) from None
+        if not running.acquire(blocking=False):
+            return _later("Another backtest runs; ask again when it is over.")
+        try:
+            return JSONResponse(found.backtest(wanted, rules))
+        finally:
+            running.release()
+
+    async def backtest(request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_BYTES_MAX:
+                raise PayloadError(f"More than {BODY_BYTES_MAX} bytes came; {WANTED}.")
+        found = alerting()
+        if found is None:
+            return _later("The server is starting; ask again.")
+        return await run_in_threadpool(replay, found, body)
+
+    return route(BACKTEST, backtest, scope=READ, methods=["POST"])
+
+
+def _later(why: str) -> Response:
+    return JSONResponse({"error": why, "status": 503}, 503, {"Retry-After": "5"})

@@ -1,0 +1,62 @@
+"""`mlobs alerts build`: the rule files for Prometheus, Alertmanager and Grafana."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mlobs.cli.alerts.verbs import add_verb
+from mlobs.errors import SettingError
+
+EPILOG = """\
+Thresholds come from MLOBS_ALERT_* variables and your own rules from MLOBS_ALERT_RULES, so this makes the
+rules of your house:
+  MLOBS_ALERT_ERROR_RATIO_MAX=0.02 mlobs alerts build -o /etc/prometheus/mlobs
+"""
+
+
+def register(verbs: Any) -> None:
+    """Add the verb."""
+    build = add_verb(
+        verbs, "build", _build, "Write the rule files for Prometheus, Alertmanager and Grafana.", EPILOG
+    )
+    build.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, default=Path("alerts"), help="(default: alerts)"
+    )
+    build.add_argument(
+        "--datasource",
+        metavar="UID",
+        default="mlobs-prometheus",
+        help="of Grafana's data source for Prometheus (default: mlobs-prometheus)",
+    )
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from mlobs.alerts.grafana import FILE, grafana_file
+    from mlobs.alerts.prometheus import files
+    from mlobs.alerts.rulefile import all_rules
+    from mlobs.settings import AlertSettings, load
+
+    settings = load(AlertSettings)
+    base = settings.runbook_base or f"{_here()}/runbooks"
+    rules = all_rules(settings)
+    rendered = files(rules, runbook_base=base)
+    rendered[FILE] = grafana_file(rules, runbook_base=base, source=arguments.datasource)
+    try:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        (arguments.output / FILE).parent.mkdir(exist_ok=True)
+        for name, text in rendered.items():
+            (arguments.output / name).write_text(text, encoding="utf-8")
+            print(arguments.output / name)
+    except OSError as error:
+        raise SettingError(
+            f"The folder {str(arguments.output)!r} cannot be written: {error.strerror}. "
+            f"Choose another with -o DIR."
+        ) from None
+    return 0
+
+
+def _here() -> str:
+    from mlobs.settings import ServerSettings, load
+
+    settings = load(ServerSettings)
+    return f"http://{settings.host}:{settings.port}"

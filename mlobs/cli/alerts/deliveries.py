@@ -1,0 +1,61 @@
+"""`mlobs alerts deliveries`: who was told of what, and how the sinks are."""
+
+import argparse
+from typing import Any
+
+from mlobs.cli.alerts.asked_desk import add_whom, deliveries
+from mlobs.cli.alerts.verbs import add_verb
+
+STATES = ("waiting", "delivered", "dead", "demoted", "muted")
+EPILOG = """\
+examples:
+  mlobs alerts deliveries
+  mlobs alerts deliveries --state dead --sink pager --json | jq -r '.deliveries[].id'
+
+A sink is closed when it works, open when it failed so often that it is left alone for a while, probing
+when the next message will show, gone when messages wait for one that is no longer configured.
+"""
+
+
+def register(verbs: Any) -> None:
+    """Add the verb."""
+    verb = add_verb(verbs, "deliveries", _deliveries, "Print who was told of what, and how it went.", EPILOG)
+    verb.add_argument("--sink", metavar="NAME", help="only this sink's")
+    verb.add_argument("--state", choices=STATES, help="only those")
+    verb.add_argument("--limit", metavar="N", type=int, help="at most so many (default: 50)")
+    verb.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    add_whom(verb)
+
+
+def _deliveries(arguments: argparse.Namespace) -> int:
+    from mlobs.cli.printing import console, print_json, print_rows, visible
+
+    query = {"sink": arguments.sink, "state": arguments.state, "limit": arguments.limit}
+    answer = deliveries(arguments, query)
+    if arguments.json:
+        print_json(answer)
+        return 0
+    rows = [
+        {
+            "made": one["made"].replace("T", " ")[:19],
+            "sink": one["sink"],
+            "alert": one["rule"],
+            "status": one["status"],
+            "state": one["state"],
+            "attempts": one["attempts"],
+            "answer": one["answer"] or None,
+            "id": one["id"],
+        }
+        for one in answer["deliveries"]
+    ]
+    if rows:
+        print_rows(rows, as_json=False, whole=("id",), spare=("attempts", "made", "status"))
+    talk = console(stderr=True)
+    for sink in answer["sinks"]:
+        where = f" ({sink['type']}, {sink['address']})" if sink.get("type") else ""
+        again = f", tried again in {sink['again_in_s']} s" if sink.get("again_in_s") else ""
+        waits = f"{sink['waiting']} waiting, {sink['dead']} dead"
+        talk.print(visible(f"{sink['sink']}{where}: {sink['state']}{again}; {waits}"), markup=False)
+    if not rows:
+        talk.print("no deliveries")
+    return 0

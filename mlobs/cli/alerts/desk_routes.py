@@ -1,0 +1,47 @@
+"""The server's routes for deliveries: what became of them, and putting dead letters back."""
+
+from collections.abc import Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from mlobs.alerts.desk import REDRIVE_WANTED, Desk
+from mlobs.errors import PayloadError
+from mlobs.server.access.routes import GuardedRoute, route
+from mlobs.server.access.scopes import ADMIN, READ
+
+DELIVERIES, REDRIVE = "/api/alerts/deliveries", "/api/alerts/redrive"
+BODY_BYTES_MAX = 100_000
+
+
+def desk_routes(desk: Callable[[], Desk | None]) -> list[GuardedRoute]:
+    """Return the routes.
+
+    Args:
+        desk: Returns who answers; None while the server is starting.
+    """
+
+    def deliveries(request: Request) -> Response:
+        found = desk()
+        return _starting() if found is None else JSONResponse(found.deliveries(request.query_params))
+
+    async def redrive(request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_BYTES_MAX:
+                raise PayloadError(f"More than {BODY_BYTES_MAX} bytes came; {REDRIVE_WANTED}.")
+        found = desk()
+        if found is None:
+            return _starting()
+        return JSONResponse(await run_in_threadpool(found.redrive, body))
+
+    return [
+        route(DELIVERIES, deliveries, scope=READ),
+        route(REDRIVE, redrive, scope=ADMIN, methods=["POST"]),
+    ]
+
+
+def _starting() -> Response:
+    return JSONResponse({"error": "The server is starting; ask again.", "status": 503}, 503)

@@ -1,0 +1,52 @@
+"""`mlobs alerts list`: what fires or is about to."""
+
+import argparse
+from typing import Any
+
+from mlobs.cli.alerts.verbs import add_verb
+
+EPILOG = """\
+examples:
+  mlobs alerts list
+  mlobs alerts list --json | jq '.firing[].trace_ids'
+"""
+
+
+def register(verbs: Any) -> None:
+    """Add the verb."""
+    shown = add_verb(verbs, "list", _list, "Print the alerts that fire or are about to.", EPILOG)
+    shown.add_argument("--server", metavar="URL", help="the server to ask (default: the one on this machine)")
+    shown.add_argument("--json", action="store_true", help="print the server's whole answer as JSON")
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from mlobs.cli.asking import ask
+    from mlobs.cli.printing import console, print_json, print_rows, visible
+
+    answer = ask(arguments.server, "/api/alerts")
+    if arguments.json:
+        print_json(answer)
+        return 0
+    rows = [
+        {
+            "alert": alert["rule"],
+            "severity": alert["severity"],
+            "state": alert["state"],
+            "since": alert["since"].replace("T", " ")[:19],
+            "summary": alert["summary"],
+            "trace": alert["trace_ids"][-1] if alert["trace_ids"] else None,
+        }
+        for alert in (*answer["firing"], *answer["pending"])
+    ]
+    if rows:
+        print_rows(rows, as_json=False, whole=("trace",), spare=("since", "severity", "state"))
+    talk = console(stderr=True)
+    firing, pending = len(answer["firing"]), len(answer["pending"])
+    fire = "alert fires" if firing == 1 else "alerts fire"
+    talk.print(f"{firing} {fire}, {pending} {'is' if pending == 1 else 'are'} about to")
+    if answer.get("rules_error"):
+        talk.print(visible(f"The former rules are evaluated: {answer['rules_error']}"), markup=False)
+    for rule in answer["rules"]:
+        if rule["error"]:
+            talk.print(visible(f"{rule['rule']} cannot be evaluated: {rule['error']}"), markup=False)
+    return 0

@@ -1,0 +1,65 @@
+"""The receiver of webhooks as a part of `mlobs up`: the server's port, guard and alerts."""
+
+from collections.abc import Iterable
+from itertools import chain
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from mlobs.alerts.alerting import Alerting, Sample
+from mlobs.alerts.receive.receiving import Receiving, authenticator
+from mlobs.server.access.routes import GuardedRoute, route
+from mlobs.server.access.scopes import INGEST, OPEN
+from mlobs.settings import ReceiveSettings, ServerSettings
+
+PATH = "/api/alerts/receive"
+
+
+class Mounted:
+    """Takes webhooks on the server's own port.
+
+    Where MLOBS_ALERT_RECEIVE_* has a secret, whoever knows it may send; so may a token for ingest,
+    where the server has tokens. On loopback without either, everybody on the machine may.
+
+    Args:
+        server: Whether there are tokens.
+        settings: Who else may send, and how much.
+
+    Raises:
+        SettingError: The secrets cannot be used.
+    """
+
+    def __init__(self, server: ServerSettings, settings: ReceiveSettings) -> None:
+        self._tokens = server.tokens is not None
+        self._settings = settings
+        self._asks = authenticator(settings).asks
+        self._receiving: Receiving | None = None
+
+    def route(self) -> GuardedRoute:
+        """Return where webhooks are taken."""
+        scope = OPEN if self._asks else INGEST
+        return route(PATH, self._receive, scope=scope, methods=["POST", "PUT"])
+
+    def start(self, alerting: Alerting) -> None:
+        """Take webhooks from now on and tell the sinks of what the server alerts."""
+        telling = alerting.telling
+        self._receiving = Receiving(self._settings, telling.outbox, telling.dispatcher, alerting.clock)
+        self._receiving.start()
+
+    def stop(self) -> None:
+        """Write down what waits, then end; before the alerts do."""
+        if self._receiving is not None:
+            self._receiving.stop()
+
+    def samples(self) -> Iterable[Sample]:
+        """Return the values of the metrics that are about receiving, with their labels."""
+        return chain() if self._receiving is None else self._receiving.samples()
+
+    async def _receive(self, request: Request) -> Response:
+        if self._receiving is None:
+            return JSONResponse(
+                {"error": "The server is starting; send it again.", "status": 503}, 503, {"Retry-After": "1"}
+            )
+        known = INGEST in request.state.caller.scopes
+        believed = not self._asks or (self._tokens and known)
+        return await self._receiving.endpoint.receive(request, believed=believed)

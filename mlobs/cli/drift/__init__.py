@@ -1,0 +1,14 @@
+"""`mlobs drift`: profile the training data once, then ask what moved. One file per verb."""
+
+from importlib import import_module
+from typing import Any
+
+VERBS = ("profile", "check", "report", "watch", "backtest")
+
+
+def register(nouns: Any) -> None:
+    """Add `drift` and its verbs."""
+    noun = nouns.add_parser("drift", help="what moved between training data and live data")
+    verbs = noun.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for verb in VERBS:
+        import_module(f"mlobs.cli.drift.{verb}").register(verbs)

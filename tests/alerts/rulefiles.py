@@ -1,0 +1,19 @@
+"""Rules as people would write them."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from mlobs.semconv.rows import Attribute, Metric
+
+
+def written(value: Any) -> Any:
+    """Return a rule as plain values, with names where rows of the vocabulary are."""
+    if isinstance(value, BaseModel):
+        fields = ((name, getattr(value, name)) for name in type(value).model_fields)
+        return {name: written(one) for name, one in fields if one is not None}
+    if isinstance(value, Metric | Attribute):
+        return value.name
+    if isinstance(value, tuple | list):
+        return [written(one) for one in value]
+    return value

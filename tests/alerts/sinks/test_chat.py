@@ -1,0 +1,168 @@
+"""Slack, Teams and PagerDuty, each against a server that refuses what the real one refuses."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from mlobs.alerts.sinks import SinkConfig, build
+from mlobs.alerts.sinks.pagerduty import for_pagerduty
+from mlobs.alerts.sinks.slack import for_slack
+from mlobs.alerts.sinks.teams import for_teams
+from mlobs.alerts.sinks.told import told
+from tests.alerts.sinks.apis import api, pagerduty_problem, slack_problem, teams_problem
+from tests.alerts.sinks.messages import DELIVERY, NASTY, NOW_S, body, message
+
+KEY = "k" * 32
+
+
+def config(**given):
+    return TypeAdapter(SinkConfig).validate_python(given)
+
+
+@pytest.fixture
+def sink(monkeypatch):
+    """Return a function that makes a sink of a kind, at an address."""
+
+    def made(kind, url, **given):
+        monkeypatch.setenv("SINK_URL", url)
+        monkeypatch.setenv("SINK_KEY", KEY)
+        where = (
+            {"url": url, "routing_key": {"env": "SINK_KEY"}}
+            if kind == "pagerduty"
+            else {"url": {"env": "SINK_URL"}}
+        )
+        return build("team", config(type=kind, **where, allow=["127.0.0.0/8"], **given))
+
+    return made
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams", "pagerduty"])
+def test_firing_and_resolved_are_taken(kind, sink):
+    """By a server that knows the limits of the real one."""
+    with api(kind) as there:
+        made = sink(kind, there.url)
+        for status in ("firing", "resolved"):
+            answer = made.send(DELIVERY, body(status=status), now_s=NOW_S)
+            assert (answer.outcome, there.refused) == ("delivered", [])
+    assert len(there.taken) == 2
+    assert "T0K3N" not in made.address
+
+
+def test_slack_shows_what_is_needed_at_three_in_the_morning(sink):
+    """Title, numbers, whom it is about, the largest part, and where to look."""
+    with api("slack") as there:
+        sink("slack", there.url).send(DELIVERY, body(), now_s=NOW_S)
+    (sent,) = there.taken
+    assert sent["text"] == "[FIRING] Calls of the model fail"
+    shown = json.dumps(sent, ensure_ascii=False)
+    for part in ("12% of the calls", "shop_api", "gpt-x", "error.type timeout (80%)", "4be1f0c2d3a49586"):
+        assert part in shown
+    for link in ("|trace>", "|runbook>", "|dashboard>"):
+        assert link in shown
+    assert sent["attachments"][0]["color"] == "#c4314b"
+
+
+def test_pagerduty_knows_that_resolved_belongs_to_firing(sink):
+    """Else the incident stays open and pages again."""
+    with api("pagerduty") as there:
+        for status in ("firing", "resolved"):
+            sink("pagerduty", there.url).send(DELIVERY, body(status=status), now_s=NOW_S)
+    trigger, resolve = there.taken
+    assert (trigger["event_action"], resolve["event_action"]) == ("trigger", "resolve")
+    assert trigger["dedup_key"] == resolve["dedup_key"] == "4be1f0c2d3a49586"
+    assert trigger["payload"]["source"] == "shop_api"
+    assert {"text": "trace", "href": message()["trace_url"]} in trigger["links"]
+
+
+def test_a_severity_pagerduty_does_not_know_is_a_warning():
+    """Alerts from elsewhere have severities of their own."""
+    event = for_pagerduty(told(body(severity="p1"), DELIVERY), routing_key=KEY)
+    assert event["payload"]["severity"] == "warning"
+    assert pagerduty_problem(event) is None
+
+
+def test_the_card_for_teams_opens_trace_runbook_and_dashboard(sink):
+    """Links are buttons there."""
+    with api("teams") as there:
+        sink("teams", there.url).send(DELIVERY, body(), now_s=NOW_S)
+    card = there.taken[0]["attachments"][0]["content"]
+    assert [action["title"] for action in card["actions"]] == ["trace", "runbook", "dashboard", "alerts"]
+    assert card["body"][0]["color"] == "Attention"
+
+
+def test_when_slack_asks_for_a_pause_it_says_for_how_long(sink):
+    """One message a second is what it takes."""
+    with api("slack") as there:
+        there.busy = [(429, {"Retry-After": "30"})]
+        made = sink("slack", there.url)
+        answer = made.send(DELIVERY, body(), now_s=NOW_S)
+        assert (answer.outcome, answer.retry_after_s) == ("failed", 30.0)
+        assert made.gap_s == 1.0
+
+
+def test_what_the_sink_says_is_in_the_receipt(sink):
+    """`invalid_blocks` tells more than 400."""
+    with api("pagerduty") as there:
+        made = sink("pagerduty", there.url)
+        answer = made.send(DELIVERY, body(fingerprint=""), now_s=NOW_S)
+    assert answer.outcome == "dead"
+    assert "400" in answer.text
+    assert "'dedup_key' is invalid" in answer.text
+
+
+def test_a_group_of_alerts_is_a_list():
+    """And says how many more there are."""
+    alerts = [message(summary=f"alert {n}", status="firing" if n % 2 else "resolved") for n in range(50)]
+    shown = told(body(alerts=alerts, notice="flapping"), DELIVERY)
+    slack, teams = json.dumps(for_slack(shown)), json.dumps(for_teams(shown))
+    for text in (slack, teams):
+        assert "firing: alert 1" in text
+        assert "and 40 more" in text
+        assert "It changes too often" in text
+    assert slack_problem(for_slack(shown)) is None
+    assert teams_problem(for_teams(shown)) is None
+
+
+def test_templates_of_the_user_are_filled_in_and_values_are_escaped(sink):
+    """The user's stars are bold, a label's are not a mention."""
+    with api("slack") as there:
+        made = sink(
+            "slack", there.url, title="*${rule}* in ${service_name}", text="cost $$5, ${nothing}, ${labels.x}"
+        )
+        made.send(DELIVERY, body(labels={"service_name": NASTY, "x": "1"}), now_s=NOW_S)
+    (sent,) = there.taken
+    assert sent["text"].startswith("*MlobsErrorRatioHigh* in &lt;!channel&gt;")
+    assert "${rule}" in sent["text"]
+    assert "cost $5, (no nothing), 1" in json.dumps(sent)
+
+
+WORDS = st.text(max_size=300) | st.sampled_from([NASTY, "", "<" * 5000, "&" * 5000, "\\" * 5000, "]" * 9000])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = (
+    "status title summary description rule severity component value top labels links alerts notice "
+    "runbook_url trace_url server_url started resolved"
+)
+MESSAGES = st.fixed_dictionaries(
+    {"fingerprint": st.just("f")}, optional=dict.fromkeys(NAMES.split(), WORDS | ANYTHING)
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    known=MESSAGES,
+    labels=st.dictionaries(WORDS, WORDS, max_size=30),
+    title=st.sampled_from([None, "${x} ${rule}"]),
+)
+def test_no_message_makes_a_payload_that_is_refused(known, labels, title):
+    """Whatever strangers put into labels, annotations and names: limits hold, nothing is a mention."""
+    shown = told(json.dumps({"labels": labels, **known}).encode(), DELIVERY)
+    assert slack_problem(json.loads(json.dumps(for_slack(shown, title=title, text=title)))) is None
+    assert teams_problem(for_teams(shown, title=title, text=title)) is None
+    assert pagerduty_problem(for_pagerduty(shown, routing_key=KEY, title=title)) is None

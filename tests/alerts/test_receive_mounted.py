@@ -1,0 +1,82 @@
+"""Webhooks that come to `mlobs up`: its guard, its sinks, its metrics."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from tests.alerts.sink import webhook
+from tests.alerts.test_receive_endpoint import BODY, JSON, refused, wait_for
+from tests.alerts.webhooks import SECRET, alert, alertmanager, encoded, signed
+
+pytestmark = pytest.mark.slow
+
+TOKENS = "ingest ingest-token-of-tests\nread read-token-of-the-tests\n"
+
+
+@contextmanager
+def up(folder, sink, **variables):
+    """Run the server as users do; give its address."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MLOBS_")},
+        "MLOBS_ALERT_WEBHOOK_URL": sink.url,
+        "MLOBS_ALERT_WEBHOOK_SECRET": "s" * 32,
+        **variables,
+    }
+    command = [sys.executable, "-m", "mlobs", "up", "--port", "0", "--data", str(folder / "data")]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            line = server.stdout.readline()
+            assert line.startswith("OTLP "), line
+            yield line.split()[1] + "/api/alerts/receive"
+        finally:
+            server.terminate()
+            server.stdout.read()
+
+
+def test_on_loopback_webhooks_are_taken_told_and_counted(tmp_path):
+    """Without any setting, for whoever is on the machine; pages of other sites are not."""
+    with webhook() as sink, up(tmp_path, sink) as url:
+        assert requests.post(url, data=BODY, headers=JSON, timeout=10).json()["changed"] == 1
+        wait_for(lambda: sink.arrived)
+        assert sink.arrived[0].json["source"] == "alertmanager"
+        foreign = {**JSON, "Origin": "http://evil.example"}
+        assert requests.post(url, data=BODY, headers=foreign, timeout=10).status_code == 403
+        metrics = requests.get(url.replace("/api/alerts/receive", "/metrics"), timeout=10).text
+        assert 'mlobs_alert_received_total{mlobs_outcome="changed"} 1.0' in metrics
+
+
+def test_with_tokens_an_ingest_token_or_a_signature_lets_in(tmp_path):
+    """And nothing else."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text(TOKENS)
+    tokens.chmod(0o600)
+    given = {"MLOBS_TOKENS": str(tokens), "MLOBS_ALERT_RECEIVE_SECRET": SECRET}
+    with webhook() as sink, up(tmp_path, sink, **given) as url:
+
+        def post(body, **headers):
+            return requests.post(url, data=body, headers={**JSON, **headers}, timeout=10)
+
+        assert post(BODY, Authorization="Bearer ingest-token-of-tests").json()["changed"] == 1
+        body = encoded(alertmanager(alert("signed")))
+        assert post(body, **signed(body)).json()["changed"] == 1
+        refused(post(body, **signed(body, secret="not-the-secret-it-is")), 401, "does not fit")
+        refused(post(BODY), 401, "No signature came")
+        refused(post(BODY, Authorization="Bearer read-token-of-the-tests"), 401, "No signature came")
+        assert post(BODY, Authorization="Bearer nobody-knows-this-one").status_code == 401
+
+
+def test_with_tokens_and_no_secret_only_the_token_lets_in(tmp_path):
+    """The server's own guard decides."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text(TOKENS)
+    tokens.chmod(0o600)
+    with webhook() as sink, up(tmp_path, sink, MLOBS_TOKENS=str(tokens)) as url:
+        bearer = {**JSON, "Authorization": "Bearer ingest-token-of-tests"}
+        assert requests.post(url, data=BODY, headers=bearer, timeout=10).status_code == 200
+        assert requests.post(url, data=BODY, headers=JSON, timeout=10).status_code == 401
+        reads = {**JSON, "Authorization": "Bearer read-token-of-the-tests"}
+        assert requests.post(url, data=BODY, headers=reads, timeout=10).status_code == 403

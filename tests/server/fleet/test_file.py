@@ -1,0 +1,50 @@
+"""What the server remembers of fleets: a file that may be of another release, or damaged."""
+
+import json
+import logging
+
+import pytest
+import requests
+
+from mlobs.cli.fleet import FILE, FleetDrift
+from mlobs.errors import SettingError
+from mlobs.settings import DriftSettings, load
+from tests.server.fleet.test_totals import BINS, Pod
+
+
+@pytest.fixture
+def path(served):
+    found = served.settings.data.absolute() / FILE
+    yield found
+    found.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b'{"cohorts": [{"features": []}]}', b"[" * 5000])
+def test_a_damaged_file_is_said_and_the_fleet_begins_anew(served, path, caplog, content):
+    """The server starts, judges, and writes a whole file in its place."""
+    path.write_bytes(content)
+    drift = FleetDrift(load(DriftSettings))
+    with caplog.at_level(logging.WARNING, "mlobs.drift"):
+        drift.begin(served)()
+    [said] = [record.message for record in caplog.records]
+    assert f"{path} is damaged or of another release" in said
+    Pod(served, "remembered", "one").send(dict.fromkeys(BINS, 100))
+    served.drain()
+    assert drift.look() == []
+    assert "remembered" in path.read_text()
+    again = FleetDrift(load(DriftSettings))
+    again.begin(served)()
+    again.look()
+    assert json.loads(path.read_bytes())["cohorts"]
+    served.drain()
+    assert 'mlobs_model_name="remembered"' in requests.get(f"{served.url}/metrics", timeout=30).text
+
+
+def test_a_file_that_cannot_be_read_stops_the_start_with_a_sentence(served, path):
+    """Nothing is thrown away that somebody can still make readable."""
+    path.mkdir()
+    try:
+        with pytest.raises(SettingError, match=r"cannot be read: Is a directory\. Make it readable\."):
+            FleetDrift(load(DriftSettings)).begin(served)
+    finally:
+        path.rmdir()
