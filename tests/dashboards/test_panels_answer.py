@@ -94,8 +94,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             rubbish = urllib.request.Request(
                 f"{url}/v1/traces", data=b"not OTLP", headers={"Content-Type": "application/x-protobuf"}
             )
-            with pytest.raises(urllib.error.HTTPError, match="400"):
-                urllib.request.urlopen(rubbish, timeout=10)
+            webhook = urllib.request.Request(f"{url}/api/alerts/receive", data=b"neither signed nor JSON")
+            for wrong in (rubbish, webhook):
+                with pytest.raises(urllib.error.HTTPError, match="4[0-9][0-9]"):
+                    urllib.request.urlopen(wrong, timeout=10)
             work = [sys.executable, "-m", "tests.workload", url, str(SECONDS)]
             done = subprocess.run(work, cwd=TOP, capture_output=True, text=True, check=False, timeout=120)
             assert done.returncode == 0, done.stderr
