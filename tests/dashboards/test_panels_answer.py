@@ -96,7 +96,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             )
             webhook = urllib.request.Request(f"{url}/api/alerts/receive", data=b"neither signed nor JSON")
             for wrong in (rubbish, webhook):
-                with pytest.raises(urllib.error.HTTPError, match="4[0-9][0-9]"):
+                with pytest.raises(urllib.error.HTTPError, match=r"4[0-9][0-9]"):
                     urllib.request.urlopen(wrong, timeout=10)
             work = [sys.executable, "-m", "tests.workload", url, str(SECONDS)]
             done = subprocess.run(work, cwd=TOP, capture_output=True, text=True, check=False, timeout=120)
