@@ -7,11 +7,12 @@ before it is paged: when, how long after the change, and how many more with othe
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
+from mlobs.drift.calendar import DAY_S, utc
 from mlobs.drift.columns import Categories, Codes, Column, part
 from mlobs.drift.days import seconds_column
 from mlobs.drift.frames import batches
@@ -24,7 +25,6 @@ from mlobs.errors import DataError, ProfileError, SettingError
 FLOORS: tuple[float | str, ...] = (0.02, 0.05, 0.1)
 FALSE_ALARMS_PER_YEAR = (1.0, 12.0)
 BLOCK_ROWS = 200
-DAY_S = 86_400.0
 SECONDS_MAX = 253_402_300_800.0  # the year 10,000
 
 Doubles = np.ndarray[Any, np.dtype[np.float64]]
@@ -144,8 +144,8 @@ def backtest(
         model=profile.model,
         profile_ref=profile.ref,
         rows=clock.rows,
-        began=_utc(clock.first_s),
-        ended=_utc(clock.last_s),
+        began=utc(clock.first_s),
+        ended=utc(clock.last_s),
         runs=tuple(
             Run(floor=floor, false_alarms_per_year=false_alarms, episodes=tuple(replay.episodes))
             for (floor, false_alarms), replay in zip(settings, replays, strict=True)
@@ -184,8 +184,8 @@ class _Clock:
             self.first_s = float(found.min())
         elif float(found.min()) < self.last_s:
             raise DataError(
-                f"The history goes back in time: after {_utc(self.last_s):%Y-%m-%d %H:%M:%S} comes "
-                f"{_utc(float(found.min())):%Y-%m-%d %H:%M:%S}, from row {self.rows} on. "
+                f"The history goes back in time: after {utc(self.last_s):%Y-%m-%d %H:%M:%S} comes "
+                f"{utc(float(found.min())):%Y-%m-%d %H:%M:%S}, from row {self.rows} on. "
                 f"Sort the rows by {self.column!r}; files are read in the order in which they are named."
             )
         self.last_s = float(found.max())
@@ -229,7 +229,7 @@ class _Replay:
                 self._standing[(watch.segment, watch.feature)] = len(self.episodes)
                 self.episodes.append(self._episode(watch, watch.raised, watch.change_start))
         if self._standing:
-            self._clear(_utc(float(times[-1])))
+            self._clear(utc(float(times[-1])))
 
     def _episode(self, watch: Watch, raised: datetime, start: datetime) -> Episode:
         before = int(np.searchsorted(self._ends, start.timestamp()))
@@ -301,7 +301,3 @@ def _check(
         raise SettingError(f"Blocks of {block_rows} rows cannot be judged: at least 1 row was expected.")
     if rows_per_day is not None and not (0 < rows_per_day < np.inf):
         raise SettingError(f"{rows_per_day:g} rows a day make no clock: it must be above 0.")
-
-
-def _utc(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, tz=UTC)

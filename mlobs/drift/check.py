@@ -38,11 +38,11 @@ from mlobs.drift.intake import Intake
 from mlobs.drift.judging import BLUNT, Rule, judge, judge_part
 from mlobs.drift.profile import ERROR, Profile
 from mlobs.drift.schema import MISSING_COLUMN
+from mlobs.drift.sequential.references import FLOOR
 from mlobs.errors import ProfileError, SettingError
 
 __all__ = ["BLUNT", "CHANCE_OF_ERROR", "FLOOR", "Finding", "Report", "Segment", "Verdict", "check"]
 
-FLOOR = 0.05
 LEARNED = "learned"
 CHANCE_OF_ERROR = 0.001
 

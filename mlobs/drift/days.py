@@ -16,14 +16,11 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from mlobs.drift.calendar import DAY_S, HOUR_S, MONDAY_H, YEAR_S
 from mlobs.drift.columns import Categories, Codes, Column, Doubles, Numbers, Unusable, seconds_of
 from mlobs.drift.feature import SLOTS
 from mlobs.errors import ProfileError
 
-DAY_S = 86_400
-HOUR_S = 3_600
-YEAR_S = 365 * DAY_S
-MONDAY_H = 72  # 1970 began on a Thursday
 DAYS_MIN = 10
 GROUP_ROWS_MIN = 50
 QUANTILE = 0.99

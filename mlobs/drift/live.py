@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlobs.drift.bins import Bins
+from mlobs.drift.calendar import HOUR_S, hour_of_week
 from mlobs.drift.columns import Categories, Column, Numbers, part
 from mlobs.drift.profile import ERROR, Profile
 from mlobs.drift.quality import error_of
@@ -28,10 +29,6 @@ from mlobs.drift.streams.traces import SLICE_MAX, Ring, Trace, seen
 from mlobs.drift.streams.watch import Counted, Watch
 
 __all__ = ["Live", "Row", "Schema", "Trace", "Watch"]
-
-HOUR_S = 3600
-WEEK_HOURS = 168
-MONDAY_H = 72  # 1970 began on a Thursday
 
 SEGMENT_BINS_MAX = 2_000
 
@@ -337,12 +334,12 @@ class Live:
         if not self._seasonal:
             return [(None, None)]
         if isinstance(when, float):
-            return [(_hour_of_week(when), None)]
+            return [(hour_of_week(when), None)]
         hours = np.floor(when / HOUR_S)
         ends = [*(np.flatnonzero(np.diff(hours)) + 1).tolist(), len(hours)]
         starts = [0, *ends[:-1]]
         return [
-            (_hour_of_week(float(when[start])), slice(start, end))
+            (hour_of_week(float(when[start])), slice(start, end))
             for start, end in zip(starts, ends, strict=True)
         ]
 
@@ -378,10 +375,6 @@ class Live:
 
 def _last(times: float | Doubles) -> float:
     return float(times) if isinstance(times, float) else float(times[-1])
-
-
-def _hour_of_week(at_s: float) -> int:
-    return int(at_s // HOUR_S + MONDAY_H) % WEEK_HOURS
 
 
 def _values(column: Column | None, rows: int) -> list[Any]:

@@ -179,7 +179,7 @@ class Monitor:
             self._labels.append((id, truth, prediction))
         else:
             with self._drop_lock:
-                self._live.joiner.outcomes["queue_full"] += 1
+                self._live.joiner.outcomes["closed" if self._closed else "queue_full"] += 1
 
     @property
     def ref(self) -> str:

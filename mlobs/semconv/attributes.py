@@ -165,7 +165,7 @@ SCHEMA_FINDING = Attribute("mlobs.schema.finding", "string", "missing, wrong_typ
 LABEL_OUTCOME = Attribute(
     "mlobs.label.outcome",
     "string",
-    "joined, unusable, late, duplicate, unknown, queue_full; expired where none came.",
+    "joined, unusable, late, duplicate, unknown, queue_full, closed; expired where none came.",
 )
 QUALITY_MEASURE = Attribute(
     "mlobs.quality.measure", "string", "accuracy, bias, brier, log_loss, mae or rmse."

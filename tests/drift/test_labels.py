@@ -361,3 +361,10 @@ def test_labels_share_the_promise(regression):
 def test_the_examples_in_the_docstrings_are_true(module):
     """They are what people read first."""
     assert doctest.testmod(module).failed == 0
+
+
+def test_a_label_for_a_closed_monitor_is_counted_as_such(regression):
+    monitor = Monitor(regression)
+    monitor.close()
+    monitor.label("a", 1.0)
+    assert (monitor.labels()["closed"], monitor.labels()["queue_full"]) == (1, 0)

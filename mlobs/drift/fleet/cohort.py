@@ -1,12 +1,12 @@
 """Features of a fleet that were first heard of together: their detector, and what was counted of them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from mlobs.drift.calendar import utc
 from mlobs.drift.detector import Detector, Reference, State
 from mlobs.drift.fleet.totals import Learnt, Total, Who
 from mlobs.drift.fleet.watch import FleetWatch, distances_of, moves_of, ratio_of
@@ -187,8 +187,8 @@ class Cohort:
             log_e=evidence,
             threshold=threshold,
             alarm=alarm,
-            raised=_utc(detector.raised_s[i]) if alarm else None,
-            change_start=_utc(detector.change_start_s[i]) if alarm else None,
+            raised=utc(detector.raised_s[i]) if alarm else None,
+            change_start=utc(detector.change_start_s[i]) if alarm else None,
             floor=self.floor,
             tv_lower_bound=bound,
             distances=distances_of(one.bins, reference, recent, self.gaps.get(one.feature, {})),
@@ -196,9 +196,5 @@ class Cohort:
             unseen_ratio=ratio_of(one.bins, counted, OTHER),
             outside_ratio=ratio_of(one.bins, counted, BELOW, ABOVE) if BELOW in one.bins else None,
             moves=moves_of(one.bins, reference, recent),
-            seen=_utc(self.sent_s),
+            seen=utc(self.sent_s),
         )
-
-
-def _utc(seconds: float) -> datetime:
-    return datetime.fromtimestamp(float(seconds), tz=UTC)

@@ -6,14 +6,13 @@ from typing import NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from mlobs.drift.calendar import DAY_S, YEAR_S
 from mlobs.drift.fleet.cohort import Cohort, SavedCohort
 from mlobs.drift.fleet.totals import Learnt, Total, Who
 from mlobs.drift.fleet.watch import FleetWatch
+from mlobs.drift.sequential.references import FLOOR
 
-YEAR_S = 365.25 * 86_400
-FLOOR = 0.05
 FEATURES_MAX = 20_000
-DAY_S = 86_400
 # Who was not heard of for so long is forgotten: a process and its counts, a version of a profile.
 KEPT_S = 7 * DAY_S
 GAP_S = DAY_S  # Who does not look for so long does not hear anybody either.

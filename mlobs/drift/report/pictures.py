@@ -53,7 +53,7 @@ def picture(kind: str, bars: Sequence[Bar]) -> str:
 
 
 def spark(bars: Sequence[Bar]) -> str:
-    """Return the shares of bins as a drawing in the line, the most different twelve or so of them."""
+    """Return the shares of bins as a drawing in the line, neighbours taken together to at most two dozen."""
     shown = [bar for bar in bars if bar.reference_ratio or bar.live_ratio]
     step = max(len(shown) // 12, 1)
     groups = [shown[i : i + step] for i in range(0, len(shown), step)]

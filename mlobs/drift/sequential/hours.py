@@ -12,6 +12,7 @@ in one of a law's hours, of N in all of them, the share n / N is missing, and it
 import numpy as np
 from numpy.typing import NDArray
 
+from mlobs.drift.calendar import MONDAY_H
 from mlobs.drift.sequential.dispersion import TIMES, Effects, wave
 from mlobs.drift.sequential.swings import BLOCKS_MIN, SORTED, groups_of, largest
 
@@ -20,7 +21,6 @@ Integers = NDArray[np.int64]
 Measured = tuple[tuple[int, float, float], ...]
 
 HOURS, WEEK = 24, 168
-MONDAY_H = 72  # 1970 began on a Thursday
 LEFT_MIN = 0.6  # of the unrest, after a law was taken from the same rows: two and a half hours a law
 GLIDE_PARTS = 4  # an hour's own slope is the swing of parts of it
 

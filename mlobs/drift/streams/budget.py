@@ -26,8 +26,8 @@ import math
 
 from pydantic import BaseModel, ConfigDict
 
-YEAR_S = 365.25 * 86_400
-DAY_S = 86_400.0
+from mlobs.drift.calendar import DAY_S, YEAR_S
+
 AGE_MIN_S = 3600.0  # a rate is not extrapolated from less
 MARGIN = 1.05
 

@@ -22,7 +22,7 @@ ID_CHARACTERS_MAX = 200
 LARGEST = float(np.finfo(np.float64).max)  # JSON has no infinity
 USED = "\0used"  # in the place of a prediction whose label has come
 
-Outcome = Literal["joined", "unusable", "late", "duplicate", "unknown", "expired", "queue_full"]
+Outcome = Literal["joined", "unusable", "late", "duplicate", "unknown", "expired", "queue_full", "closed"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 Prediction = float | int | str | bool | None
 

@@ -1,7 +1,6 @@
 """A stream of rows that is judged by itself: all rows, those of a segment, or those with labels."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from mlobs.drift.bins import Bins, Counts
+from mlobs.drift.calendar import utc
 from mlobs.drift.detector import Detector, Reference, State
 from mlobs.drift.measures import measure_online, moves, online_places, ratio
 from mlobs.drift.profile import ABOVE, BELOW, NULL, OTHER
@@ -246,8 +246,8 @@ class Stream:
             log_e=evidence,
             threshold=threshold,
             alarm=alarm,
-            raised=_utc(detector.raised_s[i]) if alarm else None,
-            change_start=_utc(start_s) if alarm else None,
+            raised=utc(detector.raised_s[i]) if alarm else None,
+            change_start=utc(start_s) if alarm else None,
             distances=measure_online(bins, recent),
             floor=float(detector.floor_whole[i]),
             tv_lower_bound=bound,
@@ -281,7 +281,3 @@ def _gaps(bins: Bins) -> list[float]:
     std = bins.feature.std
     found: list[float] = (np.diff(online_places(bins)) / std).tolist() if std else []
     return found
-
-
-def _utc(seconds: float) -> datetime:
-    return datetime.fromtimestamp(float(seconds), tz=UTC)
