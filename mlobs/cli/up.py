@@ -69,6 +69,7 @@ def up(arguments: argparse.Namespace) -> int:
         if server.clickhouse_url:
             print(f"ClickHouse {server.clickhouse_url}  (its HTTP interface)")
         print(f"alerts    {server.url}/api/alerts")
+        print(f"drift     {server.url}/api/drift  (or: mlobs drift watch --server {server.url})")
         print(f"data      {settings.data.absolute()}")
         if server.url != str(ClientSettings.model_fields["server"].default):
             print("\nWhere programs and commands are to find it, paste this line:")
