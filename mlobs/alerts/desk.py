@@ -15,7 +15,7 @@ from mlobs.errors import PayloadError, QueryError
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 10_000
-IDS_MAX = 1_000
+IDS_MAX = 500  # SQLite takes an expression of a thousand parts at most
 ID_CHARACTERS_MIN = 6
 REDRIVE_WANTED = (
     '{"ids": ["..."], "sink": "NAME", "since_s": seconds since 1970, "overtaken": false} was wanted, with at '

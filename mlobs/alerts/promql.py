@@ -58,7 +58,8 @@ def expression(rule: Rule) -> str:
         case Recorded():
             return f"max{_by(indicator.by)} ({indicator.series}) > {above}"
         case Expression():
-            return f"{indicator.promql.strip()} > {above}"
+            # A limit would bind tighter than `or`, and be a part of a comment.
+            return f"(\n{indicator.promql.strip()}\n) > {above}"
     return "vector(1)"
 
 

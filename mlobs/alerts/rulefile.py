@@ -166,7 +166,11 @@ def _row(kind: type, value: Any, place: Place, document: Document, problems: lis
         return known[value]
     came = f"no {NOUNS[kind]} is called {value!r:.100}" if isinstance(value, str) else "a name was expected"
     by_label = {row.label: name for name, row in known.items() if isinstance(row, Attribute)}
-    hint = f"; did you mean {by_label[value]!r}?" if value in by_label else near(str(value), known)
+    hint = (
+        f"; did you mean {by_label[value]!r}?"
+        if isinstance(value, str) and value in by_label
+        else near(str(value), known)
+    )
     problems.append(ended(f"{document.where(place)}: {came}{hint}"))
     return value
 

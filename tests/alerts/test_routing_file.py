@@ -83,6 +83,9 @@ def test_a_good_file_is_read():
         (("sinks: [pager]", "sinks: [pager"), "this is not YAML"),
         (("url: {env: SLACK_URL}", "url: &a {env: SLACK_URL}\n    ca: *a"), "an alias (*name) came"),
         (("days: [mon, tue]", "days: [monday]"), "routes[1].quiet.days[0]: input should be 'mon'"),
+        (("from: 22:00", "from: 24:00"), "1440 is no time of day"),
+        (("from: 22:00", "from: 22"), "22 is no time of day"),
+        (("from: 22:00", "from: 22:00Z"), "is no time of day"),
         (
             ("group_by: [alertname]\n    group_wait_s: 30", "group_by: [alertname]"),
             "group_by without group_wait_s",

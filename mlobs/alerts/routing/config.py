@@ -45,10 +45,18 @@ def _zone(value: object) -> object:
 
 
 def _clock(value: object) -> object:
-    # YAML 1.1 reads 22:00 without quotes as a number in base sixty.
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+    # YAML 1.1 reads 22:00 without quotes as a number in base sixty, and pydantic a number as seconds.
+    if isinstance(value, int) and not isinstance(value, bool) and 60 <= value < 24 * 60:
         return time(value // 60, value % 60)
-    return value
+    try:
+        found = time.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        found = None
+    if not isinstance(found, time) or found.tzinfo is not None:
+        raise ValueError(
+            f'{value!r} is no time of day; one such as "22:00", in quotes and without a zone, was wanted'
+        )
+    return found
 
 
 def _matchers(value: object) -> object:
