@@ -56,10 +56,12 @@ def of_programs(rows: Iterable[Row]) -> Iterator[Family]:
     for metric in EMITTED:
         family = _family(metric)
         for row in found.get(metric.name, ()):
-            if metric.kind == "counter":
-                family.add_metric(_label_values(metric, row), row["counter"])
-            elif row["live"]:
-                family.add_metric(_label_values(metric, row), row["gauge"])
+            kind = "counter" if metric.kind == "counter" else "gauge"
+            value = row[kind]
+            # Whoever sends what cannot be (JSON has no word for infinity, and no count is below zero)
+            # must not take /metrics from the others.
+            if value is not None and (value >= 0 if kind == "counter" else row["live"]):
+                family.add_metric(_label_values(metric, row), value)
         yield family
 
 

@@ -26,7 +26,7 @@ def test_a_damaged_file_is_said_and_the_fleet_begins_anew(served, path, caplog, 
     drift = FleetDrift(load(DriftSettings))
     with caplog.at_level(logging.WARNING, "mlobs.drift"):
         drift.begin(served)()
-    [said] = [record.message for record in caplog.records]
+    [said] = [record.getMessage() for record in caplog.records]
     assert f"{path} is damaged or of another release" in said
     Pod(served, "remembered", "one").send(dict.fromkeys(BINS, 100))
     served.drain()
@@ -48,3 +48,20 @@ def test_a_file_that_cannot_be_read_stops_the_start_with_a_sentence(served, path
             FleetDrift(load(DriftSettings)).begin(served)
     finally:
         path.rmdir()
+
+
+@pytest.mark.parametrize("count", [float("inf"), float("nan"), -4.0])
+def test_impossible_counts_take_nobody_s_metrics_away(served, count):
+    """What cannot be is left out; /metrics answers with everything else."""
+    model = f"boundless{count}"
+    Pod(served, model, "one").send({**dict.fromkeys(BINS, 7), "00": count})
+    served.drain()
+    answer = requests.get(f"{served.url}/metrics", timeout=30)
+    assert answer.status_code == 200
+    told = [
+        line
+        for line in answer.text.splitlines()
+        if line.startswith("mlobs_drift_observations_total") and f'mlobs_model_name="{model}"' in line
+    ]
+    assert len(told) == len(BINS) - 1
+    assert all(line.endswith(" 7.0") and 'mlobs_bin="00"' not in line for line in told)
