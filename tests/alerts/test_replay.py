@@ -150,6 +150,7 @@ def test_a_monitor_that_falls_silent_while_calls_go_on_is_found(tables, rules):
     assert replayed_moments(rule, tables, *span) == {one[:2] for one in asked}
 
 
+@pytest.mark.slow
 def test_a_long_time_is_asked_about_in_parts_that_fit_together(tables, rules):
     """An alert that stands over the border of two parts is one alert."""
     rule = shortened(rules["MlobsErrorRatioHigh"])
