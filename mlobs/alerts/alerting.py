@@ -1,8 +1,8 @@
 """Alerting as a whole: rules, store, outbox and webhook, on a clock.
 
-Edge: this starts threads, one that evaluates and one that delivers, so that a slow sink never
-delays the next evaluation. Neither ever dies of an error: it is counted, said once, and the
-next round goes on.
+Edge: this starts a thread that evaluates; `telling` has one for each sink, so that a slow one never
+delays the next evaluation. None ever dies of an error: it is counted, said once, and the next round
+goes on.
 """
 
 import logging

@@ -19,7 +19,7 @@ RULES_FILE = "mlobs.rules.yml"
 ALERTMANAGER_FILE = "alertmanager.yml"
 WATCHDOG = "MlobsWatchdog"
 TELEMETRY_ABSENT = "MlobsTelemetryAbsent"
-MADE_BY = "# Made by `mlobs alerts build` from mlobs/alerts/catalogue.py; change it there."
+MADE_BY = "# Made by `mlobs alerts build` from mlobs/alerts/catalogue; change it there."
 
 
 def files(rules: Sequence[Rule], *, runbook_base: str) -> dict[str, str]:
@@ -61,7 +61,7 @@ def alertmanager_file(rules: Sequence[Rule]) -> str:
     group_by = ["alertname", a.SERVICE_NAME.label, a.REQUEST_MODEL.label, a.MODEL_NAME.label]
     assert {WATCHDOG, TELEMETRY_ABSENT} <= known
     return _ALERTMANAGER.format(
-        made_by=MADE_BY.replace("catalogue", "prometheus"),
+        made_by=MADE_BY.replace("catalogue", "prometheus.py"),
         group_by=", ".join(group_by),
         watchdog=WATCHDOG,
         absent=TELEMETRY_ABSENT,

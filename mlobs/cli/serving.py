@@ -1,4 +1,8 @@
-"""Where the server and the alerts meet: alerts ask the server's store and answer on its routes."""
+"""Where the server meets the other rooms, which ask its store and answer on its routes.
+
+Alerts are evaluated, sent on and received; the drift of fleets is judged; the figures that no span has,
+such as what of a budget is spent, are worked out once a minute.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -7,7 +7,8 @@ data, `detector` judges a stream without end. `monitor` feeds the detector from 
 
 Why counts in bins: they add up over batches, processes and pods, every distance comes from them,
 and a reference of a million rows becomes a file one can read. We gave up exactness inside a bin;
-the distances say how much that costs. Think again for text and embeddings.
+the distances say how much that costs. Texts are counted by their length and embeddings by the nearest of
+a few centres, beside their mean: what they mean is not looked at. Think again when that is asked for.
 
 Why a floor under the total variation instead of a p-value: rows enough make every difference
 significant, and one finite reference makes the error of all later tests the same error. A share of

@@ -186,6 +186,8 @@ def _segments(intake: Intake, rules: Mapping[str, Rule]) -> list[Segment]:
                 rule = replace(rules[name], intervals=False, bars=False)
                 one = judge_part(name, tally.bins, live, reference, rule)
                 judged.append(replace(one, role=_role(intake.profile, name)))
+        if not rows and not reference_rows:  # such as the rest, where every segment has a name
+            continue
         drifted = sorted((one for one in judged if one.moved), key=lambda one: one.evidence)
         found.append(
             Segment(

@@ -151,7 +151,7 @@ DRIFT_DESIGN_EFFECT = Metric(
     "mlobs.drift.design_effect",
     "gauge",
     "{effect}",
-    "How much more counts vary than those of independent rows would; at least 1.",
+    "What a detector divides counts by, as rows depend on each other; 1 where its floor is wider instead.",
     FEATURE_LABELS,
 )
 DRIFT_FLOOR = Metric(

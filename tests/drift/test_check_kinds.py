@@ -161,7 +161,7 @@ def test_a_segment_moves_where_all_rows_together_do_not():
     assert first.reference_ratio == pytest.approx(0.1, abs=0.01)
     assert not any(one.drifted for one in others)
     assert report.moved
-    assert "1 of 4 segments drifted: US." in report.summary
+    assert "1 of 3 segments drifted: US." in report.summary
     assert not check(profile, countries(50_000, 3)).moved
     without = check(profile, {"x": countries(50_000, 4)["x"]})
     [note] = without.notes
@@ -309,3 +309,15 @@ def test_a_learned_floor_is_what_the_days_of_the_reference_did():
     assert "each column's learned share" in report.legend
     with pytest.raises(SettingError, match="The floor 'high' cannot be used"):
         check(profile, live, floor="high")
+
+
+def test_a_rest_that_neither_side_has_is_no_segment():
+    """Where every segment has a name of its own, there is no row left over."""
+    rng = np.random.default_rng(5)
+    data = {"x": rng.standard_normal(4_000), "country": rng.choice(["de", "fr"], 4_000)}
+    report = check(Profile.of(data, by=["country"]), data)
+    assert sorted(one.label for one in report.segments) == ["de", "fr"]
+    gone = check(
+        Profile.of(data, by=["country"]), {name: v[data["country"] == "de"] for name, v in data.items()}
+    )
+    assert sorted(one.label for one in gone.segments) == ["de", "fr"], "one that is gone is worth a line"

@@ -97,7 +97,8 @@ def _scores(settings: Thresholds) -> Rule:
         summary=f"Scores of {name} fall in {SERVICE}.",
         description=(
             f"The mean score of {name} in {SERVICE} over the last hour is at least {{value}} below that of "
-            f"the seven days before; more than {{limit}} for {{hold}} alerts. What chance could have done is "
-            "taken off already. First: mlobs traces list --service NAME --since 1h"
+            f"the seven days before; more than {{limit}} for {{hold}} alerts. Most of what chance does is "
+            "taken off already, not all: look at a few before you believe it. First: mlobs traces list "
+            "--service NAME --since 1h"
         ),
     )
