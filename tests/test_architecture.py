@@ -81,6 +81,7 @@ EDGE = {
     "server/engine.py",
     "server/loader.py",
     "server/listener.py",
+    "server/web.py",
     "server/points.py",
     "server/receive/grpc.py",
     "server/receive/http.py",

@@ -5,7 +5,6 @@ at a time.
 """
 
 import asyncio
-import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -18,9 +17,8 @@ from starlette.applications import Starlette
 
 from mlobs.errors import MlobsError, ServerError, SettingError
 from mlobs.server.receive.grpc import Exports, options
+from mlobs.server.web import STOP_SECONDS, configuration, listen, taken
 from mlobs.settings import ServerSettings
-
-STOP_SECONDS = 10.0
 
 
 class Listener:
@@ -37,10 +35,10 @@ class Listener:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._certificate = certificate(settings)
-        self._socket = _listen(settings.host, settings.port, "--port")
+        self._socket = listen(settings.host, settings.port, "--port")
         try:
             # gRPC opens its port by itself, later. Asked for now, a taken one gets its sentence now.
-            _listen(settings.host, grpc_port(settings), "--grpc-port").close()
+            listen(settings.host, grpc_port(settings), "--grpc-port").close()
         except ServerError:
             self._socket.close()
             raise
@@ -59,7 +57,9 @@ class Listener:
         Raises:
             ServerError: It cannot listen.
         """
-        web = self._web = uvicorn.Server(_config(app, self._settings))
+        web = self._web = uvicorn.Server(
+            configuration(app, certificate=self._settings.tls_certificate, key=self._settings.tls_key)
+        )
         ready: Future[int] = Future()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run(web, exports, ready)), name="listener", daemon=True
@@ -100,7 +100,7 @@ class Listener:
                 return int(calls.add_insecure_port(address))
             return int(calls.add_secure_port(address, grpc.ssl_server_credentials([self._certificate])))
         except RuntimeError:
-            raise _taken(host, port, "it cannot be bound", "--grpc-port") from None
+            raise taken(host, port, "it cannot be bound", "--grpc-port") from None
 
     def _address(self, port: int) -> str:
         return f"{'https' if self._certificate else 'http'}://{_shown(self._settings.host)}:{port}"
@@ -143,43 +143,5 @@ def _contents(path: Path, variable: str) -> bytes:
         raise SettingError(f"{variable}={str(path)!r} cannot be read: {error.strerror}.") from error
 
 
-def _listen(host: str, port: int, flag: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sends what it has at once. Without it, head and body of an
-    # answer are two packets, and the second waits 40 ms for the client to acknowledge the first.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise _taken(host, port, error.strerror or str(error), flag) from error
-    return listening
-
-
-def _taken(host: str, port: int, why: str, flag: str) -> ServerError:
-    return ServerError(
-        f"Port {port} on {host} cannot be listened on: {why}. "
-        f"Choose another with {flag}; {flag} 0 takes a free one."
-    )
-
-
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _config(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        loop="asyncio",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=2048,
-        timeout_graceful_shutdown=int(STOP_SECONDS),
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
-    )

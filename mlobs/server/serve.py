@@ -36,7 +36,7 @@ from mlobs.server.clickhouse.port import Port
 from mlobs.server.clickhouse.store import RemoteStore
 from mlobs.server.counts import Counts
 from mlobs.server.journal import SET_ASIDE, Journal
-from mlobs.server.listener import STOP_SECONDS, Listener
+from mlobs.server.listener import Listener
 from mlobs.server.loader import Loader
 from mlobs.server.receive.grpc import Exports
 from mlobs.server.receive.memory import Memory
@@ -48,6 +48,7 @@ from mlobs.server.store import Store
 from mlobs.server.upkeep.backup import forget
 from mlobs.server.upkeep.keeper import Keeper
 from mlobs.server.upkeep.routes import upkeep_routes
+from mlobs.server.web import STOP_SECONDS
 from mlobs.settings import ServerSettings
 
 GLOB_CHARACTERS = set("*?{}[]")

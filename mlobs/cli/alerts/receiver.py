@@ -29,10 +29,10 @@ from mlobs.errors import ServerError, SettingError, StoreError
 from mlobs.server.access.middleware import LOOPBACK
 from mlobs.server.counts import Counts
 from mlobs.server.exposition import of_server
+from mlobs.server.web import configuration, listen
 from mlobs.settings import AlertSettings, ReceiveSettings
 
 FILE = "alerts-received.sqlite"
-STOP_SECONDS = 10
 
 
 class Receiver:
@@ -104,13 +104,13 @@ class Receiver:
                 f"alerts. Set MLOBS_ALERT_RECEIVE_SECRET (signatures), _TOKEN (bearer) or _BASIC "
                 f"(name:password), or listen on {LOOPBACK[0]}."
             )
-        listening = _listen(host, port)
+        listening = listen(host, port, "--port")
         undo.callback(listening.close)
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
         self._telling.start()
         receiving.start()
         undo.callback(receiving.stop)
-        web = uvicorn.Server(_config(self._app()))
+        web = uvicorn.Server(configuration(self._app()))
         ready: Future[None] = Future()
         thread = threading.Thread(
             target=lambda: asyncio.run(_serve(web, listening, ready)), name="receiver", daemon=True
@@ -182,22 +182,6 @@ def _lock(data: Path) -> Callable[[], None]:
     return lambda: os.close(lock)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio does not let the second packet of an answer wait for the first.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise ServerError(
-            f"Port {port} on {host} cannot be listened on: {error.strerror or error}. "
-            f"Choose another with --port; --port 0 takes a free one."
-        ) from error
-    return listening
-
-
 def _stop(web: uvicorn.Server, thread: threading.Thread) -> None:
     web.should_exit = True
     thread.join()
@@ -212,21 +196,6 @@ async def _serve(web: uvicorn.Server, listening: socket.socket, ready: "Future[N
         await asyncio.sleep(0.005)
     ready.set_result(None)
     await serving
-
-
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        loop="asyncio",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=2048,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
 
 
 def _is_local(host: str) -> bool:

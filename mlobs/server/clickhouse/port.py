@@ -1,7 +1,6 @@
 """A port of its own for ClickHouse's HTTP interface, for clients that cannot be given a path."""
 
 import asyncio
-import socket
 import threading
 import time
 
@@ -10,7 +9,7 @@ from starlette.applications import Starlette
 
 from mlobs.errors import ServerError
 from mlobs.server.clickhouse.front import Front
-from mlobs.server.listener import STOP_SECONDS
+from mlobs.server.web import configuration, listen
 from mlobs.settings import ServerSettings
 
 START_SECONDS = 30.0
@@ -29,16 +28,7 @@ class Port:
     def __init__(self, settings: ServerSettings) -> None:
         host, port = settings.host, settings.clickhouse_port or 0
         self._settings = settings
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((host, port))
-        except OSError as error:
-            self._socket.close()
-            raise ServerError(
-                f"Port {port} on {host} cannot be listened on: {error.strerror}. Choose another with "
-                f"MLOBS_CLICKHOUSE_PORT; 0 takes a free one."
-            ) from error
+        self._socket = listen(host, port, "MLOBS_CLICKHOUSE_PORT")
         scheme, shown = "https" if settings.tls_certificate else "http", f"[{host}]" if ":" in host else host
         self.url = f"{scheme}://{shown}:{self._socket.getsockname()[1]}"
         self._web: uvicorn.Server | None = None
@@ -51,18 +41,10 @@ class Port:
             ServerError: It does not start.
         """
         web = self._web = uvicorn.Server(
-            uvicorn.Config(
+            configuration(
                 Front(app, at_root=True),
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                loop="asyncio",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=int(STOP_SECONDS),
-                ssl_certfile=self._settings.tls_certificate,
-                ssl_keyfile=self._settings.tls_key,
+                certificate=self._settings.tls_certificate,
+                key=self._settings.tls_key,
             )
         )
         self._thread = threading.Thread(
