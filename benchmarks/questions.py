@@ -110,6 +110,18 @@ QUESTIONS = {
     "running, 1 h": "/api/running",
     "attributes": "/api/attributes",
     "values of a key": "/api/attributes?key=model",
+    "page, overview of 15 min": "/?since=15m",
+    "page, overview of 1 h": "/?since=1h",
+    "page, overview of 6 h": "/?since=6h",
+    "page, overview of 24 h": "/",
+    "page, overview of a service": "/?service=service-3",
+    "page, traces": "/traces",
+    "page, traces of a model that failed": "/traces?q=model:model-3 status:error",
+    "page, slowest traces": "/traces?sort=slowest",
+    "page, trace of 10 spans": "/traces/{trace_id}",
+    "page, its conversation": "/traces/{trace_id}?view=conversation",
+    "page, trace of 1,000 spans": f"/traces/{'a' * 32}",
+    "page, trace of 50,000 spans": f"/traces/{'b' * 32}",
 }
 
 
@@ -153,7 +165,7 @@ def main() -> None:
                 answer = session.get(f"{server.url}{path}", timeout=150)
                 if not answer.ok:
                     raise SystemExit(f"{path}: {answer.text}")
-                return answer.json()
+                return answer.json() if "json" in answer.headers["Content-Type"] else answer.content
 
             measure(ask, given.rounds, given.only)
 

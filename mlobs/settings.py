@@ -2,7 +2,8 @@
 
 Each field is one row: its variable is `MLOBS_` and the field's name in capitals, its sentence
 is the field's description. Flags win over variables, variables over defaults. The standard
-`OTEL_*` variables are honoured by the SDK settings; the field names them.
+`OTEL_*` variables are honoured by the SDK settings; the field names them. A secret may be in a file, which
+the variable with `_FILE` at its end names.
 """
 
 import difflib
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationE
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mlobs._refusals import sentence, variables
+from mlobs._secret_files import secrets_in_files
 from mlobs.errors import SettingError
 from mlobs.semconv.spans import BY_NOUN
 from mlobs.thresholds import Thresholds
@@ -371,7 +373,7 @@ def variable(kind: type[BaseSettings], field: str) -> str:
 def _load(kind: type[S], arguments: Mapping[str, Any], spelling: str) -> S:
     given = {name: value for name, value in arguments.items() if value is not None}
     try:
-        return kind(**given)
+        return kind(**{**secrets_in_files(kind), **given})
     except ValidationError as error:
         sentences = [sentence(kind, problem, given, spelling) for problem in error.errors()]
         raise SettingError(" ".join(sentences)) from None

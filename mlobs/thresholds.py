@@ -46,7 +46,9 @@ class Thresholds(BaseSettings):
     run_s: Annotated[float, _bucket(RUN_SECONDS)] = Field(
         102.4, description="Seconds in which an agent's run is to end; a bound of the metric's buckets."
     )
-    model_s_max: float = Field(30.0, gt=0, description="Seconds of the slowest 5% of model calls that alert.")
+    model_s_max: float = Field(
+        30.0, gt=0, lt=CALL_SECONDS[-1], description="Seconds of the slowest 5% of model calls that alert."
+    )
     provider_error_ratio_max: float = Field(
         0.05, gt=0, lt=1, description="Share of a provider's calls with one type of error that alerts."
     )
@@ -69,7 +71,7 @@ class Thresholds(BaseSettings):
         2.0, gt=1, description="Times the input tokens of a call the day before that alert."
     )
     steps_max: float = Field(
-        32.0, gt=0, le=CALLS[-1], description="Model calls in the longest 5% of an agent's runs that alert."
+        32.0, gt=0, lt=CALLS[-1], description="Model calls in the longest 5% of an agent's runs that alert."
     )
     loop_calls: Annotated[float, _bucket(CALLS)] = Field(
         64, description="Tool calls in a run from which on it is taken for a loop; a bound of the buckets."

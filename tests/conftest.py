@@ -81,5 +81,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that share a server last: until it stops, no other store can be opened here."""
-    items.sort(key=lambda item: "served" in getattr(item, "fixturenames", ()))
+    """Put the tests that share a server last: until it stops, no other store can be opened here.
+
+    Several processes that share the work keep a file's tests together, and those of the server in one place.
+    """
+    items.sort(key=_needs_the_server)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("served" if _needs_the_server(item) else str(item.path)))
+
+
+def _needs_the_server(item: pytest.Item) -> bool:
+    return "served" in getattr(item, "fixturenames", ())

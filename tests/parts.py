@@ -20,6 +20,7 @@ PACKAGES = {
     "amtool": ("prometheus-alertmanager", ()),
     "chromium": ("chromium", ("google-chrome", "chrome")),
     "go": ("golang-go", ()),
+    "ip": ("iproute2", ()),
 }
 
 

@@ -70,6 +70,12 @@ def test_the_core_alone_traces_and_says_what_the_rest_needs(fresh):
     assert "pip install 'mlobs[server]'" in done.stderr
     done = subprocess.run([fresh / "bin/mlobs", "demo"], capture_output=True, text=True, cwd="/tmp")
     assert (done.returncode, "pip install 'mlobs[demo]'" in done.stderr) == (2, True)
+    done = subprocess.run([fresh / "bin/mlobs", "doctor"], capture_output=True, text=True, cwd="/tmp")
+    assert (done.returncode, done.stderr) == (1, ""), "it finds no server, and needs no extra to say so"
+    done = subprocess.run(
+        [fresh / "bin/mlobs", "dashboards", "list"], capture_output=True, text=True, cwd="/tmp"
+    )
+    assert (done.returncode, "pip install 'mlobs[cli]'" in done.stderr) == (2, True)
     done = subprocess.run([python, "-c", "import mlobs; mlobs.Monitor"], capture_output=True, text=True)
     assert "pip install 'mlobs[drift]'" in done.stderr
 

@@ -2,6 +2,7 @@
 
 `python -m tests.workload ENDPOINT SECONDS` runs it as a process of its own, because a process
 is switched on once. It goes on in rounds for so long, so that a scraper sees counters grow.
+`python -m tests.workload ENDPOINT SECONDS PORT` runs one that is scraped itself, at that port.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ import mlobs
 ROUND_S = 0.25
 QUEUE_SPANS_MAX = 500
 BURST_SPANS = 2_000  # More than the queue holds: spans are dropped, and counted.
+LOOP_CALLS = 70
 MODEL = "gpt-4o-mini"
 SHIFT = 2.0  # Standard deviations.
 
@@ -72,6 +74,8 @@ def support(question: str, number: int) -> str:
     polite(question)
     plan(question)
     mlobs.score("helpful", number % 2)
+    mlobs.score("grounded", number % 2 == 0, by="rule")
+    mlobs.feedback(True)  # a thumb
     return "".join(answer(question, number))
 
 
@@ -132,5 +136,24 @@ def tick() -> None:
     """Happen often."""
 
 
+def run_alone(endpoint: str, seconds: float, port: str) -> None:
+    """Be scraped at `port`, as a service whose traces go to no mlobs server: it counts its runs' calls."""
+    os.environ["MLOBS_METRICS_PORT"] = port
+    mlobs.init("alone", endpoint=endpoint, metrics="process")
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        circle()
+        time.sleep(ROUND_S)
+
+
+@mlobs.agent
+def circle() -> None:
+    """Ask and look up, again and again: a loop."""
+    for number in range(1, LOOP_CALLS + 1):
+        look_up(number)
+    plan("again?")
+
+
 if __name__ == "__main__":
-    run_workload(sys.argv[1], float(sys.argv[2]))
+    run: Any = run_alone if len(sys.argv) > 3 else run_workload
+    run(sys.argv[1], float(sys.argv[2]), *sys.argv[3:])

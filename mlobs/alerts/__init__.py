@@ -3,7 +3,8 @@
 `catalogue` holds the rules, `prometheus` and `sql` render them, `recording` has what Prometheus
 computes of drift for them, `states` says when one fires,
 `routing` says who is told, `outbox` remembers it and `delivery` takes it to the `sinks`. `receive`
-takes alerts from elsewhere. `alerting` ties them to a clock; everything the server mounts is there.
+takes alerts from elsewhere. `silencing` spares people for a while, `history` keeps what fired, and
+`close_up` shows one alert whole. `alerting` ties them to a clock; everything the server mounts is there.
 
 Why one catalogue and two renderings: a rule kept twice, in PromQL and in SQL, disagrees with
 itself within a month. An indicator therefore says what is measured ("the share of failed

@@ -13,16 +13,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from mlobs.alerts import history
+from mlobs.alerts.close_up import CloseUp
 from mlobs.alerts.contributions import contributions, top
 from mlobs.alerts.desk import Desk, shown
 from mlobs.alerts.evaluator import Ask, Evaluator, Health, Transition
 from mlobs.alerts.message import finite, iso, message
+from mlobs.alerts.receive import ledger
 from mlobs.alerts.replay.asking import Wanted, answered
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.rulewatch import RuleWatch
+from mlobs.alerts.silencing import Silencing
+from mlobs.alerts.sinks.building import WEBHOOK
 from mlobs.alerts.states import Alert, Change
 from mlobs.alerts.telling import Telling
-from mlobs.alerts.words import for_people
+from mlobs.alerts.words import fires_when, for_people
 from mlobs.semconv import attributes as a
 from mlobs.semconv.metrics import ALERT_FIRING, ALERT_RULE_FAILURES, ALERT_RULES_REFUSED
 from mlobs.semconv.rows import Metric
@@ -32,6 +37,7 @@ log = logging.getLogger("mlobs.alerts")
 
 FILE = "alerts.sqlite"
 STOP_SECONDS_MAX = 3.0
+EPISODES_SHOWN = 100
 TOPS_MAX = 20  # Alerts of one evaluation that are looked into further.
 
 Sample = tuple[Metric, dict[str, str], float]
@@ -71,6 +77,8 @@ class Alerting:
         self.telling = Telling(settings, data_folder / FILE, clock)
         self._outbox, self._courier = self.telling.outbox, self.telling.courier
         self.desk = Desk(self._outbox, self._courier, clock)
+        self.silencing = Silencing(self._outbox, clock)
+        self._close_up = CloseUp(self._outbox, ask, settings.rules)
         self._evaluator = Evaluator(
             self.watch.rules,
             ask,
@@ -80,33 +88,26 @@ class Alerting:
             dispatch=self.telling.dispatcher.dispatch,
         )
         self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._thread = threading.Thread(target=self._repeat, name="mlobs-alerts-evaluate", daemon=True)
         self._evaluating = threading.Lock()
-        self._failing: set[str] = set()
+        self._failing = False
 
     def start(self) -> None:
         """Evaluate and deliver from now on, until `stop`."""
-        self._threads = [
-            threading.Thread(target=self._repeat, args=round_, name=f"mlobs-alerts-{round_[1]}", daemon=True)
-            for round_ in ((self.evaluate, "evaluate", self._settings.interval_s),)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         self.telling.start()
 
     def stop(self) -> None:
         """Stop after what is being done; a delivery that hangs is left, and repeated after the next start."""
         self._stopping.set()
-        for thread in self._threads:
-            thread.join(STOP_SECONDS_MAX)
-        self.telling.stop(close=not any(thread.is_alive() for thread in self._threads))
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS_MAX)
+        self.telling.stop(close=not self._thread.is_alive())
 
-    def tick(self) -> list[Transition]:
-        """Evaluate once and deliver what is due; return the alerts that changed."""
-        changed = self.evaluate()
-        self.telling.wake()
-        self.deliver()
-        return changed
+    def read_again(self) -> None:
+        """Read the files of rules and routes again soon; safe in a signal handler."""
+        self.watch.ask()
+        self.telling.watch.ask()
 
     def evaluate(self) -> list[Transition]:
         """Evaluate every rule once."""
@@ -116,12 +117,14 @@ class Alerting:
                 self._evaluator.use(self.watch.rules)
             return self._evaluator.evaluate(self.clock())
 
-    def deliver(self) -> int:
-        """Attempt every delivery that is due; return how many arrived."""
-        return self._courier.deliver()
+    def backtest(
+        self, wanted: Wanted, rules: Sequence[Rule], is_abandoned: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
+        """Return what rules would have done to what is stored.
 
-    def backtest(self, wanted: Wanted, rules: Sequence[Rule]) -> dict[str, Any]:
-        """Return what rules would have done to what is stored."""
+        Raises:
+            AbandonedError: Nobody waits for it any more.
+        """
         return answered(
             rules,
             self._ask,
@@ -130,25 +133,45 @@ class Alerting:
             interval_s=self._settings.interval_s,
             server_url=self._server_url,
             runbook_base=self._runbook_base,
+            is_abandoned=is_abandoned,
         )
 
     def snapshot(self) -> dict[str, Any]:
         """Return what /api/alerts answers."""
         rules, health = self._evaluator.rules, self._evaluator.health
-        alerts = [
-            self._shown(alert, rules[alert.rule])
-            for alert in sorted(self._evaluator.alerts, key=lambda one: one.active_s)
-            if alert.rule in rules  # Not if its rule has just gone.
-        ]
+        webhook = self._courier.sinks.get(WEBHOOK)
+        alerts = self._alerts()
         return {
             "firing": [alert for alert in alerts if alert["state"] == "firing"],
             "pending": [alert for alert in alerts if alert["state"] == "pending"],
             "rules": [self._shown_rule(rule, health[name]) for name, rule in rules.items() if name in health],
             "rules_error": self.watch.error,
-            "webhook": next((sink.address for sink in self._courier.sinks.values()), None),
+            "routes_error": self.telling.watch.error,
+            "webhook": None if self._settings.routes or webhook is None else webhook.address,
             "sinks": self._courier.now(),
             "deliveries": [shown(one) for one in self._outbox.recent()],
         }
+
+    def past(self) -> dict[str, Any]:
+        """Return what has fired, the newest first, and the silences."""
+        return {
+            "episodes": history.recent(self._outbox, EPISODES_SHOWN),
+            "hushed": self.silencing.waiting(),
+            **self.silencing.listed(),
+        }
+
+    def close_up(
+        self, source: str, fingerprint: str, from_s: float, to_s: float, *, with_values: bool = True
+    ) -> dict[str, Any] | None:
+        """Return all that is known of one alert, with its values from one time to another; or None."""
+        now = [one for one in self._alerts() if (one["source"], one["fingerprint"]) == (source, fingerprint)]
+        return self._close_up.of(
+            source,
+            fingerprint,
+            now=next(iter(now), None),
+            rule_of=self._evaluator.rules.get,
+            between_s=(from_s, to_s) if with_values else None,
+        )
 
     def samples(self) -> list[Sample]:
         """Return the values of the metrics that are about alerting, with their labels."""
@@ -166,15 +189,26 @@ class Alerting:
             *self._courier.samples(),
         ]
 
-    def _repeat(self, work: Callable[[], object], name: str, pause_s: float) -> None:
+    def _alerts(self) -> list[dict[str, Any]]:
+        """Return every alert that is not over, the server's own first, with who silenced or took it."""
+        rules = self._evaluator.rules
+        own = [
+            self._shown(alert, rules[alert.rule])
+            for alert in sorted(self._evaluator.alerts, key=lambda one: one.active_s)
+            if alert.rule in rules  # Not if its rule has just gone.
+        ]
+        return self.silencing.marked([*own, *ledger.firing(self._outbox)])
+
+    def _repeat(self) -> None:
+        pause_s = self._settings.interval_s
         while not self._stopping.is_set():
             try:
-                work()
-                self._failing.discard(name)
+                self.evaluate()
+                self._failing = False
             except Exception:  # a full disk must not end alerting; it may pass
-                if name not in self._failing:
-                    log.exception("Alerting cannot %s; it tries again every %.4g s.", name, pause_s)
-                self._failing.add(name)
+                if not self._failing:
+                    log.exception("Alerts cannot be evaluated; this is tried again every %.4g s.", pause_s)
+                self._failing = True
             self._stopping.wait(pause_s)
 
     def _message(self, alert: Alert, rule: Rule, change: Change, now_s: float) -> dict[str, Any]:
@@ -211,8 +245,10 @@ class Alerting:
     def _shown(self, alert: Alert, rule: Rule) -> dict[str, Any]:
         found = alert.finding
         return {
+            "source": "mlobs",
             "rule": alert.rule,
             "severity": rule.severity,
+            "component": rule.component,
             "state": alert.state,
             "summary": for_people(rule, rule.summary, found.labels, found.value),
             "labels": dict(found.labels),
@@ -228,6 +264,9 @@ class Alerting:
         return {
             "rule": rule.name,
             "severity": rule.severity,
+            "unit": rule.indicator.unit,
+            "fires_when": fires_when(rule),
+            "page": rule.page,
             "state": "error" if health.error else ("ok" if health.evaluated_s is not None else "unknown"),
             "error": health.error,
             "failures": health.failures,

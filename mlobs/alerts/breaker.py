@@ -1,9 +1,10 @@
 """When a sink is not to be bothered: it asked for a pause, or failed too often in a row.
 
-Pure: the clock is an argument. After `FAILURES_MAX` failures in a row the breaker opens: nothing is
-sent for a pause. Then one message is a probe; if it arrives the breaker closes, if not the next
-pause is longer. So a sink that is down for hours costs its messages few of their attempts, and
-is not met by all of them at once when it comes back.
+Pure: the clock is an argument, one that is never set. After `FAILURES_MAX` failures in a row the
+breaker opens: nothing is sent for a pause. Then one message is a probe; if it arrives the breaker
+closes, if not the next pause is longer. So a sink that is down for hours costs most of what waits
+for it no attempt, and is not met by all of it at once when it comes back. A message that waits
+alone is every probe itself; for it the pauses between its attempts count.
 """
 
 from dataclasses import dataclass

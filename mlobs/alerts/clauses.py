@@ -21,6 +21,10 @@ ENDED = (
     "(least(Timestamp, toDateTime64('2261-12-31 00:00:00', 9, 'UTC')) "
     f"+ toIntervalNanosecond(least(Duration, {CALL_SECONDS_MAX} * 1000000000)))"
 )
+# How many spans a stored one stands for: more than one where a sampler kept it instead of others. The server
+# names the column, and rooms do not import each other.
+WEIGHT = "Weight"
+SPANS = f"sum({WEIGHT})"  # How many there were, whether they were stored or not.
 INSTANCE = f"ResourceAttributes['{a.SERVICE_INSTANCE_ID.name}']"
 # Cancelled and abandoned calls have no error type; should somebody set one, they still are not failures.
 FAILED = f"{a.ERROR_TYPE.column} != '' AND {a.CALL_STATE.column} = ''"
@@ -28,12 +32,12 @@ FAILED = f"{a.ERROR_TYPE.column} != '' AND {a.CALL_STATE.column} = ''"
 
 def calls(metric: Metric, since: str) -> str:
     """Return the rows to select from, with a condition: the calls that the metric counts since then."""
-    if metric in FROM_RUNS:
+    if metric in FROM_RUNS:  # A trace is kept whole, so what one run called needs no weight.
         return f"""(
     SELECT *, made AS Calls
     FROM (
-        SELECT ServiceName, AgentName, TraceId, Timestamp, Duration, ErrorType, CallState FROM otel_traces
-        WHERE {a.KIND.column} = 'agent' AND {of(AGENT_DURATION)} AND {between(since)}
+        SELECT ServiceName, AgentName, TraceId, Timestamp, Duration, ErrorType, CallState, {WEIGHT}
+        FROM otel_traces WHERE {a.KIND.column} = 'agent' AND {of(AGENT_DURATION)} AND {between(since)}
     ) AS run LEFT JOIN (
         SELECT TraceId, AgentName, count() AS made FROM otel_traces
         WHERE {of(TOOL_DURATION)} AND Timestamp > fromUnixTimestamp64Milli({{{since}:Int64}})
@@ -64,8 +68,13 @@ def measured(metric: Metric) -> str:
     if not metric.measures:
         return "Duration / 1000000000"
     if metric.kind == "histogram":
-        return metric.measures
+        return f"assumeNotNull({metric.measures})"  # `calls` leaves out those that do not say it.
     return f"if(isFinite({metric.measures}) AND {metric.measures} >= 0, assumeNotNull({metric.measures}), 0)"
+
+
+def spans_if(condition: str) -> str:
+    """Return how many of the spans meet a condition, whether they were stored or not."""
+    return f"sumIf({WEIGHT}, {condition})"
 
 
 def bad(metric: Metric, bad: Bad) -> str:
@@ -114,6 +123,11 @@ def pointed(since: str) -> str:
         f"TimeUnix > fromUnixTimestamp64Milli({{{since}:Int64}}) "
         "AND TimeUnix <= fromUnixTimestamp64Milli({now_ms:Int64}) AND bitAnd(Flags, 1) = 0"
     )
+
+
+def having(labels: Iterable[Labelled]) -> str:
+    """Return the further condition that points have values of labels."""
+    return "".join(f" AND Attributes[{text(one.label.name)}] IN ({texts(one.values)})" for one in labels)
 
 
 def columns(by: Iterable[Attribute]) -> str:

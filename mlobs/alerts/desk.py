@@ -103,7 +103,7 @@ def shown(delivery: Delivery) -> dict[str, Any]:
         "made": iso(delivery.made_s),
         "attempts": delivery.attempts,
         "ended": None if delivery.ended_s is None else iso(delivery.ended_s),
-        "next": iso(delivery.next_s) if delivery.state == "waiting" else None,
+        "next": iso(max(delivery.next_s, delivery.made_s)) if delivery.state == "waiting" else None,
         "answer": delivery.answer,
         "fingerprint": delivery.fingerprint,
     }

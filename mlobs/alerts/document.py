@@ -5,7 +5,7 @@ Whoever finds a value wrong says so with `Document.where`: file, line and field.
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,27 @@ SAID = {
     "extra_forbidden": "there is no such field",
     "missing": "it is missing",
 }
+# What was wanted, where it is known what came.
+WANTED = {
+    "int_type": "a whole number was expected",
+    "int_parsing": "a whole number was expected",
+    "int_from_float": "a whole number was expected",
+    "float_type": "a number was expected, such as 0.05",
+    "float_parsing": "a number was expected, such as 0.05",
+    "tuple_type": "a list was expected, such as [a, b]",
+    "string_type": "a text was expected; put it in quotes",
+    "dict_type": "names and values were expected",
+    "bool_type": "true or false was expected",
+    "bool_parsing": "true or false was expected",
+}
+# What people mean by what YAML cannot read.
+HINTS = {
+    "expected <block end>": "a text with {, : or # in it needs quotes, and a list begins in one column",
+    "'\\t'": "indent with spaces",
+    "mapping values are not allowed": "a text with a colon in it needs quotes",
+}
+LIMITS = ("less_than", "less_than_equal", "greater_than", "greater_than_equal", "literal_error")
+CAME_CHARACTERS_MAX = 60
 
 Place = Sequence[int | str]
 
@@ -48,11 +69,22 @@ class Document:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             place = f"{name}, line {mark.line + 1}" if mark else name
-            raise SettingError(f"{place}: this is not YAML: {error.problem or error.context}.") from None
+            said = str(error.problem or error.context)
+            hint = next((f"; {hint}" for sign, hint in HINTS.items() if sign in said), "")
+            raise SettingError(f"{place}: this is not YAML: {said}{hint}.") from None
         except (yaml.YAMLError, ValueError) as error:
             raise SettingError(f"{name}: this is not YAML: {' '.join(str(error).split())}") from None
         except RecursionError:
             raise SettingError(f"{name}: it is nested too deep to be read.") from None
+
+    def _at(self, place: Place) -> Any:
+        """Return the node of the last part of a place, or None if the file does not have it."""
+        node, found = self._node, None
+        for part in place:
+            found = None if node is None else _child(node, part)
+            if found is not None:
+                node = found[1]
+        return found
 
     def where(self, place: Place) -> str:
         """Return file, line and field; parts the file does not have, such as a union's tag, are skipped."""
@@ -69,22 +101,49 @@ class Document:
                 line, node = found
         return f"{self.name}, line {line}, {field}" if field else f"{self.name}, line {line}"
 
-    def sentence(self, problem: Any, known: Iterable[str] = ()) -> str:
+    def sentence(
+        self, problem: Any, known: Iterable[str] = (), forms: Mapping[str, str] | None = None
+    ) -> str:
         """Return what is wrong as one sentence.
 
         Args:
-            problem: One of pydantic's errors, without its input.
+            problem: One of pydantic's errors; with its input, what came is told.
             known: The names that could have stood where an unknown one does.
+            forms: What fields that have a form want, by their names.
         """
         place: Place = problem["loc"]
         kind, facts = problem["type"], problem.get("ctx", {})
+        if kind == "value_error" and self._at(place) is None:  # The last part is the tag of a union.
+            place = place[:-1]
         said = SAID.get(kind) or problem["msg"].removeprefix("Value error, ")
+        if "input" in problem:
+            said = _came_and_wanted(problem, (forms or {}).get(str(place[-1]) if place else "")) or said
         near_by = near(str(place[-1]), known) if kind == "extra_forbidden" else ""
         if kind == "union_tag_not_found":
             said = f"it has no {facts['discriminator']}"
         elif kind == "union_tag_invalid":
+            if "input" in problem:
+                what, there = (facts[name].replace("'", "") for name in ("discriminator", "expected_tags"))
+                said = f"no {what} is called {facts['tag']!r:.80}; there are {there}"
             near_by = near(str(facts["tag"]), facts["expected_tags"].strip("'").split("', '"))
         return ended(f"{self.where(place)}: {said[:1].lower()}{said[1:]}{near_by}")
+
+
+def _came_and_wanted(problem: Any, form: str | None) -> str | None:
+    """Return what came and what was wanted, or None if there are better words for it."""
+    kind, came = problem["type"], problem["input"]
+    wanted = WANTED.get(kind)
+    if kind.startswith("int_") and str(problem["loc"][-1]).endswith("_s"):
+        wanted = "a whole number of seconds was expected, such as 600"
+    if kind == "string_pattern_mismatch" and form is not None:
+        wanted = form
+    if kind in LIMITS:
+        wanted = problem["msg"].replace("Input should be", "it has to be")
+    if wanted is None:
+        return None
+    if isinstance(came, str | int | float):
+        return f"{came!r:.{CAME_CHARACTERS_MAX}} came; {wanted}"
+    return wanted
 
 
 def read_text(path: Path, what: str) -> str:

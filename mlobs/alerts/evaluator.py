@@ -2,7 +2,8 @@
 
 Edge: this logs. The clock and the store are arguments. A rule whose query fails keeps its
 alerts as they were: nothing is known, so nothing changes. The failure is counted, shown in
-`Health.error` until the rule answers again, and logged when it begins.
+`Health.error` until the rule answers again, and logged when it begins. Of an answer that was cut
+only what is in it is known: alerts that are not stay as they were.
 """
 
 import logging
@@ -11,10 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlobs.alerts import departed, history
+from mlobs.alerts.message import finite
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.sql import ALERTS_MAX, question
 from mlobs.alerts.states import Alert, Change, Finding, advance, finding, fingerprint
+from mlobs.alerts.words import for_people
 
 log = logging.getLogger("mlobs.alerts")
 
@@ -67,7 +71,6 @@ class Evaluator:
     ) -> None:
         self.rules: dict[str, Rule] = {}
         self.health: dict[str, Health] = {}
-        self._former: dict[str, Rule] = {}
         self.use(rules)
         self._ask = ask
         self._outbox = outbox
@@ -75,6 +78,8 @@ class Evaluator:
         self._dispatch = dispatch
         self._tell = tell
         self._alerts = {alert.fingerprint: alert for alert in outbox.alerts()}
+        with outbox.transaction() as db:
+            self._kept = departed.read(db)
 
     @property
     def alerts(self) -> list[Alert]:
@@ -83,7 +88,6 @@ class Evaluator:
 
     def use(self, rules: Sequence[Rule]) -> None:
         """Evaluate these rules from now on; alerts of rules that go are over at the next evaluation."""
-        self._former |= self.rules
         self.rules = {rule.name: rule for rule in rules if question(rule, now_s=0.0) is not None}
         self.health = {name: self.health.get(name, Health()) for name in self.rules}
 
@@ -91,14 +95,26 @@ class Evaluator:
         """Evaluate every rule that is due, write down what changed, and return it.
 
         Raises:
-            StoreError: What changed cannot be written; the next evaluation finds it again.
+            StoreError: What changed cannot be written; the next evaluation finds it again. The other
+                rules were evaluated all the same.
         """
         transitions: list[Transition] = []
+        failures: list[Exception] = []
         for rule in self.rules.values():
             found = self._answer(rule, now_s) if self._is_due(rule, now_s) else None
-            if found is not None:
+            if found is None:
+                continue
+            try:
                 transitions += self._settle(rule, found, now_s)
-        return transitions + self._forget_strangers(now_s)
+            except Exception as error:  # the other rules go on
+                if self.health[rule.name].error is None:
+                    log.exception("What %s found cannot be told; it is found again.", rule.name)
+                self._fail(rule, error)
+                failures.append(error)
+        transitions += self._forget_strangers(now_s)
+        if failures:
+            raise failures[0]
+        return transitions
 
     def _is_due(self, rule: Rule, now_s: float) -> bool:
         health = self.health[rule.name]
@@ -115,13 +131,25 @@ class Evaluator:
         try:
             found = [finding(row, rule) for row in self._ask(asked.sql, asked.params)]
         except Exception as error:  # whatever the engine raises, the other rules go on
-            health.failures += 1
             if health.error is None:
                 log.exception("The rule %s cannot be evaluated; its alerts stay as they are.", rule.name)
-            health.error = f"{error or type(error).__name__}"
+            self._fail(rule, error)
             return None
-        health.error, health.evaluated_s, health.cut = None, now_s, len(found) >= ALERTS_MAX
+        cut = len(found) >= ALERTS_MAX
+        if cut and not health.cut:
+            log.warning(
+                "The rule %s is broken for %d combinations of labels or more; only so many are seen, and "
+                "alerts about others stay as they are. Group by fewer labels, or raise its limit.",
+                rule.name,
+                ALERTS_MAX,
+            )
+        health.error, health.evaluated_s, health.cut = None, now_s, cut
         return {fingerprint(rule.name, one.labels): one for one in found}
+
+    def _fail(self, rule: Rule, error: Exception) -> None:
+        health = self.health[rule.name]
+        health.failures += 1
+        health.error = f"{error or type(error).__name__}"
 
     def _settle(self, rule: Rule, found: Mapping[str, Finding], now_s: float) -> list[Transition]:
         """Write down a rule's new alerts and messages in one transaction, then take them as known."""
@@ -129,7 +157,9 @@ class Evaluator:
         after: dict[str, Alert | None] = {}
         transitions: list[Transition] = []
         interval_s = max(self._interval_s, rule.every_s)
-        for mark in dict.fromkeys((*known, *found)):
+        # What is not in an answer that was cut may be broken or whole: nobody knows.
+        judged = found if self.health[rule.name].cut else (*known, *found)
+        for mark in dict.fromkeys(judged):
             before = known.get(mark)
             alert, change = advance(before, found.get(mark), rule, now_s=now_s, interval_s=interval_s)
             after[mark] = alert
@@ -145,7 +175,12 @@ class Evaluator:
         return transitions
 
     def _write(
-        self, rule: Rule, after: Mapping[str, Alert | None], transitions: Sequence[Transition]
+        self,
+        rule: Rule,
+        after: Mapping[str, Alert | None],
+        transitions: Sequence[Transition],
+        *,
+        is_gone: bool = False,
     ) -> None:
         changed = [
             alert for mark, alert in after.items() if alert is not None and alert != self._alerts.get(mark)
@@ -156,31 +191,57 @@ class Evaluator:
         messages, dropped = [], 0
         if self._tell is not None:  # Before the transaction: it may ask the store.
             messages = [self._tell(one.alert, rule, one.change, one.at_s) for one in transitions]
+        said = departed.facts(rule)
         with self._outbox.transaction() as db:
             self._outbox.write(db, changed=changed, over=over)
+            for one in transitions:
+                _note(db, rule, one)
+            if is_gone:
+                departed.forget(db, rule.name)
+            elif self._kept.get(rule.name) != said:
+                departed.keep(db, rule)
             if messages:
                 dropped = self._dispatch(db, messages, transitions[0].at_s)
+        if is_gone:
+            self._kept.pop(rule.name, None)
+        else:
+            self._kept[rule.name] = said
         if dropped:
             log.error("%d messages about %s were dropped: too many wait for sinks.", dropped, rule.name)
 
     def _forget_strangers(self, now_s: float) -> list[Transition]:
-        """End alerts of rules that are no more: nobody could say when they are over.
-
-        Sinks are told where the rule is still known, which it is if it went while this ran.
-        """
-        strangers = [mark for mark, alert in self._alerts.items() if alert.rule not in self.rules]
+        """End alerts of rules that are no more: nobody could say when they are over."""
+        strangers: dict[str, list[str]] = {}
+        for mark, alert in self._alerts.items():
+            if alert.rule not in self.rules:
+                strangers.setdefault(alert.rule, []).append(mark)
         transitions = []
-        for mark in strangers:
-            alert = self._alerts[mark]
-            over = [Transition(alert, "resolved", now_s)] if alert.state == "firing" else []
-            rule = self._former.get(alert.rule)
-            if rule is None:
-                self._outbox.record(changed=[], over=[mark], messages=[])
-            else:
-                self._write(rule, {mark: None}, over)
-            del self._alerts[mark]
+        for name, marks in strangers.items():
+            alerts = [self._alerts[mark] for mark in marks]
+            over = [Transition(one, "resolved", now_s) for one in alerts if one.state == "firing"]
+            rule = departed.departed(name, self._kept.get(name))
+            self._write(rule, dict.fromkeys(marks), over, is_gone=True)
+            for mark in marks:
+                del self._alerts[mark]
             transitions += over
-        if strangers:
-            log.warning("%d alerts of rules that no longer exist were ended.", len(strangers))
-        self._former.clear()
+            log.warning("%d alerts of the rule %s, which is gone, were ended.", len(marks), name)
         return transitions
+
+
+def _note(db: sqlite3.Connection, rule: Rule, one: Transition) -> None:
+    found = one.alert.finding
+    history.note(
+        db,
+        source="mlobs",
+        fingerprint=one.alert.fingerprint,
+        status=one.change,
+        at_s=one.at_s,
+        said={
+            "rule": rule.name,
+            "severity": rule.severity,
+            "summary": for_people(rule, rule.summary, found.labels, found.value),
+            "labels": dict(found.labels),
+            "value": finite(found.value),
+            "trace_ids": list(found.trace_ids),
+        },
+    )

@@ -14,7 +14,7 @@ from typing import Any
 
 from mlobs.alerts.promql import expression, limit
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.words import duration, for_prometheus
+from mlobs.alerts.words import GRAFANA, duration, template
 
 FILE = "grafana/mlobs.rules.yaml"  # In the folder of all rendered files.
 FOLDER = "mlobs"
@@ -69,9 +69,9 @@ def _rule(rule: Rule, runbook_base: str, source: str) -> dict[str, Any]:
     watchdog = rule.indicator.kind == "watchdog"
     gone = max(GONE_EVALUATIONS_MIN, -(-rule.keep_firing_s // INTERVAL_S))
     annotations = {
-        "summary": for_grafana(rule, rule.summary),
-        "description": for_grafana(rule, rule.description),
-        "runbook_url": f"{runbook_base}/{rule.page}.md",
+        "summary": template(rule, rule.summary, GRAFANA),
+        "description": template(rule, rule.description, GRAFANA),
+        "runbook_url": GRAFANA.quoted(f"{runbook_base}/{rule.page}.md"),
     }
     return {
         "uid": uid(rule.name),
@@ -85,19 +85,9 @@ def _rule(rule: Rule, runbook_base: str, source: str) -> dict[str, Any]:
         "missing_series_evals_to_resolve": gone,
         "isPaused": False,
         "annotations": annotations,
-        # In labels $NAME is a variable of Grafana, in every release.
-        "labels": {name: value.replace("$", "$$") for name, value in rule.fixed_labels.items()},
+        "labels": {name: GRAFANA.quoted(value) for name, value in rule.fixed_labels.items()},
         "data": [_query(rule, source), _comparison(rule)],
     }
-
-
-def for_grafana(rule: Rule, text: str) -> str:
-    """Return `text` as a template of Grafana.
-
-    Without a $: some releases read $NAME in an annotation as a variable of their own, others $$ as two.
-    """
-    template = for_prometheus(rule, text)
-    return template.replace("{{ $labels.", "{{ .Labels.").replace("{{ $value ", "{{ .Values.A.Value ")
 
 
 def _query(rule: Rule, source: str) -> dict[str, Any]:

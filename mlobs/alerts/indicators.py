@@ -265,9 +265,10 @@ class Absence(Record):
     Args:
         metrics: Durations, derived from spans; any of them is a sign of life.
         window_s: No call for so long is silence.
-        memory_s: How far back "used to" goes.
+        memory_s: How far back "used to" goes, from the last call on.
         calls_min: Only a service that made on average so many calls per window, over the
             memory, is missed. A nightly job or a quiet service is not.
+        missed_s: How long after its last call a service is missed; then it is given up.
     """
 
     kind: Literal["absence"] = "absence"
@@ -275,6 +276,7 @@ class Absence(Record):
     window_s: int = Field(gt=0)
     memory_s: int = Field(gt=0)
     calls_min: int = Field(ge=1)
+    missed_s: int = Field(default=86_400, gt=0)
     by: ClassVar[tuple[Attribute, ...]] = (SERVICE_NAME,)
     unit: ClassVar[Unit] = "number"
     engines: ClassVar[tuple[Engine, ...]] = BOTH
@@ -284,6 +286,10 @@ class Absence(Record):
         for metric in self.metrics:
             check(metric, "histogram", self.by)
             check_derived(metric)
+        if self.missed_s <= self.window_s:
+            raise ValueError(
+                f"missed_s is {self.missed_s}, which is not longer than window_s, {self.window_s}"
+            )
         return self
 
 

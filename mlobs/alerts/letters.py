@@ -20,8 +20,10 @@ class Message:
         body: What is sent: JSON, "mlobs/1".
         sink: Who is told.
         not_before_s: When it may be sent; at once if None.
-        state: waiting; demoted or muted for a receipt of what this sink was spared.
+        state: waiting; demoted or muted for a receipt of what this sink was spared; dead if the sink
+            is not there.
         why: For the receipt.
+        part: Of a message that is too long for one, which this is.
     """
 
     fingerprint: str
@@ -31,8 +33,9 @@ class Message:
     body: bytes
     sink: str = "webhook"
     not_before_s: float | None = None
-    state: Literal["waiting", "demoted", "muted"] = "waiting"
+    state: Literal["waiting", "demoted", "muted", "dead"] = "waiting"
     why: str = ""
+    part: int = 1
 
     @property
     def id(self) -> str:
@@ -42,13 +45,14 @@ class Message:
         them mutes the other may send.
         """
         text = f"{self.sink}:{self.fingerprint}:{self.status}:{self.changed_s!r}"
-        text += "" if self.state == "waiting" else f":{self.state}"
+        text += f":{self.state}" if self.state in {"demoted", "muted"} else ""
+        text += f":{self.part}" if self.part > 1 else ""
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
-    """A message on its way, or what became of it."""
+    """A message on its way, or what became of it, without what is sent."""
 
     id: str
     sink: str
@@ -61,7 +65,29 @@ class Delivery:
     next_s: float
     ended_s: float | None
     answer: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Letter(Delivery):
+    """A message on its way, with what is sent."""
+
     body: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Put:
+    """How many messages found room, and how many did not."""
+
+    taken: int
+    dropped: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Buried:
+    """How many messages became dead letters, and how many older ones were deleted to make room."""
+
+    letters: int
+    lost: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

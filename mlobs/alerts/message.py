@@ -11,7 +11,8 @@ since        when the trouble began, by estimate; started: when the alert began 
              resolved: when it ended, or null. ISO 8601, UTC
 fingerprint  the same for every message about this rule and these labels
 links        more addresses, by what they show, such as dashboard
-top          what contributes most: {"dimension", "value", "share"} (of the failures), or null
+top          what contributes most: {"dimension", "value", "share"}, or null; share is of the
+             trouble the rule counts: failures, money, tokens, slow calls, drifting features
 runbook_url  what to do; trace_url: an example, or null; trace_ids: up to 5 examples
 server_url   who says so
 """

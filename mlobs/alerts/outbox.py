@@ -4,8 +4,11 @@ Edge: this is the disk. A change of an alert's state and the messages about it, 
 are written in one transaction, before anything is sent. So a message is neither forgotten nor made
 twice, whenever the process dies; one that was being sent then is sent again, under the same id.
 
-Bounded: at most `WAITING_MAX` messages wait (more are dropped and counted), at most `DEAD_MAX` dead
-letters and the last `KEPT_MAX` other receipts are kept.
+Bounded, for each sink by itself, so that one that is down takes no other's room: at most `WAITING_MAX`
+messages wait (more are dropped and counted), and at most `DEAD_MAX` dead letters and the last
+`KEPT_MAX` receipts of each other kind are kept.
+
+Whoever only looks has a connection of its own, and holds up nobody who writes.
 """
 
 import json
@@ -15,23 +18,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from mlobs.alerts.letters import Delivery, Message, Redriven
-from mlobs.alerts.outbox_schema import DEAD, RECEIPTS, prepare
+from mlobs.alerts.letters import Buried, Delivery, Letter, Message, Put, Redriven
+from mlobs.alerts.outbox_schema import prepare
 from mlobs.alerts.states import Alert, Finding
 from mlobs.errors import StoreError
 
-__all__ = ["Delivery", "Message", "Outbox", "Redriven"]
+__all__ = ["Buried", "Delivery", "Letter", "Message", "Outbox", "Put", "Redriven"]
 
 WAITING_MAX = 100_000
-DEAD_MAX = 10_000
+DEAD_MAX = WAITING_MAX  # All that waits for a sink may be dead at once, and is to be put back.
 KEPT_MAX = 1_000
 
-_COLUMNS = "id, sink, fingerprint, rule, status, state, made_s, attempts, next_s, ended_s, answer, body"
-_OVERTAKEN = (
-    "EXISTS (SELECT 1 FROM deliveries AS newer WHERE newer.fingerprint = deliveries.fingerprint "
-    "AND newer.sink = deliveries.sink AND newer.number > deliveries.number AND newer.state = 'delivered')"
-)
+FAR_S = 4500.0  # No failed attempt is followed by a pause as long; what waits longer is due.
+
+_COLUMNS = "id, sink, fingerprint, rule, status, state, made_s, attempts, next_s, ended_s, answer"
 
 
 class Outbox:
@@ -54,14 +56,27 @@ class Outbox:
             self._db.execute("PRAGMA journal_mode = WAL")
         with self.transaction() as db:
             prepare(db)
+        self._reading = threading.Lock()
         with self._saying():
             for script in extra_schema:
                 self._db.executescript(script)
+            self._reader = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+            self._reader.execute("PRAGMA query_only = 1")
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._db.close()
+
+    def read(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        """Return the rows that a query finds in what has been written down.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        with self._reading, self._saying():
+            return self._reader.execute(query, values).fetchall()
 
     @contextmanager
     def transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
@@ -90,21 +105,8 @@ class Outbox:
 
     def alerts(self) -> list[Alert]:
         """Return every alert that is not over."""
-        with self.transaction() as db:
-            rows = db.execute("SELECT alert FROM alerts ORDER BY fingerprint").fetchall()
+        rows = self.read("SELECT alert FROM alerts ORDER BY fingerprint")
         return [_alert(json.loads(text)) for (text,) in rows]
-
-    def record(self, *, changed: Iterable[Alert], over: Iterable[str], messages: Iterable[Message]) -> int:
-        """Write what an evaluation changed, all of it or nothing; return how many messages found no room.
-
-        Args:
-            changed: Alerts as they are now.
-            over: Fingerprints of alerts that are no more.
-            messages: What has to be told.
-        """
-        with self.transaction() as db:
-            self.write(db, changed=changed, over=over)
-            return self.add(db, messages)
 
     def write(self, db: sqlite3.Connection, *, changed: Iterable[Alert], over: Iterable[str]) -> None:
         """Write alerts inside a transaction: those that changed, and which are no more."""
@@ -113,45 +115,89 @@ class Outbox:
             db.execute("INSERT OR REPLACE INTO alerts VALUES (?, ?)", (alert.fingerprint, text))
         db.executemany("DELETE FROM alerts WHERE fingerprint = ?", [(one,) for one in over])
 
-    def room(self, db: sqlite3.Connection) -> int:
-        """Return how many more messages find room."""
-        counted = db.execute("SELECT coalesce(sum(count), 0) FROM held WHERE state = 'waiting'")
-        waiting: int = counted.fetchone()[0]
-        return max(WAITING_MAX - waiting, 0)
+    def room(self, db: sqlite3.Connection, sink: str) -> int:
+        """Return how many more messages of a sink find room."""
+        return max(WAITING_MAX - _held(db, sink, "waiting"), 0)
 
-    def add(self, db: sqlite3.Connection, messages: Iterable[Message]) -> int:
-        """Add messages inside a transaction; return how many were dropped because there is no room.
+    def put(self, db: sqlite3.Connection, messages: Iterable[Message]) -> Put:
+        """Add messages inside a transaction, as far as there is room for their sinks.
 
-        Those in state demoted or muted are receipts: they take no room and are never sent.
+        Receipts take no room and are never sent. Of the same message twice, as from two routes to one
+        sink, the one that may be sent earlier counts.
         """
-        messages = list(messages)
-        waiting = [one for one in messages if one.state == "waiting"]
-        taken = waiting[: self.room(db)]
-        receipts = [one for one in messages if one.state != "waiting"]
-        db.executemany(
-            "INSERT OR IGNORE INTO deliveries "
-            "(id, sink, fingerprint, rule, status, body, made_s, state, next_s, ended_s, answer) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(one) for one in (*taken, *receipts)],
-        )
-        for one in (*receipts, *waiting[len(taken) :]):
-            _count(db, one.sink, one.state if one.state != "waiting" else "dropped", 1)
-        if receipts:
-            _trim(db)
-        return len(waiting) - len(taken)
+        room: dict[str, int] = {}
+        taken = dropped = 0
+        settled = set()
+        for one in messages:
+            if one.state == "waiting":
+                left = room[one.sink] if one.sink in room else self.room(db, one.sink)
+                room[one.sink] = max(left - 1, 0)
+                if not left:
+                    dropped += 1
+                    _count(db, one.sink, "dropped", 1)
+                    continue
+                taken += 1
+            else:
+                settled.add((one.sink, one.state))
+                _count(db, one.sink, one.state, 1)
+            db.execute(
+                "INSERT INTO deliveries "
+                "(id, sink, fingerprint, rule, status, body, made_s, state, next_s, ended_s, answer) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+                "next_s = min(next_s, excluded.next_s) WHERE state = 'waiting' AND attempts = 0",
+                _row(one),
+            )
+        for sink, state in settled:
+            _trim(db, sink, state)
+        return Put(taken=taken, dropped=dropped)
 
-    def due(self, now_s: float, *, sink: str = "webhook", deliveries_max: int = 100) -> list[Delivery]:
+    def bury(self, sinks: Iterable[str], now_s: float) -> Buried:
+        """Make what waits for any other sink than these dead letters.
+
+        Nobody would take them. Once their sink is configured again they can be put back.
+
+        Args:
+            sinks: Those that are configured.
+            now_s: When.
+        """
+        known = set(sinks)
+        buried = lost = 0
+        with self.transaction() as db:
+            rows = db.execute("SELECT sink FROM held WHERE state = 'waiting' AND count > 0").fetchall()
+            for (sink,) in rows:
+                if sink in known:
+                    continue
+                count = db.execute(
+                    "UPDATE deliveries SET state = 'dead', ended_s = ?, answer = ? "
+                    "WHERE state = 'waiting' AND sink = ?",
+                    (now_s, gone(sink), sink),
+                ).rowcount
+                _count(db, sink, "dead", count)
+                lost += _trim(db, sink, "dead")
+                buried += count
+        return Buried(letters=buried, lost=lost)
+
+    def due(self, now_s: float, *, sink: str = "webhook", deliveries_max: int = 100) -> list[Letter]:
         """Return a sink's messages whose time has come; of each alert only its oldest that waits.
 
-        So whoever listens hears of firing before resolved.
+        So whoever listens hears of firing before resolved. What would be tried again later than any
+        pause is long is due, too: the clock was set back since.
         """
-        return self._read(
-            "WHERE state = 'waiting' AND sink = ? AND next_s <= ? AND NOT EXISTS (SELECT 1 FROM deliveries "
-            "AS older WHERE older.state = 'waiting' AND older.sink = deliveries.sink "
-            "AND older.fingerprint = deliveries.fingerprint AND older.number < deliveries.number) "
-            "ORDER BY next_s, number LIMIT ?",
-            (sink, now_s, deliveries_max),
-        )
+        columns = f"{_COLUMNS}, body"
+        with self.transaction(synced=False) as db:
+            db.execute(
+                "UPDATE deliveries SET next_s = ? WHERE state = 'waiting' AND attempts > 0 AND sink = ? "
+                "AND next_s > ?",
+                (now_s, sink, now_s + FAR_S),
+            )
+            rows = db.execute(
+                f"SELECT {columns} FROM deliveries WHERE state = 'waiting' AND sink = ? AND next_s <= ? "
+                "AND NOT EXISTS (SELECT 1 FROM deliveries AS older WHERE older.state = 'waiting' "
+                "AND older.sink = deliveries.sink AND older.fingerprint = deliveries.fingerprint "
+                "AND older.number < deliveries.number) ORDER BY next_s, number LIMIT ?",
+                (sink, now_s, deliveries_max),
+            ).fetchall()
+        return [Letter(**dict(zip(columns.split(", "), row, strict=True))) for row in rows]
 
     def settle(
         self, delivery_id: str, *, outcome: str, answer: str, now_s: float, again_s: float | None = None
@@ -170,13 +216,22 @@ class Outbox:
         with self.transaction(synced=False) as db:
             settled = db.execute(
                 "UPDATE deliveries SET state = ?, attempts = attempts + 1, next_s = coalesce(?, next_s), "
-                "ended_s = ?, answer = ? WHERE id = ? AND state = 'waiting' RETURNING sink",
+                "ended_s = ?, answer = ? WHERE id = ? AND state = 'waiting' "
+                "RETURNING sink, fingerprint, number, made_s",
                 (state, again_s, None if state == "waiting" else now_s, answer, delivery_id),
             ).fetchone()
-            if settled is not None:
-                _count(db, settled[0], outcome, 1)
+            if settled is None:
+                return
+            _count(db, settled[0], outcome, 1)
+            if state == "delivered":
+                # Parts of one message were made at one moment; none of them is news to the others.
+                db.execute(
+                    "UPDATE deliveries SET overtaken = 1 WHERE sink = ? AND fingerprint = ? "
+                    "AND state = 'dead' AND number < ? AND made_s != ?",
+                    settled,
+                )
             if state != "waiting":
-                _trim(db)
+                _trim(db, settled[0], state)
 
     def redrive(
         self,
@@ -209,7 +264,7 @@ class Outbox:
             values.append(since_s)  # type: ignore[arg-type] # a list of what SQLite takes
         where = " AND ".join(conditions)
         with self.transaction() as db:
-            found = db.execute(f"SELECT id, {_OVERTAKEN} FROM deliveries WHERE {where}", values).fetchall()
+            found = db.execute(f"SELECT id, overtaken FROM deliveries WHERE {where}", values).fetchall()
             chosen = [one for one, late in found if overtaken or not late]
             db.executemany(
                 "UPDATE deliveries SET state = 'waiting', attempts = 0, next_s = ?, ended_s = NULL, "
@@ -219,39 +274,34 @@ class Outbox:
         return Redriven(ids=tuple(chosen), overtaken=len(found) - len(chosen))
 
     def recent(
-        self, deliveries_max: int = 50, *, sink: str | None = None, state: str | None = None
+        self,
+        deliveries_max: int = 50,
+        *,
+        sink: str | None = None,
+        state: str | None = None,
+        fingerprint: str | None = None,
     ) -> list[Delivery]:
-        """Return the newest deliveries, the newest first; of one sink or in one state if that is given."""
-        return self._read(
-            "WHERE (? IS NULL OR sink = ?) AND (? IS NULL OR state = ?) ORDER BY number DESC LIMIT ?",
-            (sink, sink, state, state, deliveries_max),
+        """Return the newest deliveries, the newest first; of one sink, state or alert if that is given."""
+        conditions = {"sink": sink, "state": state, "fingerprint": fingerprint}
+        asked = {name: value for name, value in conditions.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in asked) or "1"
+        rows = self.read(
+            f"SELECT {_COLUMNS} FROM deliveries WHERE {where} ORDER BY number DESC LIMIT ?",
+            (*asked.values(), deliveries_max),
         )
-
-    def counts(self) -> dict[str, int]:
-        """Return how many attempts ended how, since the file was made."""
-        totals: dict[str, int] = {}
-        for (_, outcome), count in self.counts_by_sink().items():
-            totals[outcome] = totals.get(outcome, 0) + count
-        return totals
+        return [Delivery(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
 
     def counts_by_sink(self) -> dict[tuple[str, str], int]:
         """Return how many attempts ended how for each sink, since the file was made."""
-        with self.transaction() as db:
-            rows = db.execute("SELECT sink, outcome, count FROM outcomes").fetchall()
+        rows = self.read("SELECT sink, outcome, count FROM outcomes")
         return {(sink, outcome): count for sink, outcome, count in rows}
 
     def held(self) -> dict[tuple[str, str], int]:
         """Return how many messages of each sink are waiting or dead now."""
-        with self.transaction() as db:
-            rows = db.execute(
-                "SELECT sink, state, count FROM held WHERE state IN ('waiting', 'dead') AND count > 0"
-            ).fetchall()
+        rows = self.read(
+            "SELECT sink, state, count FROM held WHERE state IN ('waiting', 'dead') AND count > 0"
+        )
         return {(sink, state): count for sink, state, count in rows}
-
-    def _read(self, what: str, values: tuple[object, ...]) -> list[Delivery]:
-        with self.transaction(synced=False) as db:
-            rows = db.execute(f"SELECT {_COLUMNS} FROM deliveries {what}", values).fetchall()  # ours
-        return [Delivery(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
 
     @contextmanager
     def _saying(self) -> Iterator[None]:
@@ -264,9 +314,16 @@ class Outbox:
             ) from error
 
 
+def gone(sink: str) -> str:
+    """Return why a message for a sink that is not there is a dead letter."""
+    return f"the sink {sink} is not configured; configure it and put this back with mlobs alerts redrive"
+
+
 def _row(message: Message) -> tuple[object, ...]:
     waits = message.state == "waiting"
-    next_s = message.changed_s if message.not_before_s is None else message.not_before_s
+    begins_s = message.not_before_s
+    # What may go at once is due by any clock, also by one that is set back meanwhile.
+    next_s = 0.0 if begins_s is None or begins_s <= message.changed_s else begins_s
     return (
         message.id,
         message.sink,
@@ -290,14 +347,24 @@ def _count(db: sqlite3.Connection, sink: str, outcome: str, by: int) -> None:
     )
 
 
-def _trim(db: sqlite3.Connection) -> None:
-    """Remove the oldest receipts; dead letters have a bound of their own, for they can be put back."""
-    for those, kept in ((RECEIPTS, KEPT_MAX), (DEAD, DEAD_MAX)):
+def _held(db: sqlite3.Connection, sink: str, state: str) -> int:
+    found = db.execute("SELECT count FROM held WHERE sink = ? AND state = ?", (sink, state)).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def _trim(db: sqlite3.Connection, sink: str, state: str) -> int:
+    """Remove a sink's oldest receipts of a kind, return how many.
+
+    Of dead letters more are kept, for they can be put back.
+    """
+    too_many = _held(db, sink, state) - (DEAD_MAX if state == "dead" else KEPT_MAX)
+    if too_many > 0:
         db.execute(
-            f"DELETE FROM deliveries WHERE {those} AND number <= "
-            f"(SELECT number FROM deliveries WHERE {those} ORDER BY number DESC LIMIT 1 OFFSET ?)",
-            (kept,),
+            "DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries "
+            "WHERE sink = ? AND state = ? AND state != 'waiting' ORDER BY number LIMIT ?)",
+            (sink, state, too_many),
         )
+    return max(too_many, 0)
 
 
 def _alert(known: dict[str, object]) -> Alert:

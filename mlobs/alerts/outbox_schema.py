@@ -1,15 +1,13 @@
 """The tables of the outbox, and how a file of an older version gets them.
 
 Edge: this writes to the disk, inside the transaction it is given. Version 1 had one webhook:
-its deliveries, and what was counted, become those of the sink called "webhook".
+its deliveries, and what was counted, become those of the sink called "webhook". Version 2 had no
+`overtaken`, and looked for a newer message of the same alert among the receipts instead.
 """
 
 import sqlite3
 
-VERSION = 2
-# Conditions of indexes; a query that says the same words uses them.
-RECEIPTS = "state IN ('delivered', 'demoted', 'muted')"
-DEAD = "state = 'dead'"
+VERSION = 3
 
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS alerts (
@@ -29,12 +27,23 @@ _TABLES = (
         attempts INTEGER NOT NULL DEFAULT 0,
         next_s REAL NOT NULL,
         ended_s REAL,
-        answer TEXT NOT NULL DEFAULT ''
+        answer TEXT NOT NULL DEFAULT '',
+        overtaken INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX IF NOT EXISTS due ON deliveries (sink, next_s, number) WHERE state = 'waiting'",
     "CREATE INDEX IF NOT EXISTS in_order ON deliveries (sink, fingerprint, state, number)",
-    f"CREATE INDEX IF NOT EXISTS receipts ON deliveries (number) WHERE {RECEIPTS}",
-    f"CREATE INDEX IF NOT EXISTS dead ON deliveries (number) WHERE {DEAD}",
+    "CREATE INDEX IF NOT EXISTS kept ON deliveries (sink, state, number) WHERE state != 'waiting'",
+    """CREATE INDEX IF NOT EXISTS retried ON deliveries (sink, next_s)
+    WHERE state = 'waiting' AND attempts > 0""",
+    """CREATE TABLE IF NOT EXISTS episodes (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        source TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        began_s REAL NOT NULL,
+        ended_s REAL,
+        shown TEXT NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS episodes_of ON episodes (source, fingerprint, number)",
     """CREATE TABLE IF NOT EXISTS outcomes (
         sink TEXT NOT NULL,
         outcome TEXT NOT NULL,
@@ -75,6 +84,16 @@ _FROM_VERSION_1 = (
     "DROP TABLE deliveries_1",
     "DROP TABLE counts",
 )
+_FROM_VERSION_2 = (
+    "ALTER TABLE deliveries ADD COLUMN overtaken INTEGER NOT NULL DEFAULT 0",
+    """UPDATE deliveries SET overtaken = EXISTS (
+        SELECT 1 FROM deliveries AS newer WHERE newer.sink = deliveries.sink
+        AND newer.fingerprint = deliveries.fingerprint AND newer.number > deliveries.number
+        AND newer.state = 'delivered'
+    ) WHERE state = 'dead'""",
+    "DROP INDEX IF EXISTS receipts",
+    "DROP INDEX IF EXISTS dead",
+)
 
 
 def prepare(db: sqlite3.Connection) -> None:
@@ -91,7 +110,8 @@ def prepare(db: sqlite3.Connection) -> None:
     if old:
         db.execute("ALTER TABLE deliveries RENAME TO deliveries_1")
         db.execute("DROP INDEX IF EXISTS waiting")
-    for statement in (*_TABLES, *_COUNTING, *(_FROM_VERSION_1 if old else ())):
+    before = _FROM_VERSION_2 if columns and not old and "overtaken" not in columns else ()
+    for statement in (*before, *_TABLES, *_COUNTING, *(_FROM_VERSION_1 if old else ())):
         db.execute(statement)
     if version != VERSION:
         db.execute(f"PRAGMA user_version = {VERSION}")

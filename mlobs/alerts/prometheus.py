@@ -12,7 +12,7 @@ from mlobs.alerts.promql import RECORDED_EVERY_S, expression, recordings
 from mlobs.alerts.recording import INTERVAL, Recording
 from mlobs.alerts.recording import recordings as of_drift
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.words import duration, for_prometheus
+from mlobs.alerts.words import PROMETHEUS, duration, template
 from mlobs.semconv import attributes as a
 
 RULES_FILE = "mlobs.rules.yml"
@@ -88,11 +88,16 @@ def _alert(rule: Rule, runbook_base: str) -> Iterable[str]:
     if rule.keep_firing_s:
         yield f"  keep_firing_for: {duration(rule.keep_firing_s)}"
     yield "  labels:"
-    yield from (f"    {name}: {_quoted(value)}" for name, value in rule.fixed_labels.items())
+    yield from (f"    {name}: {_text(value)}" for name, value in rule.fixed_labels.items())
     yield "  annotations:"
-    yield f"    summary: {_quoted(for_prometheus(rule, rule.summary))}"
-    yield f"    description: {_quoted(for_prometheus(rule, rule.description))}"
-    yield f"    runbook_url: {_quoted(f'{runbook_base}/{rule.page}.md')}"
+    yield f"    summary: {_quoted(template(rule, rule.summary, PROMETHEUS))}"
+    yield f"    description: {_quoted(template(rule, rule.description, PROMETHEUS))}"
+    yield f"    runbook_url: {_text(f'{runbook_base}/{rule.page}.md')}"
+
+
+def _text(text: str) -> str:
+    """Return what Prometheus, which reads a template, makes `text` of."""
+    return _quoted(PROMETHEUS.quoted(text))
 
 
 def _quoted(text: str) -> str:
@@ -129,11 +134,11 @@ receivers:
 - name: page
   webhook_configs:
   - url: http://127.0.0.1:5001/page
-    max_alerts: 100
+    max_alerts: 0
 - name: morning
   webhook_configs:
   - url: http://127.0.0.1:5001/morning
-    max_alerts: 100
+    max_alerts: 0
 - name: deadman
   webhook_configs:
   - url: http://127.0.0.1:5001/deadman

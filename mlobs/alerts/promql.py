@@ -8,8 +8,9 @@ What looks far back reads series that are recorded: `recordings`.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from mlobs.alerts.conditions import used_to
 from mlobs.alerts.indicators import (
     Absence,
     BurnRate,
@@ -25,8 +26,10 @@ from mlobs.alerts.indicators import (
 )
 from mlobs.alerts.measured import Bad, Beyond, Failed
 from mlobs.alerts.recording import Recording
+from mlobs.alerts.recording import recordings as of_drift
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.words import duration
+from mlobs.errors import RuleError
 from mlobs.semconv.attributes import ERROR_TYPE
 from mlobs.semconv.rows import Attribute, Metric
 
@@ -48,7 +51,7 @@ def expression(rule: Rule) -> str:
         case PerCallGrowth():
             return _per_call_growth(indicator, above)
         case Absence():
-            return _absence(indicator)
+            return _absence(rule.name, indicator)
         case Silence():
             return _silence(indicator)
         case Gauge():
@@ -64,22 +67,43 @@ def expression(rule: Rule) -> str:
 
 
 def recordings(rules: Iterable[Rule]) -> tuple[Recording, ...]:
-    """Return what has to be recorded for the expressions of `rules`, each series once."""
-    found: dict[str, Recording] = {}
-    for rule in rules:
-        indicator = rule.indicator
-        if isinstance(indicator, BurnRate):
-            for window_s in (indicator.short_s, indicator.long_s):
-                bad, calls = _bad_calls(indicator, window_s), _calls(indicator, window_s)
-                for name, text in (
-                    (_bad_name(indicator, window_s), bad),
-                    (_calls_name(indicator, window_s), calls),
-                ):
-                    found[name] = Recording(name, text)
-        if isinstance(indicator, Growth):
-            grown = _grown(indicator.metric.prometheus, indicator.by, indicator.window_s)
-            found[_growth_name(indicator)] = Recording(_growth_name(indicator), f"{grown} > 0")
+    """Return what has to be recorded for the expressions of `rules`, each series once.
+
+    Raises:
+        RuleError: Two rules mean different things by one series.
+    """
+    rules = list(rules)
+    for rule, other, series in clashes(rules):
+        whose = "drift" if other is None else f"the rule {other.name}"
+        raise RuleError(
+            f"rule {rule.name} would record {series}, by which {whose} means something else; give it an "
+            "objective_name of its own."
+        )
+    found = {recording.name: recording for rule in rules for recording in _recorded(rule)}
     return tuple(found.values())
+
+
+def clashes(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Rule | None, str]]:
+    """Yield a rule, one before it, or None for drift, and the series by which both mean different things."""
+    known: dict[str, tuple[Rule | None, str]] = {one.name: (None, "") for one in of_drift()}
+    for rule in rules:
+        for recording in _recorded(rule):
+            other, text = known.setdefault(recording.name, (rule, recording.expression))
+            if text != recording.expression:
+                yield rule, other, recording.name
+
+
+def _recorded(rule: Rule) -> Iterator[Recording]:
+    of = rule.indicator
+    if isinstance(of, BurnRate):
+        for window_s in (of.short_s, of.long_s):
+            yield Recording(_bad_name(of, window_s), _bad_or_none(of, window_s))
+            yield Recording(_calls_name(of, window_s), _calls(of, window_s))
+    if isinstance(of, Growth):
+        grown = _grown(of.metric.prometheus, of.by, of.window_s)
+        yield Recording(_growth_name(of), f"{grown} > 0")
+    if isinstance(of, Absence):
+        yield Recording(_busy_name(rule.name, of), _busy(of))
 
 
 def limit(rule: Rule) -> str:
@@ -157,23 +181,30 @@ def _per_call_growth(growth: PerCallGrowth, above: str) -> str:
     )
 
 
-def _absence(absence: Absence) -> str:
-    used_to = absence.calls_min * absence.memory_s / absence.window_s
-    busy = [
-        f"{_calls_of(metric, absence.by, absence.memory_s)} >= {used_to:.12g}" for metric in absence.metrics
-    ]
-    alive = [f"{_calls_of(metric, absence.by, absence.window_s)} > 0" for metric in absence.metrics]
-    return "\n".join(
-        (
-            f"group{_by(absence.by)} (",
-            "  " + "\n  or\n  ".join(busy),
-            ")",
-            "unless",
-            "(",
-            "  " + "\n  or\n  ".join(alive),
-            ")",
-        )
-    )
+def _absence(name: str, absence: Absence) -> str:
+    recorded = f"last_over_time({_busy_name(name, absence)}[{duration(absence.missed_s)}])"
+    return f"max{_by(absence.by)} ({recorded}) > 0\nunless\n{_alive(absence)}"
+
+
+def _busy(absence: Absence) -> str:
+    """Return 1 while a service makes so many calls that it would be missed, 0 while it makes fewer.
+
+    Only while it makes any, so that the last value is that of before it fell silent. The silence itself
+    has not begun for longer than a window then, which the memory is longer by.
+    """
+    memory_s = absence.memory_s + absence.window_s
+    busy = (f"{_calls_of(one, absence.by, memory_s)} >= {used_to(absence):.12g}" for one in absence.metrics)
+    alive = _alive(absence)
+    return f"group{_by(absence.by)} {_any_of(busy)}\nand\n{alive}\nor\n0 * {alive}"
+
+
+def _alive(absence: Absence) -> str:
+    calls = (f"{_calls_of(one, absence.by, absence.window_s)} > 0" for one in absence.metrics)
+    return _any_of(calls)
+
+
+def _any_of(expressions: Iterable[str]) -> str:
+    return "(\n  " + "\n  or\n  ".join(expressions) + "\n)"
 
 
 def _silence(silence: Silence) -> str:
@@ -203,6 +234,13 @@ def _bad_calls(of: Ratio | BurnRate, window_s: int) -> str:
     return _grown(f"{of.metric.prometheus}_count{{{chosen}}}", of.by, window_s)
 
 
+def _bad_or_none(of: BurnRate, window_s: int) -> str:
+    """Return the bad calls, and 0 for whoever made only good ones: a month without a failure is a fact."""
+    bad = _bad_calls(of, window_s)
+    # What is counted by its bucket is there for everybody, as all buckets are.
+    return bad if isinstance(of.bad, Beyond) else f"{bad}\nor\n0 * {_calls(of, window_s)}"
+
+
 def _calls(of: Ratio | BurnRate | Quantile, window_s: int) -> str:
     by = of.whole_by if isinstance(of, Ratio) else of.by
     return _calls_of(of.metric, by, window_s)
@@ -228,6 +266,12 @@ def _bad_name(burn: BurnRate, window_s: int) -> str:
 
 def _calls_name(burn: BurnRate, window_s: int) -> str:
     return f"mlobs:{burn.objective_name}:increase{duration(window_s)}"
+
+
+def _busy_name(rule: str, absence: Absence) -> str:
+    """Return a name for each rule: what is busy is the rule's own."""
+    words = re.sub(r"(?<!^)(?=[A-Z])", "_", rule).lower()
+    return f"mlobs:{words.removeprefix('mlobs_')}_busy:increase{duration(absence.memory_s)}"
 
 
 def _growth_name(growth: Growth) -> str:

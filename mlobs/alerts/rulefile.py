@@ -14,7 +14,6 @@ without: [MlobsToolFailureRatio]
 A rule with the name of a packaged one takes its place; those named in `without` are left out.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -27,7 +26,8 @@ from mlobs.alerts.catalogue import catalogue
 from mlobs.alerts.document import Document, Place, ended, near, read_text, told
 from mlobs.alerts.indicators import Expression
 from mlobs.alerts.measured import Record
-from mlobs.alerts.rules import Rule
+from mlobs.alerts.promql import clashes
+from mlobs.alerts.rules import LABEL, Rule
 from mlobs.errors import RuleError
 from mlobs.semconv.attributes import ATTRIBUTES
 from mlobs.semconv.dialects.rows import TENANT
@@ -36,7 +36,24 @@ from mlobs.semconv.rows import Attribute, Metric
 from mlobs.settings import AlertSettings
 
 WHAT = "The file of rules"
-LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+# Of fields that have a form: what is wanted.
+FORMS = {
+    "name": "3 to 80 letters and digits were expected, a capital first, such as ShopSearchFails",
+    "component": "small letters and _ were expected, such as tool",
+    "objective_name": "small letters and _ were expected, such as shop_tools",
+    "runbook": "the name of a page without .md was expected, of letters and digits, such as ShopSearchFails",
+    "series": "the name of a recorded series was expected, such as mlobs:drift_psi:increase1h",
+}
+# What Prometheus calls a rule's fields.
+OF_OTHERS = {
+    "alert": "name",
+    "expr": "indicator: {kind: expression, promql: ...}, with the limit in above",
+    "for": "hold_s, in seconds",
+    "keep_firing_for": "keep_firing_s, in seconds",
+    "annotations": "summary, description and runbook",
+    "threshold": "above",
+    "window": "window_s, in seconds",
+}
 NOUNS: dict[type, str] = {Metric: "metric", Attribute: "attribute"}
 
 
@@ -101,12 +118,22 @@ def parse_rules(text: str, name: str, packaged: Sequence[Rule]) -> RulesFile:
     try:
         found = RulesFile.model_validate(value)
     except ValidationError as error:
-        wrong = error.errors(include_url=False, include_input=False)
-        raise RuleError(told([document.sentence(one, _known(one["loc"])) for one in wrong])) from None
-    problems = [*_twice(found, document), *_strangers(found, document, [rule.name for rule in packaged])]
+        raise RuleError(told([_sentence(document, one) for one in error.errors(include_url=False)])) from None
+    problems = [
+        *_twice(found, document),
+        *_strangers(found, document, [rule.name for rule in packaged]),
+        *_clashing(found, document, packaged),
+    ]
     if problems:
         raise RuleError(told(problems))
     return found
+
+
+def _sentence(document: Document, problem: Any) -> str:
+    place = problem["loc"]
+    if problem["type"] == "extra_forbidden" and place[-1] in OF_OTHERS:
+        return f"{document.where(place)}: there is no such field; here it is {OF_OTHERS[place[-1]]}."
+    return document.sentence(problem, _known(place), FORMS)
 
 
 def _twice(file: RulesFile, document: Document) -> Iterator[str]:
@@ -116,6 +143,23 @@ def _twice(file: RulesFile, document: Document) -> Iterator[str]:
             where = document.where(("rules", index, "name"))
             yield f"{where}: there are two rules {rule.name!r}; rename one."
         seen.add(rule.name)
+
+
+def _clashing(file: RulesFile, document: Document, packaged: Sequence[Rule]) -> Iterator[str]:
+    """Yield which rules of the file make Prometheus record a series that means something else already."""
+    own = {rule.name: index for index, rule in enumerate(file.rules)}
+    kept = [rule for rule in packaged if rule.name not in own and rule.name not in file.without]
+    told: set[str] = set()
+    for rule, other, series in clashes((*kept, *file.rules)):
+        if rule.name in told:
+            continue
+        told.add(rule.name)
+        where = document.where(("rules", own[rule.name], "indicator", "objective_name"))
+        whose = "drift" if other is None else f"the rule {other.name}"
+        yield (
+            f"{where}: with this name Prometheus would record {series}, by which {whose} means something "
+            "else already; choose another."
+        )
 
 
 def _strangers(file: RulesFile, document: Document, packaged: Sequence[str]) -> Iterator[str]:
@@ -136,7 +180,7 @@ def _rows(kind: Any, value: Any, place: Place, document: Document, problems: lis
     if get_origin(kind) in (Union, UnionType):
         chosen = _chosen(kind, value)
         return value if chosen is None else _rows(chosen, value, place, document, problems)
-    if kind is Expression and isinstance(value, dict):
+    if kind is Expression and isinstance(value, dict) and "by" in value:
         return {**value, "by": _labels(value.get("by"), (*place, "by"), document, problems)}
     if isinstance(kind, type) and issubclass(kind, Record) and isinstance(value, dict):
         fields = kind.model_fields
@@ -166,11 +210,9 @@ def _row(kind: type, value: Any, place: Place, document: Document, problems: lis
         return known[value]
     came = f"no {NOUNS[kind]} is called {value!r:.100}" if isinstance(value, str) else "a name was expected"
     by_label = {row.label: name for name, row in known.items() if isinstance(row, Attribute)}
-    hint = (
-        f"; did you mean {by_label[value]!r}?"
-        if isinstance(value, str) and value in by_label
-        else near(str(value), known)
-    )
+    hint = ""
+    if isinstance(value, str):
+        hint = f"; did you mean {by_label[value]!r}?" if value in by_label else near(value, known)
     problems.append(ended(f"{document.where(place)}: {came}{hint}"))
     return value
 

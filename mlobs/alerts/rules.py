@@ -6,7 +6,7 @@ Indicators are in `mlobs.alerts.indicators`.
 import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlobs.alerts.indicators import WITHOUT_LIMIT, Indicator
 from mlobs.alerts.measured import Engine, Record
@@ -16,6 +16,9 @@ Severity = Literal["critical", "warning", "info"]
 
 SLOT = re.compile(r"\{([^{}]*)\}")
 FACTS = ("value", "limit", "window", "hold")
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+# Labels that a rule has anyway, or that Prometheus, Alertmanager or Grafana set.
+RESERVED = ("severity", "component", "alertname", "grafana_folder")
 LOOKS_A_WINDOW = 240  # A window of an hour is looked at every 15 seconds.
 EVERY_S_MAX = 300.0
 
@@ -42,7 +45,7 @@ class Rule(Record):
         keep_firing_s: How long a firing alert outlives its cause, so that it does not flap.
         severity: critical wakes somebody, warning waits for the morning, info is looked up.
         component: The part of the house it is about, for routing.
-        labels: Further fixed labels, such as a team.
+        labels: Further fixed labels, such as a team, with names that Prometheus takes.
         summary: One line without numbers.
         description: What is wrong, with numbers, and the first thing to do. In both texts
             {service.name} and the like stand for labels, {value}, {limit}, {window} and
@@ -83,8 +86,27 @@ class Rule(Record):
         """Return the labels that every alert of this rule carries."""
         return {"severity": self.severity, "component": self.component, **self.labels}
 
+    @field_validator("labels")
+    @classmethod
+    def _names(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name in labels:
+            if LABEL.fullmatch(name) is None:
+                raise ValueError(
+                    f"a label is called {name[:80]!r}; Prometheus wants letters, digits and _, and no digit "
+                    "first, such as team"
+                )
+            if name in RESERVED or name.startswith("__"):
+                raise ValueError(f"the label {name[:80]} is not the rule's to set; choose another name")
+        return labels
+
     @model_validator(mode="after")
     def _whole(self) -> "Rule":
+        for attribute in self.indicator.by:
+            if attribute.label in self.labels:
+                raise ValueError(
+                    f"rule {self.name} sets the label {attribute.label}, by which it is grouped; choose "
+                    "another name"
+                )
         kind = self.indicator.kind
         if (self.above is None) != (kind in WITHOUT_LIMIT):
             wanted = "no limit: leave out 'above'" if self.above is not None else "a limit: set 'above'"

@@ -32,7 +32,7 @@ class RuleWatch:
     def __init__(self, settings: AlertSettings) -> None:
         self._settings = settings
         self.path = settings.rules
-        self._mark = _mark(self.path)  # Before reading, so that no change is missed.
+        self._mark = file_mark(self.path)  # Before reading, so that no change is missed.
         self.packaged = catalogue(settings)
         self.rules: tuple[Rule, ...] = all_rules(settings)
         self.refused = 0
@@ -45,7 +45,7 @@ class RuleWatch:
 
     def look(self) -> bool:
         """Read the file if it changed; return whether the rules are others now."""
-        path, mark = self.path, _mark(self.path)
+        path, mark = self.path, file_mark(self.path)
         asked, self._asked = self._asked, False
         # A file that was bad is tried again: what it lacked may not be in the file, such as a permission.
         if path is None or (mark == self._mark and not asked and self.error is None):
@@ -53,11 +53,13 @@ class RuleWatch:
         self._mark = mark
         try:
             found = all_rules(self._settings)
-        except MlobsError as error:
+        except Exception as error:  # whatever is in the file, alerting goes on
             self.refused += 1
-            if str(error) != self.error:
-                log.error("The former alert rules stay: %s", error)
-            self.error = str(error)
+            said = str(error) or type(error).__name__
+            if said != self.error:
+                # A traceback only of what is our own fault.
+                log.error("The former alert rules stay: %s", said, exc_info=not isinstance(error, MlobsError))
+            self.error = said
             return False
         if self.error is not None or found != self.rules:
             log.warning("The file of rules %s was read again; there are %d rules now.", path, len(found))
@@ -66,7 +68,7 @@ class RuleWatch:
         return changed
 
 
-def _mark(path: Path | None) -> Mark | None:
+def file_mark(path: Path | None) -> Mark | None:
     """Return what changes when a file does; None if there is none."""
     if path is None:
         return None

@@ -3,7 +3,8 @@
 `question` returns a row for each alert whose rule is broken at a moment, now or long ago: the
 labels, under their Prometheus names, then `value`, `volume` (how many calls or series it was
 made of), `trace_ids` (examples, newest last) and `since_s` (when the trouble began, in seconds
-since 1970, or NULL). `promql` asks Prometheus the same, so a span is counted when it ended.
+since 1970, or NULL). `promql` asks Prometheus the same, so a span is counted when it ended, and as
+often as it stands for behind a sampler.
 """
 
 # the pieces are names of the vocabulary; what a rule or a user says is a parameter
@@ -11,6 +12,7 @@ since 1970, or NULL). `promql` asks Prometheus the same, so a span is counted wh
 from dataclasses import dataclass
 
 from mlobs.alerts import clauses as c
+from mlobs.alerts.conditions import ABOVE, ENOUGH, Value, condition, enough, used_to
 from mlobs.alerts.indicators import (
     Absence,
     BurnRate,
@@ -25,9 +27,7 @@ from mlobs.alerts.indicators import (
 from mlobs.alerts.rules import Rule
 from mlobs.semconv import attributes as a
 
-ALERTS_MAX = 1000
-
-Value = str | int | float
+ALERTS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,51 +69,58 @@ def question(rule: Rule, *, now_s: float) -> Question | None:
         case PerCallGrowth():
             return _per_call_growth(indicator, params)
         case Absence():
-            return _absence(indicator, params, now_s)
+            return _absence(indicator, params)
         case Silence():
             return _silence(indicator, params)
     return None
 
 
 def _ratio(ratio: Ratio, params: dict[str, Value]) -> Question:
-    bad, names = c.bad(ratio.metric, ratio.bad), c.names(ratio.by)
+    bad, names, when = c.bad(ratio.metric, ratio.bad), c.names(ratio.by), condition(ratio)
     whole = f"PARTITION BY {c.names(ratio.whole_by)}" if ratio.whole_by else ""
     return Question(
-        f"""SELECT {c.listed(names)}bad / volume AS value, volume, trace_ids, NULL AS since_s
+        f"""SELECT {c.listed(names)}{when.value} AS value, volume, trace_ids, NULL AS since_s
 FROM (
-    SELECT {c.listed(names)}bad, trace_ids, sum(calls) OVER ({whole}) AS volume
+    SELECT {c.listed(names)}failed, trace_ids, sum(calls) OVER ({whole}) AS volume
     FROM (
-        SELECT {c.listed(c.columns(ratio.by))}countIf({bad}) AS bad, count() AS calls,
+        SELECT {c.listed(c.columns(ratio.by))}{c.spans_if(bad)} AS failed, {c.SPANS} AS calls,
             [argMaxIf(TraceId, Timestamp, {bad})] AS trace_ids
         FROM {c.calls(ratio.metric, "from_ms")}
         GROUP BY {names or "tuple()"}
     )
 )
-WHERE volume >= {{calls_min:UInt64}} AND value > {{above:Float64}}
+WHERE {when.broken}
 ORDER BY value DESC LIMIT {{rows_max:UInt32}}""",
-        {**params, "calls_min": ratio.calls_min},
+        {**params, **when.params},
     )
 
 
 def _burn_rate(burn: BurnRate, params: dict[str, Value]) -> Question:
-    bad, names = c.bad(burn.metric, burn.bad), c.names(burn.by)
+    bad, when = c.bad(burn.metric, burn.bad), condition(burn)
     lately = f"{c.ENDED} > fromUnixTimestamp64Milli({{short_ms:Int64}})"
     return Question(
-        f"""SELECT {c.listed(c.columns(burn.by))}countIf({bad}) / count() / {{allowed:Float64}} AS value,
-    count() AS volume, [argMaxIf(TraceId, Timestamp, {bad})] AS trace_ids, NULL AS since_s
-FROM {c.calls(burn.metric, "from_ms")}
-GROUP BY {names or "tuple()"}
-HAVING volume >= {{calls_min:UInt64}} AND countIf({bad}) >= {{bad_min:UInt64}} AND value > {{above:Float64}}
-    AND countIf({bad} AND {lately}) / countIf({lately}) / {{allowed:Float64}} > {{above:Float64}}
-ORDER BY value DESC LIMIT {{rows_max:UInt32}}""",
-        {
-            **params,
-            "short_ms": int(params["now_ms"]) - burn.short_s * 1000,
-            "allowed": 1 - burn.objective,
-            "calls_min": burn.calls_min,
-            "bad_min": burn.bad_min,
-        },
+        _measured(
+            c.names(burn.by),
+            when.value,
+            f"""SELECT {c.listed(c.columns(burn.by))}{c.spans_if(bad)} AS failed, {c.SPANS} AS volume,
+        {c.spans_if(f"{bad} AND {lately}")} AS bad_lately, {c.spans_if(lately)} AS calls_lately,
+        [argMaxIf(TraceId, Timestamp, {bad})] AS trace_ids
+    FROM {c.calls(burn.metric, "from_ms")}""",
+            when.broken,
+        ),
+        {**params, **when.params, "short_ms": int(params["now_ms"]) - burn.short_s * 1000},
     )
+
+
+def _measured(names: str, value: str, sums: str, broken: str) -> str:
+    """Return the question for a value that is made of sums."""
+    return f"""SELECT {c.listed(names)}{value} AS value, volume, trace_ids, NULL AS since_s
+FROM (
+    {sums}
+    GROUP BY {names or "tuple()"}
+)
+WHERE {broken}
+ORDER BY value DESC LIMIT {{rows_max:UInt32}}"""
 
 
 def _quantile(of: Quantile, params: dict[str, Value]) -> Question:
@@ -130,149 +137,165 @@ FROM (
         if(place > 1, bounds[place - 1], 0.) AS low, if(place > 1, counts[place - 1], 0) AS before
     FROM (
         SELECT {c.listed(c.columns(of.by))}
-            sumForEach(arrayMap(bound -> toUInt64({value} <= bound), bounds)) AS counts,
-            count() AS volume, [argMax(TraceId, {value})] AS trace_ids
+            sumForEach(arrayMap(bound -> toUInt64({value} <= bound) * {c.WEIGHT}, bounds)) AS counts,
+            {c.SPANS} AS volume, [argMax(TraceId, {value})] AS trace_ids
         FROM {c.calls(of.metric, "from_ms")}
         GROUP BY {names or "tuple()"}
     )
 )
-WHERE volume >= {{calls_min:UInt64}} AND value > {{above:Float64}}
+WHERE {ENOUGH} AND {ABOVE}
 ORDER BY value DESC LIMIT {{rows_max:UInt32}}""",
-        {**params, "quantile": of.quantile, "calls_min": of.calls_min},
+        {**params, **enough(of), "quantile": of.quantile},
     )
 
 
 def _added(increase: Increase, params: dict[str, Value]) -> Question:
     value, names = c.measured(increase.metric), c.names(increase.by)
     return Question(
-        f"""SELECT {c.listed(c.columns(increase.by))}sum({value}) AS value, count() AS volume,
+        f"""SELECT {c.listed(c.columns(increase.by))}sum({value} * {c.WEIGHT}) AS value, {c.SPANS} AS volume,
     [argMax(TraceId, {value})] AS trace_ids, NULL AS since_s
 FROM {c.added_calls(increase)}
 GROUP BY {names or "tuple()"}
-HAVING value > {{above:Float64}}
+HAVING {ABOVE}
 ORDER BY value DESC LIMIT {{rows_max:UInt32}}""",
         params,
     )
 
 
 def _growth(growth: Growth, params: dict[str, Value]) -> Question:
-    value, names = c.measured(growth.metric), c.names(growth.by)
+    value, when = c.measured(growth.metric), condition(growth)
     now = f"{c.ENDED} > fromUnixTimestamp64Milli({{from_ms:Int64}})"
-    place = f"intDiv({{from_ms:Int64}} - toUnixTimestamp64Milli({c.ENDED}), {{window_ms:Int64}})"
+    place = f"intDiv({{from_ms:Int64}} - toUnixTimestamp64Milli({c.ENDED}), {growth.window_s * 1000})"
     return Question(
-        f"""SELECT {c.listed(names)}recent / (earlier / times) AS value, volume, trace_ids, NULL AS since_s
-FROM (
-    SELECT {c.listed(c.columns(growth.by))}sumIf({value}, {now}) AS recent,
-        sumIf({value}, NOT {now}) AS earlier,
-        uniqExactIf({place}, NOT {now} AND {value} > 0) AS times, countIf({now}) AS volume,
+        _measured(
+            c.names(growth.by),
+            when.value,
+            f"""SELECT {c.listed(c.columns(growth.by))}sumIf({value} * {c.WEIGHT}, {now}) AS recent,
+        sumIf({value} * {c.WEIGHT}, NOT {now}) AS earlier, {c.spans_if(now)} AS volume,
+        uniqExactIf({place}, NOT {now} AND {value} > 0) AS times,
         [argMaxIf(TraceId, {value}, {now})] AS trace_ids
-    FROM {c.calls(growth.metric, "memory_ms")}
-    GROUP BY {names or "tuple()"}
-)
-WHERE recent >= {{amount_min:Float64}} AND times * {{window_ms:Int64}} >= {{history_ms:Int64}}
-    AND value > {{above:Float64}}
-ORDER BY value DESC LIMIT {{rows_max:UInt32}}""",
-        {
-            **params,
-            "memory_ms": int(params["from_ms"]) - growth.memory_s * 1000,
-            "window_ms": growth.window_s * 1000,
-            "history_ms": growth.history_s * 1000,
-            "amount_min": growth.amount_min,
-        },
+    FROM {c.calls(growth.metric, "memory_ms")}""",
+            when.broken,
+        ),
+        {**params, **when.params, "memory_ms": int(params["from_ms"]) - growth.memory_s * 1000},
     )
 
 
 def _per_call_growth(growth: PerCallGrowth, params: dict[str, Value]) -> Question:
-    value, names = c.measured(growth.metric), c.names(growth.by)
+    value, when = c.measured(growth.metric), condition(growth)
     now = f"{c.ENDED} > fromUnixTimestamp64Milli({{from_ms:Int64}})"
     return Question(
-        f"""SELECT {c.listed(c.columns(growth.by))}
-    (sumIf({value}, {now}) / countIf({now})) / (sumIf({value}, NOT {now}) / countIf(NOT {now})) AS value,
-    countIf({now}) AS volume, [argMaxIf(TraceId, {value}, {now})] AS trace_ids, NULL AS since_s
-FROM {c.calls(growth.per, "memory_ms")}
-GROUP BY {names or "tuple()"}
-HAVING volume >= {{calls_min:UInt64}} AND countIf(NOT {now}) >= {{calls_min:UInt64}}
-    AND value > {{above:Float64}}
-ORDER BY value DESC LIMIT {{rows_max:UInt32}}""",
-        {
-            **params,
-            "memory_ms": int(params["from_ms"]) - growth.memory_s * 1000,
-            "calls_min": growth.calls_min,
-        },
+        _measured(
+            c.names(growth.by),
+            when.value,
+            f"""SELECT {c.listed(c.columns(growth.by))}sumIf({value} * {c.WEIGHT}, {now}) AS recent,
+        sumIf({value} * {c.WEIGHT}, NOT {now}) AS earlier, {c.spans_if(now)} AS volume,
+        {c.spans_if(f"NOT {now}")} AS calls_before,
+        [argMaxIf(TraceId, {value}, {now})] AS trace_ids
+    FROM {c.calls(growth.per, "memory_ms")}""",
+            when.broken,
+        ),
+        {**params, **when.params, "memory_ms": int(params["from_ms"]) - growth.memory_s * 1000},
     )
 
 
 def _gauge(gauge: Gauge, params: dict[str, Value]) -> Question:
-    series = (a.SERVICE_NAME, *gauge.metric.labels)
-    names = c.texts(metric.name for metric in (gauge.metric, gauge.since) if metric)
-    mine = f"MetricName = {c.text(gauge.metric.name)}"
-    where = "".join(
-        f" AND Attributes[{c.text(one.label.name)}] IN ({c.texts(one.values)})" for one in gauge.where
-    )
-    since = f"argMaxIf(Value, TimeUnix, MetricName = {c.text(gauge.since.name)})" if gauge.since else "0"
     return Question(
         f"""SELECT {c.listed(c.names(gauge.by))}max(latest) AS value, count() AS volume,
     argMax(examples, (notEmpty(examples), examples_at)) AS trace_ids,
     nullIf(minIf(begun, latest > {{above:Float64}} AND begun > 0), 0) AS since_s
 FROM (
-    SELECT {c.points(series)},
-        argMaxIf(Value, TimeUnix, {mine}) AS latest, {since} AS begun,
-        argMaxIf(ids, TimeUnix, {mine} AND notEmpty(ids)) AS examples,
-        maxIf(TimeUnix, {mine} AND notEmpty(ids)) AS examples_at
-    FROM (SELECT *, arrayFilter(id -> id != '', Exemplars.TraceId) AS ids FROM otel_metrics_gauge)
-    WHERE MetricName IN ({names}) AND {c.pointed("from_ms")}{where}
-    GROUP BY {c.names(series)}, {c.INSTANCE}
-    HAVING countIf({mine}) > 0
+{latest(gauge)}
 )
 GROUP BY {c.names(gauge.by) or "tuple()"}
-HAVING value > {{above:Float64}}
+HAVING {ABOVE}
 ORDER BY value DESC LIMIT {{rows_max:UInt32}}""",
         params,
     )
 
 
+def latest(gauge: Gauge) -> str:
+    """Return a select of every series of a gauge with its labels, instance and newest value."""
+    series = (a.SERVICE_NAME, *gauge.metric.labels)
+    names = c.texts(metric.name for metric in (gauge.metric, gauge.since) if metric)
+    mine = f"MetricName = {c.text(gauge.metric.name)}"
+    since = f"argMaxIf(Value, TimeUnix, MetricName = {c.text(gauge.since.name)})" if gauge.since else "0"
+    return f"""    SELECT {c.points(series)}, {c.INSTANCE} AS instance,
+        argMaxIf(Value, TimeUnix, {mine}) AS latest, {since} AS begun,
+        argMaxIf(ids, TimeUnix, {mine} AND notEmpty(ids)) AS examples,
+        maxIf(TimeUnix, {mine} AND notEmpty(ids)) AS examples_at
+    FROM (SELECT *, arrayFilter(id -> id != '', Exemplars.TraceId) AS ids FROM otel_metrics_gauge)
+    WHERE MetricName IN ({names}) AND {c.pointed("from_ms")}{c.having(gauge.where)}
+    GROUP BY {c.names(series)}, instance
+    HAVING countIf({mine}) > 0"""
+
+
 def _increase(increase: Increase, params: dict[str, Value]) -> Question:
-    series = (a.SERVICE_NAME, *increase.metric.labels)
-    inside = "TimeUnix > fromUnixTimestamp64Milli({from_ms:Int64})"
-    # A process that began within the window began at zero; of an older one the value before
-    # the window is what it grew from, or else the first within.
-    where = "".join(
-        f" AND Attributes[{c.text(one.label.name)}] IN ({c.texts(one.values)})" for one in increase.where
-    )
-    before = (
-        f"multiIf(countIf(NOT {inside}) > 0, maxIf(Value, NOT {inside}), "
-        f"StartTimeUnix > fromUnixTimestamp64Milli({{from_ms:Int64}}), 0, minIf(Value, {inside}))"
-    )
     return Question(
         f"""SELECT {c.listed(c.names(increase.by))}sum(grown) AS value, count() AS volume,
     CAST([], 'Array(String)') AS trace_ids, NULL AS since_s
 FROM (
-    SELECT {c.points(series)},
-        if(AggregationTemporality = 1, sumIf(Value, {inside}), maxIf(Value, {inside}) - {before}) AS grown
-    FROM otel_metrics_sum
-    WHERE MetricName = {c.text(increase.metric.name)} AND {c.pointed("before_ms")}{where}
-    GROUP BY {c.names(series)}, {c.INSTANCE}, StartTimeUnix, AggregationTemporality
-    HAVING countIf({inside}) > 0
+{grown(increase)}
 )
 GROUP BY {c.names(increase.by) or "tuple()"}
-HAVING value > {{above:Float64}}
+HAVING {ABOVE}
 ORDER BY value DESC LIMIT {{rows_max:UInt32}}""",
-        {**params, "before_ms": 2 * int(params["from_ms"]) - int(params["now_ms"])},
+        {**params, "before_ms": before_ms(params)},
     )
 
 
-def _absence(absence: Absence, params: dict[str, Value], now_s: float) -> Question:
-    counts = ", ".join(f"countIf({c.of(metric)})" for metric in absence.metrics)
-    used_to = absence.calls_min * absence.memory_s / absence.window_s
+def before_ms(params: dict[str, Value]) -> int:
+    """Return how far back points of a counter are read: a window more, for what it was before."""
+    return 2 * int(params["from_ms"]) - int(params["now_ms"])
+
+
+def grown(increase: Increase) -> str:
+    """Return a select of every series of a counter with its labels, instance and by how much it grew."""
+    series = (a.SERVICE_NAME, *increase.metric.labels)
+    inside = "TimeUnix > fromUnixTimestamp64Milli({from_ms:Int64})"
+    # A process that began within the window began at zero; of an older one the value before
+    # the window is what it grew from, or else the first within.
+    before = (
+        f"multiIf(countIf(NOT {inside}) > 0, maxIf(Value, NOT {inside}), "
+        f"StartTimeUnix > fromUnixTimestamp64Milli({{from_ms:Int64}}), 0, minIf(Value, {inside}))"
+    )
+    return f"""    SELECT {c.points(series)}, {c.INSTANCE} AS instance,
+        if(AggregationTemporality = 1, sumIf(Value, {inside}), maxIf(Value, {inside}) - {before}) AS grown
+    FROM otel_metrics_sum
+    WHERE MetricName = {c.text(increase.metric.name)} AND {c.pointed("before_ms")}{c.having(increase.where)}
+    GROUP BY {c.names(series)}, instance, StartTimeUnix, AggregationTemporality
+    HAVING countIf({inside}) > 0"""
+
+
+def _absence(absence: Absence, params: dict[str, Value]) -> Question:
+    """Ask who fell silent, and how busy each of those was before its last call."""
+    kinds = [f"kind_{place}" for place, _ in enumerate(absence.metrics)]
+    volume = f"arrayMax([{', '.join(map(c.spans_if, kinds))}])"
+    told = ", ".join(f"{c.of(one)} AS {kind}" for one, kind in zip(absence.metrics, kinds, strict=True))
+    any_of = f"({' OR '.join(f'({c.of(metric)})' for metric in absence.metrics)})"
+    names, now_ms = c.names(absence.by), int(params["now_ms"])
+    silent = f"""SELECT {c.columns(absence.by)}, max({c.ENDED}) AS last, argMax(TraceId, Timestamp) AS example
+    FROM otel_traces WHERE {any_of} AND {c.between("missed_ms")}
+    GROUP BY {names} HAVING last <= fromUnixTimestamp64Milli({{from_ms:Int64}})"""
     return Question(
-        f"""SELECT {c.columns(absence.by)}, 1 AS value, arrayMax([{counts}]) AS volume,
-    [argMax(TraceId, Timestamp)] AS trace_ids, toUnixTimestamp64Milli(max({c.ENDED})) / 1000 AS since_s
-FROM otel_traces
-WHERE ({" OR ".join(f"({c.of(metric)})" for metric in absence.metrics)}) AND {c.between("memory_ms")}
-GROUP BY {c.names(absence.by)}
-HAVING volume >= {{used_to:Float64}} AND max({c.ENDED}) <= fromUnixTimestamp64Milli({{from_ms:Int64}})
+        f"""WITH silent AS ({silent})
+SELECT {names}, 1 AS value, {volume} AS volume, [any(example)] AS trace_ids,
+    toUnixTimestamp64Milli(any(last)) / 1000 AS since_s
+FROM (
+    SELECT {c.columns(absence.by)}, {c.ENDED} AS ended, {c.WEIGHT}, {told} FROM otel_traces
+    WHERE ({", ".join(one.column for one in absence.by)}) IN (SELECT {names} FROM silent)
+        AND {any_of} AND {c.between("memory_ms")}
+) AS call INNER JOIN silent USING ({names})
+WHERE ended > last - toIntervalSecond({absence.memory_s})
+GROUP BY {names}
+HAVING volume >= {{used_to:Float64}}
 ORDER BY volume DESC LIMIT {{rows_max:UInt32}}""",
-        {**params, "memory_ms": round((now_s - absence.memory_s) * 1000), "used_to": float(used_to)},
+        {
+            **params,
+            "missed_ms": now_ms - absence.missed_s * 1000,
+            "memory_ms": now_ms - (absence.missed_s + absence.memory_s) * 1000,
+            "used_to": used_to(absence),
+        },
     )
 
 
@@ -287,7 +310,7 @@ FROM (
     GROUP BY {names}
     HAVING max(TimeUnix) <= fromUnixTimestamp64Milli({{from_ms:Int64}})
 ) AS gauge INNER JOIN (
-    SELECT {c.columns(silence.by)}, count() AS volume, [argMax(TraceId, Timestamp)] AS trace_ids
+    SELECT {c.columns(silence.by)}, {c.SPANS} AS volume, [argMax(TraceId, Timestamp)] AS trace_ids
     FROM {c.calls(silence.calls, "from_ms")}
     GROUP BY {names}
 ) AS calls USING ({names})

@@ -1,8 +1,9 @@
 """Everything between a message and its sinks: outbox, routes, and whoever delivers.
 
-Edge: this starts threads. `Alerting` tells what the server's own rules find, `Receiving` what came
-by webhook; in one process they share one of these, and so one outbox, one set of routes and one
-budget of pages.
+Edge: this starts threads. `Alerting` tells what the server's own rules find, `Receiving` what came by
+webhook; in one process they share one of these, and so one outbox, one set of routes and one budget
+of pages. The file of routes is read again when it changes: what waits for a sink that is not in it
+any longer is a dead letter, and what is open is ended where it was told.
 """
 
 import logging
@@ -12,14 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlobs.alerts.delivery import Courier
-from mlobs.alerts.outbox import Outbox
-from mlobs.alerts.receive import inbox
+from mlobs.alerts.inherited import inherit
+from mlobs.alerts.outbox import DEAD_MAX, Outbox
+from mlobs.alerts.receive import ledger
+from mlobs.alerts.routewatch import RouteWatch
 from mlobs.alerts.routing import memory
-from mlobs.alerts.routing.config import Route
 from mlobs.alerts.routing.dispatcher import Dispatcher
-from mlobs.alerts.routing.file import read_routes
-from mlobs.alerts.routing.router import Router
-from mlobs.alerts.sinks import roster
 from mlobs.settings import AlertSettings
 
 log = logging.getLogger("mlobs.alerts")
@@ -42,26 +41,26 @@ class Telling:
     """
 
     def __init__(self, settings: AlertSettings, path: Path, clock: Callable[[], float] = time.time) -> None:
-        file = None if settings.routes is None else read_routes(settings.routes)
-        sinks = roster(settings, None if file is None else file.sinks)
-        # Without a file, everything goes to the one webhook.
-        routes = file.routes if file is not None else tuple(Route(name=one, sinks=(one,)) for one in sinks)
-        self.router = Router(routes)
-        self.outbox = Outbox(path, extra_schema=(memory.SCHEMA, inbox.SCHEMA))
-        self.dispatcher = Dispatcher(self.router, self.outbox)
-        self.courier = Courier(self.outbox, sinks, attempts_max=settings.attempts_max, clock=clock)
+        self.watch = RouteWatch(settings)
+        routes = self.watch.routes
+        self.outbox = Outbox(path, extra_schema=(memory.SCHEMA, ledger.SCHEMA))
+        with self.outbox.transaction() as db:
+            inherit(db, clock)
+        self.dispatcher = Dispatcher(routes.router, routes.sinks, self.outbox)
+        self.courier = Courier(self.outbox, routes.sinks, attempts_max=settings.attempts_max, clock=clock)
         self._clock = clock
         self._stopping = threading.Event()
-        self._failing = False
+        self._failing: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="mlobs-alerts-wake", daemon=True)
 
     @property
     def tells(self) -> bool:
         """Whether there is anybody to tell."""
-        return bool(self.router.routes)
+        return bool(self.dispatcher.router.routes)
 
     def start(self) -> None:
         """Deliver from now on, until `stop`."""
+        self._bury()
         self.courier.start()
         self._thread.start()
 
@@ -83,12 +82,42 @@ class Telling:
         if dropped:
             log.error("%d messages were dropped: too many wait for their sinks.", dropped)
 
+    def look(self) -> None:
+        """Take the file of routes if it changed."""
+        if self.watch.look():
+            routes = self.watch.routes
+            self.courier.use(routes.sinks)  # Before anything is routed to a new one.
+            self.dispatcher.use(routes.router, routes.sinks)
+            self._bury()
+
+    def _bury(self) -> None:
+        buried = self.outbox.bury(self.courier.sinks, self._clock())
+        if buried.letters:
+            log.warning(
+                "%d messages wait for sinks that are not configured; they are dead letters now, and can be "
+                "put back with mlobs alerts redrive once their sinks are configured again.",
+                buried.letters,
+            )
+        if buried.lost:
+            log.error(
+                "The %d oldest dead letters of sinks that are not configured are deleted: at most %d of a "
+                "sink are kept. Configure a sink again before so many wait for it, and run mlobs alerts "
+                "redrive.",
+                buried.lost,
+                DEAD_MAX,
+            )
+
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
-            try:
-                self.wake()
-                self._failing = False
-            except Exception:  # a full disk may pass
-                if not self._failing:
-                    log.exception("Alerts that wait for their group cannot be told; this is tried again.")
-                self._failing = True
+            for step, what in (
+                (self.look, "The file of routes cannot be read"),
+                (self.courier.staff, "A sink cannot be delivered to"),
+                (self.wake, "Alerts that wait for their group cannot be told"),
+            ):
+                try:
+                    step()
+                    self._failing.discard(what)
+                except Exception:  # a full disk may pass
+                    if what not in self._failing:
+                        log.exception("%s; this is tried again.", what)
+                    self._failing.add(what)

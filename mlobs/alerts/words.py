@@ -4,7 +4,8 @@ Label values come from whoever sends telemetry. They are put in as they are, cut
 control characters, and never read as a template: no `str.format`, no second pass.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from mlobs.alerts.indicators import (
     Absence,
@@ -19,24 +20,56 @@ from mlobs.alerts.indicators import (
     Recorded,
     Silence,
 )
-from mlobs.alerts.measured import Bad, Beyond, Failed, Unit
+from mlobs.alerts.measured import Beyond, Failed, Unit
 from mlobs.alerts.rules import SLOT, Rule
 
 LABEL_CHARACTERS_MAX = 200
-_PROMETHEUS_VALUE = {
-    "ratio": "{{ $value | humanizePercentage }}",
-    "number": "{{ $value | humanize }}",
-    "seconds": "{{ $value | humanizeDuration }}",
-    "usd": '${{ $value | printf "%.2f" }}',
-    "bytes": "{{ $value | humanize1024 }}B",
+VALUES_SHOWN = 3  # Of a label; the rest is counted.
+_FORMATS = {
+    "ratio": "humanizePercentage",
+    "number": "humanize",
+    "seconds": "humanizeDuration",
+    "usd": 'printf "%.2f"',
+    "bytes": "humanize1024",
 }
 
 
-def for_prometheus(rule: Rule, text: str) -> str:
-    """Return `text` as a template of Prometheus."""
-    slots = {attribute.name: f"{{{{ $labels.{attribute.label} }}}}" for attribute in rule.indicator.by}
-    slots["value"] = _PROMETHEUS_VALUE[rule.indicator.unit]
-    return _fill(text, {**slots, **_facts(rule)})
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How an engine writes templates: all are Go's, with names of their own.
+
+    Args:
+        label: What stands for the label {}.
+        value: What stands for the value.
+        plain: What has to be written for characters that mean something.
+    """
+
+    label: str
+    value: str
+    plain: Mapping[int, str]
+
+    def quoted(self, text: str) -> str:
+        """Return a template whose outcome is `text`."""
+        return text.translate(self.plain)
+
+
+PROMETHEUS = Language("$labels.{}", "$value", {ord("{"): '{{ "{" }}'})
+# Without a $: some releases read $NAME as a variable of their own, others $$ as two.
+GRAFANA = Language(".Labels.{}", ".Values.A.Value", {ord("{"): '{{ "{" }}', ord("$"): r'{{ "\x24" }}'})
+
+
+def template(rule: Rule, text: str, language: Language) -> str:
+    """Return `text` as a template; whatever is no slot comes out as it is."""
+    slots = {
+        attribute.name: f"{{{{ {language.label.format(attribute.label)} }}}}"
+        for attribute in rule.indicator.by
+    }
+    unit = rule.indicator.unit
+    before, after = "$" if unit == "usd" else "", "B" if unit == "bytes" else ""
+    slots["value"] = f"{language.quoted(before)}{{{{ {language.value} | {_FORMATS[unit]} }}}}{after}"
+    slots |= {name: language.quoted(fact) for name, fact in _facts(rule).items()}
+    parts = SLOT.split(text)  # What stands between, the name of a slot, and so on.
+    return "".join(slots[part] if at % 2 else language.quoted(part) for at, part in enumerate(parts))
 
 
 def for_people(rule: Rule, text: str, labels: Mapping[str, str], value: float) -> str:
@@ -56,11 +89,11 @@ def fires_when(rule: Rule) -> str:
     limit = "" if rule.above is None else number(rule.above, indicator.unit)
     match indicator:
         case Ratio():
-            return f"over {limit} of at least {indicator.calls_min} calls in {window} {_bad(indicator.bad)}"
+            return f"over {limit} of at least {indicator.calls_min} calls in {window} {_bad(indicator)}"
         case BurnRate():
             short = duration(indicator.short_s)
             return (
-                f"calls that {_bad(indicator.bad)} spend what an objective of {indicator.objective:.12g} "
+                f"calls that {_bad(indicator)} spend what an objective of {indicator.objective:.12g} "
                 f"allows over {limit} times as fast, in {window} and in {short}"
             )
         case Quantile():
@@ -70,15 +103,15 @@ def fires_when(rule: Rule) -> str:
                 f"{indicator.metric.name} that is over {limit}"
             )
         case Gauge():
-            return f"{indicator.metric.name} is over {limit}"
+            return f"{indicator.metric.name}{_where(indicator)} is over {limit}"
         case Increase():
-            return f"{indicator.metric.name} grew by more than {limit} in {window}"
+            return f"{indicator.metric.name}{_where(indicator)} grew by more than {limit} in {window}"
         case Growth():
             return f"{indicator.metric.name} grew over {limit} times as much as usual in {window}"
         case PerCallGrowth():
             return (
-                f"{indicator.metric.name} for each call is over {limit} times what it was, in {window} after "
-                f"{duration(indicator.memory_s)}"
+                f"{indicator.metric.name} for each call is over {limit} times as much in {window} as in the "
+                f"{duration(indicator.memory_s)} before"
             )
         case Recorded():
             return f"{indicator.series} is over {limit}, in Prometheus"
@@ -86,19 +119,60 @@ def fires_when(rule: Rule) -> str:
             return f"{' '.join(indicator.promql.split())} is over {limit}, in Prometheus"
         case Absence():
             memory = duration(indicator.memory_s)
-            return f"no call in {window}, after {indicator.calls_min} or more per {window} over {memory}"
+            return (
+                f"no call in {window}, after {indicator.calls_min} or more per {window} over the {memory} "
+                f"before, until {duration(indicator.missed_s)} after the last"
+            )
         case Silence():
             return f"no {indicator.metric.name} in {window} although calls go on"
     return "always"
 
 
-def _bad(bad: Bad) -> str:
+def _bad(of: Ratio | BurnRate) -> str:
+    bad = of.bad
     match bad:
         case Failed():
             return "failed"
         case Beyond():
-            return f"took over {bad.bound:.12g}"
-    return f"had {bad.label.name} {' or '.join(bad.values)}"
+            if of.metric.unit == "s":
+                return f"took over {bad.bound:.12g}s"
+            return f"had a {of.metric.name} over {bad.bound:.12g}"
+    return f"had {bad.label.name} {_or(bad.values)}"
+
+
+def _where(of: Gauge | Increase) -> str:
+    chosen = " and ".join(f"{one.label.name} {_or(one.values)}" for one in of.where)
+    return f" with {chosen}" if chosen else ""
+
+
+def _or(values: Sequence[str]) -> str:
+    shown = [
+        *values[:VALUES_SHOWN],
+        *([f"{len(values) - VALUES_SHOWN} more"] if len(values) > VALUES_SHOWN else []),
+    ]
+    return " or ".join(shown)
+
+
+def never_fires(rule: Rule) -> str | None:
+    """Return why a rule's limit can never be exceeded, or None if it can."""
+    of, above = rule.indicator, rule.above
+    if above is None:
+        return None
+    match of:
+        case Ratio() if above >= 1:
+            return f"above is {above:.12g}, and a share is never over 1; 0.05 is 5%"
+        case BurnRate() if above * (1 - of.objective) >= 1:
+            most = 1 / (1 - of.objective)
+            return (
+                f"above is {above:.12g}, and if every call is bad, what an objective of {of.objective:.12g} "
+                f"allows is spent {most:.4g} times as fast as it should be"
+            )
+        case Quantile() if above >= of.metric.buckets[-1]:
+            return (
+                f"above is {above:.12g}, and no quantile of {of.metric.name} is over "
+                f"{of.metric.buckets[-1]:.12g}, where its last bucket ends"
+            )
+    return None
 
 
 def printable(text: str, characters_max: int = LABEL_CHARACTERS_MAX) -> str:

@@ -75,6 +75,7 @@ class FleetDrift:
             SettingError: The file cannot be read.
         """
         self._server = server
+        server.tells["drift"] = self.told
         self._path = server.settings.data.absolute() / FILE
         if self._path.exists():
             self._wake()
@@ -120,22 +121,23 @@ class FleetDrift:
 
     def answer(self, request: Request) -> Response:
         """GET /api/drift: every feature that some process watches, those with most evidence first."""
-        model = request.query_params.get("model")
+        return JSONResponse(self.told(request.query_params.get("model")))
+
+    def told(self, model: str | None = None) -> dict[str, Any]:
+        """Return what /api/drift answers, of one model if one is named."""
         with self._lock:
             fleet, looked_s = self._fleet, self._looked_s
             watches = [] if fleet is None else fleet.watches(heard_since_s=self._clock() - self._fresh_s)
         shown = [one for one in watches if model in {None, one.model, f"{one.model}@{one.version}"}]
-        return JSONResponse(
-            {
-                "looked": None if looked_s is None else _iso(looked_s),
-                "interval_s": self.settings.interval_s,
-                "false_alarms_per_year": self.settings.false_alarms_per_year,
-                "failure": self.failure,
-                "left_out": 0 if fleet is None else fleet.left_out,
-                "alarms": sum(one.alarm for one in shown),
-                "watches": [one.to_json() for one in shown],
-            }
-        )
+        return {
+            "looked": None if looked_s is None else _iso(looked_s),
+            "interval_s": self.settings.interval_s,
+            "false_alarms_per_year": self.settings.false_alarms_per_year,
+            "failure": self.failure,
+            "left_out": 0 if fleet is None else fleet.left_out,
+            "alarms": sum(one.alarm for one in shown),
+            "watches": [one.to_json() for one in shown],
+        }
 
     def routes(self) -> list[GuardedRoute]:
         """Return what answers about it."""

@@ -3,21 +3,22 @@
 A terminal is narrow: columns named `spare` are left out, one after the other, until the rest fits;
 those named `whole` (ids, to be pasted) are never shortened; long text is folded. What reads a pipe
 gets everything, one line a row. Control characters are made visible, for names come from strangers.
+
+What draws comes with an extra: it brings a highlighter of source code along, 8 of the 40 MB that a
+service may spend on the core, and a service draws nothing. `mlobs run` and `mlobs doctor` do without.
 """
 
 import json
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from mlobs._extras import require
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
     from rich.tree import Tree
 
 NUMBERS = (int, float)
@@ -86,28 +87,43 @@ def print_json(value: object) -> None:
     print("\n".join(lines))
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Return a console that does not cut lines when its output is read by a program."""
+def console(*, stderr: bool = False) -> "Console":
+    """Return a console that does not cut lines when its output is read by a program.
+
+    Raises:
+        MissingExtraError: What draws is not installed.
+    """
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
+    made: Console = rich("console").Console(
         stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else PIPE_CELLS
     )
+    return made
 
 
-def _table(rows: Sequence[Mapping[str, object]], whole: Collection[str]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+def rich(part: str) -> Any:
+    """Return a module of what draws on terminals.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    return require(f"rich.{part}", extra="cli", feature="Drawing on a terminal")
+
+
+def _table(rows: Sequence[Mapping[str, object]], whole: Collection[str]) -> "Table":
+    text = rich("text").Text
+    table: Table = rich("table").Table(box=rich("box").SIMPLE_HEAD, pad_edge=False)
     for name in rows[0] if rows else ():
         right = all(isinstance(row[name], NUMBERS) or row[name] is None for row in rows)
         cells = _column_cells(rows, name)
         table.add_column(
-            Text(visible(name)),
+            text(visible(name)),
             justify="right" if right else "left",
             no_wrap=name in whole or cells <= FOLDED_CELLS_MIN,
             overflow="ignore" if name in whole else "fold",
             min_width=cells if name in whole or cells <= FOLDED_CELLS_MIN else None,
         )
     for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row.values()))
+        table.add_row(*(text(_cell(value)) for value in row.values()))
     return table
 
 
@@ -119,7 +135,8 @@ def _cells(rows: Sequence[Mapping[str, object]], whole: Collection[str], folded:
 
 
 def _column_cells(rows: Sequence[Mapping[str, object]], name: str) -> int:
-    return max(cell_len(visible(name)), *(cell_len(_cell(row[name])) for row in rows))
+    cells: Callable[[str], int] = rich("cells").cell_len
+    return max(cells(visible(name)), *(cells(_cell(row[name])) for row in rows))
 
 
 def _cell(value: object) -> str:

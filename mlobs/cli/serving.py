@@ -14,7 +14,9 @@ from mlobs.alerts.alerting import Alerting
 from mlobs.alerts.runbooks import pages
 from mlobs.cli.alerts.backtest_route import backtest_route
 from mlobs.cli.alerts.desk_routes import desk_routes
+from mlobs.cli.alerts.form_routes import form_routes
 from mlobs.cli.alerts.mounted import Mounted
+from mlobs.cli.alerts.silence_routes import silence_routes
 from mlobs.cli.figures import Figures
 from mlobs.cli.fleet import FleetDrift
 from mlobs.server.access.routes import route
@@ -40,6 +42,12 @@ def server_with_alerts(
     def begin(server: Server) -> Callable[[], None]:
         alerting = Alerting(alerts, server.store.query, settings.data, server.url)
         server.samples = lambda: [*alerting.samples(), *received.samples()]
+        server.tells |= {
+            "alerts": alerting.snapshot,
+            "alerts_past": alerting.past,
+            "alert": alerting.close_up,
+            "deliveries": alerting.desk.deliveries,
+        }
         running.append(alerting)
         alerting.start()
         started(alerting)
@@ -65,6 +73,8 @@ def server_with_alerts(
         received.route(),
         backtest_route(lambda: running[0] if running else None),
         *desk_routes(lambda: running[0].desk if running else None),
+        *silence_routes(lambda: running[0] if running else None),
+        *form_routes(lambda: running[0] if running else None),
         *fleet.routes(),
     ]
     return Server(settings, routes=routes, background=[begin, fleet.begin, Figures(alerts).begin])

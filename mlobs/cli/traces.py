@@ -113,7 +113,7 @@ def show_trace(arguments: argparse.Namespace) -> int:
     """Print one trace."""
     from mlobs.cli.asking import ask
     from mlobs.cli.printing import console, print_json
-    from mlobs.server.page import cut
+    from mlobs.server.tree import cut
 
     trace_id = _named(arguments.trace_id, arguments.server)
     missing = f"No trace {trace_id!r} is stored. {_hint(arguments.server)}"
@@ -297,17 +297,15 @@ def _hint(server: str | None) -> str:
 
 def draw(trace: dict[str, Any]) -> None:
     """Print a trace as a tree."""
-    from rich.text import Text
-    from rich.tree import Tree
-
-    from mlobs.cli.printing import print_tree, visible
+    from mlobs.cli.printing import print_tree, rich, visible
     from mlobs.server.tree import facts, title, tree, walk
 
-    top = Tree(Text(f"trace {visible(trace['trace_id'])}", style="bold"))
+    tree_of, text = rich("tree").Tree, rich("text").Text
+    top = tree_of(text(f"trace {visible(trace['trace_id'])}", style="bold"))
     branches, deepest = [top], 0
     for depth, node in walk(tree(trace["spans"])):
         span = node.span
-        line = Text(visible(title(span)), style="red" if span["status"] == "Error" else "")
+        line = text(visible(title(span)), style="red" if span["status"] == "Error" else "")
         line.append(f"  {'  '.join(map(visible, facts(span)))}", style="dim")
         if node.orphan:
             line.append("  its parent is missing", style="yellow")

@@ -81,9 +81,10 @@ def up(arguments: argparse.Namespace) -> int:
 
 
 def _heed_hangups(alerting: "Alerting") -> None:
-    """Read the file of rules again on SIGHUP; where there is a terminal, its end still ends the server."""
-    if alerting.watch.path is not None and not sys.stdin.isatty():
-        signal.signal(signal.SIGHUP, lambda *_: alerting.watch.ask())
+    """Read rules and routes again on SIGHUP; where there is a terminal, its end still ends the server."""
+    has_files = alerting.watch.path is not None or alerting.telling.watch.path is not None
+    if has_files and not sys.stdin.isatty():
+        signal.signal(signal.SIGHUP, lambda *_: alerting.read_again())
 
 
 def reached(url: str) -> str:

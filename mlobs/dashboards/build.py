@@ -4,95 +4,77 @@ Pure: returns texts by file name. The files are committed, and a test rebuilds a
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from mlobs.dashboards import overview
-from mlobs.dashboards.layout import Row, place
-from mlobs.dashboards.panels import DATA_SOURCE, Json
-from mlobs.dashboards.queries import FEATURE, FIRING_RULES, latest, legend
-from mlobs.dashboards.variables import variables
-from mlobs.semconv import metrics as m
+from mlobs._extras import require
+from mlobs.dashboards.board import Board, dashboard
+from mlobs.dashboards.boards import (
+    agents,
+    cost,
+    drift,
+    models,
+    overview,
+    pipeline,
+    quality,
+    serving,
+    slo,
+    traces,
+    traces_clickhouse,
+)
+from mlobs.dashboards.links import TAG
+from mlobs.dashboards.panels import Json
+from mlobs.dashboards.resource import resource
+from mlobs.thresholds import Thresholds
 
-SCHEMA_VERSION = 41  # Grafana 12's; 10 to 13 load it.
-TAG = "mlobs"
+__all__ = ["BOARDS", "TAG", "boards", "build", "classic"]
 
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """A dashboard before it is Grafana's: its uid is also its file name."""
-
-    uid: str
-    title: str
-    meaning: str
-    rows: Sequence[Row]
-
-
-BOARDS: tuple[Board, ...] = (Board("mlobs-overview", overview.TITLE, overview.MEANING, overview.ROWS),)
-
-
-def build() -> dict[str, str]:
-    """Return the text of every dashboard's file, by file name."""
-    return {
-        f"{board.uid.removeprefix('mlobs-')}.json": json.dumps(dashboard(board), indent=2) + "\n"
-        for board in BOARDS
-    }
+# As they come without a setting: what is packaged must not depend on who built it.
+OBJECTIVES = Thresholds.model_construct()
 
 
-def dashboard(board: Board) -> Json:
-    """Return Grafana's form of a board: the classic schema, with no id and no inputs."""
-    return {
-        "uid": board.uid,
-        "title": board.title,
-        "description": board.meaning,
-        "tags": [TAG],
-        "schemaVersion": SCHEMA_VERSION,
-        "editable": False,
-        "graphTooltip": 1,  # one crosshair on all panels
-        "refresh": "30s",
-        "time": {"from": "now-1h", "to": "now"},
-        "timezone": "browser",
-        "fiscalYearStartMonth": 0,
-        "liveNow": False,
-        "preload": False,
-        "links": [_siblings()],
-        "templating": {"list": variables()},
-        "annotations": {"list": _annotations()},
-        "panels": place(board.rows),
-    }
+def boards(thresholds: Thresholds, pages: str = "") -> tuple[Board, ...]:
+    """Return every dashboard, in the order in which somebody asks: what is wrong, for whom, the single calls.
+
+    Args:
+        thresholds: At which numbers alerts begin: colours and objectives are those.
+        pages: Where people open the mlobs server; "" for no links to it.
+    """
+    return (
+        overview.board(thresholds),
+        models.board(thresholds),
+        agents.board(thresholds),
+        cost.board(thresholds),
+        quality.board(thresholds),
+        drift.board(thresholds),
+        slo.board(thresholds),
+        serving.board(thresholds),
+        pipeline.board(thresholds),
+        traces.BOARD,
+        traces_clickhouse.board(pages),
+    )
 
 
-def _siblings() -> Json:
-    return {
-        "type": "dashboards",
-        "title": "mlobs",
-        "tags": [TAG],
-        "asDropdown": True,
-        "includeVars": True,
-        "keepTime": True,
-        "targetBlank": False,
-        "icon": "external link",
-        "tooltip": "",
-        "url": "",
-    }
+BOARDS = boards(OBJECTIVES)
 
 
-def _annotations() -> list[Json]:
-    changes = f"{latest(m.DRIFT_CHANGE_START, *FEATURE)} * 1000"
-    return [
-        _annotation("Alerts", FIRING_RULES, "red", "{{alertname}}"),
-        # The series' value is the moment of the change, which is before the alarm.
-        {**_annotation("Drift began", changes, "orange", legend(*FEATURE)), "useValueForTime": True},
-    ]
+def classic(thresholds: Thresholds = OBJECTIVES, pages: str = "") -> dict[str, Json]:
+    """Return every dashboard in the classic form, by file name; the arguments are those of `boards`."""
+    return {f"{board.area}.json": dashboard(board) for board in boards(thresholds, pages)}
 
 
-def _annotation(name: str, expr: str, colour: str, title: str) -> Json:
-    return {
-        "name": name,
-        "datasource": DATA_SOURCE,
-        "enable": True,
-        "expr": expr,
-        "iconColor": colour,
-        "step": "60s",
-        "titleFormat": title,
-    }
+def build(thresholds: Thresholds = OBJECTIVES, pages: str = "") -> dict[str, str]:
+    """Return the text of every file, by its name: the classic form, and the newer one under `v2`.
+
+    The arguments are those of `boards`.
+
+    The newer form is YAML on purpose: Grafana's provisioning of classic files walks into folders, takes
+    every .json for a dashboard, and refuses this one.
+    """
+    yaml = require("yaml", extra="grafana", feature="Building dashboards")
+    made = classic(thresholds, pages)
+    texts = {name: json.dumps(board, indent=2) + "\n" for name, board in made.items()}
+    for name, board in made.items():
+        # By way of JSON, for what two panels share YAML would write once and refer to.
+        plain = json.loads(json.dumps(resource(board)))
+        text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
+        texts[f"v2/{name.removesuffix('.json')}.yaml"] = text
+    return texts

@@ -2,20 +2,52 @@
 
 A panel says what it shows; where it stands is `layout`. `unit` and `meaning` have no default
 on purpose. `meaning` is the tooltip that answers "is up good or bad, and what do I do?".
+
+Here are the two that most dashboards are made of; `tables` and `charts` have the others.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from mlobs.dashboards.queries import largest, legend
+from mlobs.dashboards import looks
+from mlobs.dashboards.queries import largest, legend, steady
 from mlobs.semconv.rows import Attribute
 
-Json = dict[str, Any]
-Unit = Literal["s", "reqps", "cps", "percentunit", "currencyUSD", "bytes", "Bps", "short", "suffix: tok/s"]
+Json = looks.Json
+Unit = Literal[
+    "s",
+    "reqps",
+    "cpm",
+    "percentunit",
+    "percent",
+    "currencyUSD",
+    "bytes",
+    "mbytes",
+    "Bps",
+    "short",
+    "none",
+    "watt",
+    "celsius",
+    "count:tok/s",
+    "count:spans/s",
+    "count:rows/s",
+    "count:records/s",
+    "count:labels/s",
+    "count:segments/s",
+    "count:events/s",
+    "count:scores/s",
+    "count:tok",
+    "count:tok/min",
+    "suffix: x",
+]
 
+# Of Grafana's own panels, as we write their options. Without one, Grafana takes them for those of 6.1 and
+# gives every share the ends 0 and 1, so that 3% is a line on the floor.
+PLUGIN_VERSION = "12.0.0"
 DATA_SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
+NO_COLOUR = "transparent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +59,47 @@ class Query:
         legend: `{{label}}` in it stands for the label's value.
         exemplars: Show the traces behind a histogram as dots.
         limit: Draw it as a dashed line: it is what the others are held against.
+        instant: Ask once, for the end of the time range.
+        shape: How the answer is read.
     """
 
     expr: str
     legend: str
     exemplars: bool = False
     limit: bool = False
+    instant: bool = False
+    shape: Literal["time_series", "table", "heatmap"] = "time_series"
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Values at which a panel turns orange and red; `orange` None means straight to red."""
+    """Values at which a panel turns orange and red; `orange` None means straight to red.
+
+    Args:
+        red: From here on it is bad; or, with `falling`, below here.
+        orange: From here on it is worth a look; or, with `falling`, below here.
+        falling: Small values are the bad ones.
+    """
 
     red: float
     orange: float | None = None
+    falling: bool = False
+
+
+def alerting(limit: float) -> Bounds:
+    """Return the bounds of a number with an alert: red where that begins, orange from the half of it."""
+    return Bounds(red=limit, orange=limit / 2) if limit > 0 else ANY
+
+
+ANY = Bounds(red=1e-9)  # One is bad: a rate of one in a long window is small, and not nothing.
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a click on a series leads."""
+
+    title: str
+    url: str
 
 
 def lines(query: str, *labels: Attribute, exemplars: bool = False) -> Query:
@@ -48,139 +107,97 @@ def lines(query: str, *labels: Attribute, exemplars: bool = False) -> Query:
     return Query(largest(query), legend(*labels), exemplars)
 
 
+def bands(query: str, *labels: Attribute) -> Query:
+    """Return the series with most over the whole time range, named by their labels: what may be stacked."""
+    return Query(steady(query), legend(*labels))
+
+
 def stat(
-    title: str, queries: Sequence[Query], *, unit: Unit, meaning: str, bounds: Bounds | None = None
+    title: str,
+    queries: Sequence[Query],
+    *,
+    unit: Unit,
+    meaning: str,
+    bounds: Bounds | None = None,
+    link: Link | None = None,
+    over: str | None = None,
+    once: bool = False,
+    nothing: str = "",
 ) -> Json:
-    """Return one number per query over a sparkline: what the first screen is made of."""
-    colour: Json = {"mode": "thresholds"} if bounds else {"mode": "fixed", "fixedColor": BLUE}
+    """Return one number per query over a sparkline: what the first screen is made of.
+
+    Args:
+        title: Of the panel.
+        queries: Each a number.
+        unit: Of the numbers.
+        meaning: What they say, and what to do.
+        bounds: When they are bad.
+        link: Where the panel's own link leads.
+        over: A time range of its own, such as now/d for today; such a number has no sparkline.
+        once: Ask for the end of the time range only, as for what is of a month anyway; no sparkline.
+        nothing: What stands there when there is no data.
+    """
+    once = once or over is not None
+    if once:
+        queries = [replace(query, instant=True) for query in queries]
     return {
-        **_panel("stat", title, queries, meaning),
-        "fieldConfig": {
-            "defaults": {"unit": unit, "color": colour, "thresholds": _thresholds(bounds)},
-            "overrides": [],
-        },
-        "options": {
-            "colorMode": "value",
-            "graphMode": "area",
-            "justifyMode": "auto",
-            "orientation": "auto",
-            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-            "textMode": "auto" if len(queries) == 1 else "value_and_name",
-        },
+        **panel("stat", title, queries, meaning),
+        **({"links": [{"title": link.title, "url": link.url, "targetBlank": False}]} if link else {}),
+        **({"timeFrom": over, "hideTimeOverride": False} if over else {}),
+        "fieldConfig": field_config(unit, colour(bounds), thresholds=thresholds(bounds), **_empty(nothing)),
+        "options": looks.number(
+            "none" if once else "area", "auto" if len(queries) == 1 else "value_and_name"
+        ),
     }
 
 
 def timeseries(
-    title: str, queries: Sequence[Query], *, unit: Unit, meaning: str, stacked: bool = False
+    title: str,
+    queries: Sequence[Query],
+    *,
+    unit: Unit,
+    meaning: str,
+    stacked: bool = False,
+    highest: float | None = None,
+    lowest: float | None = 0,
+    soft: float | None = None,
+    link: Link | None = None,
+    nothing: str = "",
 ) -> Json:
-    """Return lines over time, with the last and the largest value in the legend."""
-    custom: Json = {
-        "drawStyle": "line",
-        "lineWidth": 1,
-        "fillOpacity": 30 if stacked else 10,
-        "showPoints": "never",
-        "spanNulls": False,
-        "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
-    }
-    highest: Json = {"max": 1} if unit == "percentunit" else {}
+    """Return lines over time, with the last and the largest value in the legend.
+
+    Args:
+        title: Of the panel.
+        queries: Each a line, or one for each combination of labels.
+        unit: Of the values.
+        meaning: What they say, and what to do.
+        stacked: Their sum means something.
+        highest: What no value is above.
+        lowest: What no value is below; None where values may be anything.
+        soft: As high the axis is at least, and higher where values are: that 1% is not a flat line.
+        link: Where a click on a line leads.
+        nothing: What stands there when there is no data.
+    """
+    custom = looks.lines(stacked=stacked, points="never") | ({} if soft is None else {"axisSoftMax": soft})
+    ends = {name: value for name, value in (("min", lowest), ("max", highest)) if value is not None}
+    links = [{"title": link.title, "url": link.url, "targetBlank": False}] if link else []
     return {
-        **_panel("timeseries", title, queries, meaning),
-        "fieldConfig": {
-            "defaults": {
-                "unit": unit,
-                "min": 0,
-                **highest,
-                "color": {"mode": "palette-classic"},
-                "custom": custom,
-            },
-            "overrides": [_dashed(query) for query in queries if query.limit],
-        },
-        "options": {
-            "legend": {
-                "calcs": ["lastNotNull", "max"],
-                "displayMode": "table",
-                "placement": "bottom",
-                "showLegend": True,
-            },
-            "tooltip": {"mode": "multi", "sort": "desc"},
-        },
+        **panel("timeseries", title, queries, meaning),
+        "fieldConfig": field_config(
+            unit,
+            {"mode": "palette-classic"},
+            *(_dashed(query) for query in queries if query.limit),
+            **ends,
+            **({"links": links} if links else {}),
+            **_empty(nothing),
+            custom=custom,
+        ),
+        "options": looks.LINES,
     }
 
 
-def state_timeline(title: str, queries: Sequence[Query], *, states: Mapping[int, str], meaning: str) -> Json:
-    """Return one coloured band per series: state 0 is good, every other is not."""
-    mapping = {
-        str(state): {"text": text, "color": RED if state else GREEN, "index": state}
-        for state, text in states.items()
-    }
-    return {
-        **_panel("state-timeline", title, queries, meaning),
-        "fieldConfig": {
-            "defaults": {
-                "unit": "short",
-                "color": {"mode": "thresholds"},
-                "thresholds": _thresholds(Bounds(red=1)),
-                "mappings": [{"type": "value", "options": mapping}],
-                "custom": {"fillOpacity": 70, "lineWidth": 0},
-            },
-            "overrides": [],
-        },
-        "options": {
-            "alignValue": "left",
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False},
-            "mergeValues": True,
-            "rowHeight": 0.9,
-            "showValue": "never",
-            "tooltip": {"mode": "single", "sort": "none"},
-        },
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A number of a table: its heading, its query and its unit."""
-
-    title: str
-    expr: str
-    unit: Unit
-
-
-def table(title: str, columns: Sequence[Column], *, labels: Mapping[str, str], meaning: str) -> Json:
-    """Return one row per combination of `labels`, a mapping of labels to headings."""
-    queries = [Query(column.expr, column.title) for column in columns]
-    panel = _panel("table", title, queries, meaning)
-    for target in panel["targets"]:
-        target |= {"format": "table", "instant": True, "range": False}
-    names = {
-        f"Value #{target['refId']}": column for target, column in zip(panel["targets"], columns, strict=True)
-    }
-    if len(names) == 1:
-        names = {"Value": columns[0]}
-    order = [*labels, *names]
-    return {
-        **panel,
-        "fieldConfig": {
-            "defaults": {"unit": "short", "custom": {"align": "auto", "filterable": True}},
-            "overrides": [
-                _override(column.title, {"id": "unit", "value": column.unit}) for column in columns
-            ],
-        },
-        "options": {"showHeader": True, "cellHeight": "sm"},
-        "transformations": [
-            {"id": "merge", "options": {}},
-            {
-                "id": "organize",
-                "options": {
-                    "excludeByName": {"Time": True},
-                    "indexByName": {name: place for place, name in enumerate(order)},
-                    "renameByName": {**labels, **{name: column.title for name, column in names.items()}},
-                },
-            },
-        ],
-    }
-
-
-def _panel(kind: str, title: str, queries: Sequence[Query], meaning: str) -> Json:
+def panel(kind: str, title: str, queries: Sequence[Query], meaning: str) -> Json:
+    """Return what panels of every kind have."""
     return {
         "type": kind,
         "title": title,
@@ -188,6 +205,37 @@ def _panel(kind: str, title: str, queries: Sequence[Query], meaning: str) -> Jso
         "datasource": DATA_SOURCE,
         "targets": [_target(query, place) for place, query in enumerate(queries)],
     }
+
+
+def field_config(unit: Unit, coloured: Json, *overrides: Json, **defaults: Any) -> Json:
+    """Return how the values of a panel are shown."""
+    return {
+        "defaults": {"unit": unit, "color": coloured, **defaults},
+        "overrides": list(overrides),
+    }
+
+
+def colour(bounds: Bounds | None) -> Json:
+    """Return how a number gets its colour: by its bounds, or none that means anything."""
+    return {"mode": "thresholds"} if bounds else {"mode": "fixed", "fixedColor": BLUE}
+
+
+def thresholds(bounds: Bounds | None, good: str = GREEN) -> Json:
+    """Return Grafana's steps of colour, each from its value on."""
+    if bounds is None:
+        steps: list[tuple[str, float | None]] = [(good, None)]
+    elif bounds.falling:
+        between = [] if bounds.orange is None else [(ORANGE, bounds.red)]
+        enough = bounds.red if bounds.orange is None else bounds.orange
+        steps = [(RED, None), *between, (good, enough)]
+    else:
+        between = [] if bounds.orange is None else [(ORANGE, bounds.orange)]
+        steps = [(good, None), *between, (RED, bounds.red)]
+    return {"mode": "absolute", "steps": [{"color": name, "value": value} for name, value in steps]}
+
+
+def _empty(nothing: str) -> Json:
+    return {"noValue": nothing} if nothing else {}
 
 
 def _target(query: Query, place: int) -> Json:
@@ -198,18 +246,10 @@ def _target(query: Query, place: int) -> Json:
         "expr": query.expr,
         "legendFormat": query.legend,
         "exemplar": query.exemplars,
-        "instant": False,
-        "range": True,
+        "format": query.shape,
+        "instant": query.instant,
+        "range": not query.instant,
     }
-
-
-def _thresholds(bounds: Bounds | None) -> Json:
-    steps: list[Json] = [{"color": GREEN, "value": None}]
-    if bounds and bounds.orange is not None:
-        steps.append({"color": ORANGE, "value": bounds.orange})
-    if bounds:
-        steps.append({"color": RED, "value": bounds.red})
-    return {"mode": "absolute", "steps": steps}
 
 
 def _dashed(limit: Query) -> Json:
@@ -223,7 +263,3 @@ def _dashed(limit: Query) -> Json:
             {"id": "color", "value": {"mode": "fixed", "fixedColor": RED}},
         ],
     }
-
-
-def _override(title: str, *properties: Json) -> Json:
-    return {"matcher": {"id": "byName", "options": title}, "properties": list(properties)}

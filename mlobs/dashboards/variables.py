@@ -6,27 +6,36 @@ The data source is a choice as well: a dashboard that names one is empty elsewhe
 from mlobs.dashboards.panels import DATA_SOURCE, Json
 from mlobs.dashboards.queries import CALLS, VARIABLES
 from mlobs.semconv import metrics as m
+from mlobs.semconv.rows import Metric
 
-LABELS = {"service": "Service", "model": "Model", "predictor": "Prediction model"}
-# Which series a variable's values are read from.
-SOURCES = {
-    "service": f'{{__name__=~"{"|".join(f"{metric.prometheus}_count" for metric in CALLS.values())}"}}',
-    "model": f'{m.INFERENCE_DURATION.prometheus}_count{{{VARIABLES["service"].label}=~"$service"}}',
-    "predictor": f'{m.PREDICT_DURATION.prometheus}_count{{{VARIABLES["service"].label}=~"$service"}}',
+LABELS = {
+    "service": "Service",
+    "provider": "Provider",
+    "model": "Model",
+    "agent": "Agent",
+    "predictor": "Prediction model",
+}
+# Which metric a variable's values are read from, and the choices before it that narrow them.
+SOURCES: dict[str, tuple[Metric, tuple[str, ...]]] = {
+    "provider": (m.INFERENCE_DURATION, ("service",)),
+    "model": (m.INFERENCE_DURATION, ("service", "provider")),
+    "agent": (m.AGENT_DURATION, ("service",)),
+    "predictor": (m.PREDICT_DURATION, ("service",)),
 }
 
 
 def variables() -> list[Json]:
     """Return the data source first, then what depends on it, each on those before it."""
-    return [_data_source(), *(_choice(name) for name in VARIABLES)]
+    return [data_source("datasource", "Data source", "prometheus"), *map(_choice, VARIABLES), _filters()]
 
 
-def _data_source() -> Json:
+def data_source(name: str, label: str, plugin: str) -> Json:
+    """Return the choice of a data source of one kind."""
     return {
-        "name": "datasource",
+        "name": name,
         "type": "datasource",
-        "label": "Data source",
-        "query": "prometheus",
+        "label": label,
+        "query": plugin,
         "hide": 0,
         "includeAll": False,
         "multi": False,
@@ -37,8 +46,24 @@ def _data_source() -> Json:
     }
 
 
+def typed(name: str, label: str, about: str) -> Json:
+    """Return a choice that somebody types, or that a link brings."""
+    nothing = {"selected": True, "text": "", "value": ""}
+    return {
+        "name": name,
+        "type": "textbox",
+        "label": label,
+        "description": about,
+        "query": "",
+        "current": nothing,
+        "options": [nothing],
+        "hide": 0,
+        "skipUrlSync": False,
+    }
+
+
 def _choice(name: str) -> Json:
-    query = f"label_values({SOURCES[name]}, {VARIABLES[name].label})"
+    query = f"label_values({_series(name)}, {VARIABLES[name][0].label})"
     return {
         "name": name,
         "type": "query",
@@ -57,4 +82,25 @@ def _choice(name: str) -> Json:
         "regex": "",
         "skipUrlSync": False,
         "sort": 1,
+    }
+
+
+def _series(name: str) -> str:
+    if name not in SOURCES:
+        return f'{{__name__=~"{"|".join(f"{metric.prometheus}_count" for metric in CALLS.values())}"}}'
+    metric, narrowed_by = SOURCES[name]
+    chosen = ",".join(f'{VARIABLES[other][0].label}=~"${other}"' for other in narrowed_by)
+    return f"{metric.prometheus}_count{{{chosen}}}"
+
+
+def _filters() -> Json:
+    """Return the filter for any other label; Grafana puts it into every query."""
+    return {
+        "name": "filters",
+        "type": "adhoc",
+        "label": "Filters",
+        "datasource": DATA_SOURCE,
+        "hide": 0,
+        "filters": [],
+        "skipUrlSync": False,
     }

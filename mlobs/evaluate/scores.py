@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from opentelemetry._logs import LogRecord, SeverityNumber, get_logger
 from opentelemetry.context import Context, get_current
@@ -16,7 +17,7 @@ from opentelemetry.trace import (
 
 from mlobs import _guard
 from mlobs.semconv import attributes as a
-from mlobs.semconv.events import EVALUATION_RESULT
+from mlobs.semconv.events import EVALUATION_RESULT, FAIL, FEEDBACK, PASS
 from mlobs.semconv.rows import Attribute
 
 
@@ -70,6 +71,7 @@ def score(
     try:
         number, label = _judgement(name, value, label)
         context = get_current() if trace_id is None else _at(trace_id, span_id)
+        span = get_current_span(context)
         given: dict[Attribute, str | float | None] = {
             a.EVALUATION_NAME: str(name),
             a.EVALUATION_SCORE: number,
@@ -77,6 +79,7 @@ def score(
             a.EVALUATION_LABEL: label,
             a.EVALUATION_EXPLANATION: explanation,
             a.RESPONSE_ID: response_id,
+            a.REQUEST_MODEL: _model(span),
         }
         record = LogRecord(
             event_name=EVALUATION_RESULT.name,
@@ -85,7 +88,7 @@ def score(
             attributes={row.name: value for row, value in given.items() if value is not None},
         )
         get_logger("mlobs").emit(record)
-        span_of = get_current_span(context).get_span_context().span_id
+        span_of = span.get_span_context().span_id
         for listener in listeners:
             listener(Score(str(name), number, label, by, explanation, span_of))
     except Exception:  # noqa: BLE001 # never into the user's program
@@ -110,7 +113,7 @@ def feedback(
         span_id: 16 hex digits, with `trace_id`.
     """
     score(
-        "feedback",
+        FEEDBACK,
         value,
         by=f"user:{user}" if user else "user",
         explanation=comment,
@@ -126,13 +129,21 @@ def _judgement(name: str, value: float | None, label: str | None) -> tuple[float
         ValueError: There is neither, or the number is none.
     """
     if isinstance(value, bool):
-        label = label or ("pass" if value else "fail")
+        label = label or (PASS if value else FAIL)
     number = None if value is None else float(value)
     if number is None and label is None:
         raise ValueError(f"score({name!r}) has neither a value nor a label")
     if number is not None and not math.isfinite(number):
         raise ValueError(f"score({name!r}, {value!r}): a finite number was expected")
     return number, label
+
+
+def _model(span: Any) -> str | None:
+    """Return the model that was asked, where the span is of a model call that says it."""
+    site = getattr(span, "site", None)  # of a decorated call; other spans hold their attributes themselves
+    told = site.attributes | (span.extra or {}) if site is not None else getattr(span, "attributes", None)
+    found = (told or {}).get(a.REQUEST_MODEL.name)
+    return found if isinstance(found, str) else None
 
 
 def _at(trace_id: str, span_id: str | None) -> Context:

@@ -23,9 +23,11 @@ from mlobs import _guard
 from mlobs.instrument import encode
 from mlobs.instrument.calls import Call, now_ns
 from mlobs.instrument.halving import halves
-from mlobs.instrument.outbox import Outbox
+from mlobs.instrument.outbox import REASONS, Outbox
 from mlobs.instrument.scrubbing import scrub
+from mlobs.instrument.tallies import Tally
 from mlobs.instrument.transport.answers import Answer, Backoff, Transport
+from mlobs.instrument.transport.spool import REASONS as SPOOL_REASONS
 from mlobs.instrument.transport.spool import Item, Spool
 from mlobs.settings import SdkSettings
 
@@ -66,6 +68,7 @@ class Exporter:
         self._spool = Spool(settings.spool, settings.spool_bytes_max) if settings.spool else None
         self.outbox = Outbox(settings.queue_spans_max)
         self.exported = 0
+        self._settled = 0  # of the spans that were taken from the outbox, wherever they went
         self.reachable: bool | None = None  # None until the first try
         self._epoch_ns = time.time_ns() - now_ns()
         self._warned_s = -WARN_EVERY_S
@@ -75,7 +78,7 @@ class Exporter:
     def _renew(self) -> None:
         """Start afresh in a forked child: the parent delivers what it had queued."""
         self.outbox.clear()
-        self.exported = 0
+        self.exported = self._settled = 0
         self._transport.renew()
         if self._spool is not None:
             self._spool = Spool(self._settings.spool or self._spool.folder, self._settings.spool_bytes_max)
@@ -99,6 +102,25 @@ class Exporter:
             found[reason] = found.get(reason, 0) + count
         return found
 
+    def tally(self) -> Tally:
+        """Return where the spans of this process are; what moves meanwhile is counted at both places.
+
+        Every reason for a loss is there from the start: of a series that begins with a loss, nobody can see
+        that it grew.
+        """
+        settled, spool = self._settled, self._spool
+        possible = REASONS if spool is None else (*REASONS, *SPOOL_REASONS)
+        unspooled = spool.left if spool is not None else 0
+        made, taken, waiting = self.outbox.tally()
+        return Tally(
+            made=made,
+            exported=self.exported,
+            dropped={**dict.fromkeys(possible, 0), **self.dropped},
+            waiting=waiting + taken - settled,
+            spooled=spool.kept if spool is not None else 0,
+            unspooled=unspooled,
+        )
+
     def flush(self, timeout_s: float) -> bool:
         """Post everything queued so far; return whether all of it was taken within `timeout_s`."""
         lost = sum(self.dropped.values())
@@ -116,9 +138,10 @@ class Exporter:
         self._stopping.set()
         self._wake.set()
         self._thread.join(timeout_s + 0.5)
-        left = len(self.outbox)
+        left = len(self.outbox.take(len(self.outbox)))
         if left:
             self.outbox.drop("shutdown", left)
+            self._settled += left
         done = not self._thread.is_alive() and sum(self.dropped.values()) == lost
         return done and not self._spooled()
 
@@ -150,6 +173,7 @@ class Exporter:
             except Exception:  # noqa: BLE001 # the thread must live, and those who wait for it must be told
                 _guard.failed("exporting spans")
                 self.outbox.drop("mistake", len(spans))
+            self._settled += len(spans)
         if reached and self._spool is not None:
             self._unspool()
         for event in reached:

@@ -31,13 +31,14 @@ from mlobs.instrument.export import Exporter
 from mlobs.instrument.failures import emit_failures
 from mlobs.instrument.measures import Measures
 from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, abandon_open_streams, active
+from mlobs.instrument.records import Records, counted_logs, counted_metrics
 from mlobs.instrument.sites import settle
 from mlobs.instrument.suppression import watch
+from mlobs.instrument.tallies import observe_records, observe_spans
 from mlobs.instrument.transport.choice import GRPC_ENDPOINT, transport_of
 from mlobs.prices.book import use
 from mlobs.prices.file import load_prices
 from mlobs.semconv import attributes as a
-from mlobs.semconv.metrics import SDK_DROPPED, SDK_EXPORTED
 from mlobs.settings import SdkSettings, load
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Telemetry:
     media: "MediaStore | None" = None
     measures: Measures | None = None
     events: bool = False
+
+    def __init__(self) -> None:
+        self.records: dict[str, Records] = {}
 
 
 _telemetry = Telemetry()
@@ -203,8 +207,11 @@ def shutdown(timeout_s: float = 5.0) -> bool:
         )
     if ours is not None and not ours.reachable:
         deadline_s = min(deadline_s, time.monotonic() + UNREACHED_S_MAX)
-    providers = (_telemetry.tracers, _telemetry.loggers, _telemetry.meters)
-    return _by(deadline_s, [one.shutdown for one in providers if one is not None] + _media()) and done
+    providers = (_telemetry.tracers, _telemetry.loggers)
+    done &= _by(deadline_s, [one.shutdown for one in providers if one is not None] + _media())
+    # Metrics last: they say what became of the others.
+    meters = _telemetry.meters
+    return _by(deadline_s, [] if meters is None else [meters.shutdown]) and done
 
 
 def _media() -> list[Callable[[], object]]:
@@ -286,44 +293,34 @@ def _install_metrics(settings: SdkSettings, resource: "Resource", scraped: Any) 
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
+    points = _telemetry.records["metrics"] = Records("metrics")
+    made = _exporter(settings, "metric_exporter", "OTLPMetricExporter", "/v1/metrics")
     pushed = PeriodicExportingMetricReader(
-        _exporter(settings, "metric_exporter", "OTLPMetricExporter", "/v1/metrics"),
+        counted_metrics(made, points),
         export_interval_millis=settings.metrics_interval_s * 1000,
     )
     readers = [pushed] if scraped is None else [pushed, scraped]
     _telemetry.meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     metrics.set_meter_provider(_telemetry.meters)
-    exporter = _telemetry.exporter
-    if exporter is not None:
-        meter = metrics.get_meter("mlobs", version("mlobs"))
-        meter.create_observable_counter(
-            SDK_DROPPED.name,
-            [
-                lambda _: [
-                    metrics.Observation(count, {a.SDK_DROPPED.name: reason})
-                    for reason, count in list(exporter.dropped.items())
-                ]
-            ],
-            SDK_DROPPED.unit,
-            SDK_DROPPED.about,
-        )
-        meter.create_observable_counter(
-            SDK_EXPORTED.name,
-            [lambda _: [metrics.Observation(exporter.exported)]],
-            SDK_EXPORTED.unit,
-            SDK_EXPORTED.about,
-        )
+    meter = metrics.get_meter("mlobs", version("mlobs"))
+    if _telemetry.exporter is not None:
+        observe_spans(meter, _telemetry.exporter.tally)
+    observe_records(meter, lambda: tuple(_telemetry.records.values()))
 
 
 def _install_logs(settings: SdkSettings, resource: "Resource") -> None:
     if _logs._internal._LOGGER_PROVIDER is not None:  # noqa: SLF001 # see recorders.discover
         return
+    records = _telemetry.records["logs"] = Records("logs")
     from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+    from mlobs.instrument.log_queue import CountingProcessor, queue_max
 
     _telemetry.loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    exporter = _exporter(settings, "_log_exporter", "OTLPLogExporter", "/v1/logs")
-    _telemetry.loggers.add_log_record_processor(BatchLogRecordProcessor(exporter))
+    made = _exporter(settings, "_log_exporter", "OTLPLogExporter", "/v1/logs")
+    _telemetry.loggers.add_log_record_processor(
+        CountingProcessor(counted_logs(made, records), records, queue_max(os.environ))
+    )
     _logs.set_logger_provider(_telemetry.loggers)
 
 

@@ -8,6 +8,9 @@ import threading
 from collections import deque
 from typing import Any
 
+# Why spans are lost that were not on the disk.
+REASONS = ("queue_full", "unreachable", "rejected", "encoding", "mistake", "shutdown")
+
 
 class Outbox:
     """What waits for export: calls of ours, and spans of the SDK.
@@ -16,13 +19,15 @@ class Outbox:
         spans_max: How many ordinary spans may wait, and how many failed or kept ones beside them.
     """
 
-    __slots__ = ("_lock", "dropped", "kept", "spans_max", "waiting")
+    __slots__ = ("_lock", "dropped", "kept", "refused", "spans_max", "taken", "waiting")
 
     def __init__(self, spans_max: int) -> None:
         self.spans_max = spans_max  # 0 when closed
         self.waiting: deque[Any] = deque()
         self.kept: deque[Any] = deque()
         self.dropped: dict[str, int] = {}
+        self.taken = 0  # spans that were given out
+        self.refused = 0  # spans that came and were not queued
         self._lock = threading.RLock()  # a signal's handler may come while its thread holds it
 
     def __len__(self) -> int:
@@ -35,7 +40,9 @@ class Outbox:
         if len(queue) < self.spans_max:
             queue.append(span)
         else:
-            self.drop("queue_full" if self.spans_max else "shutdown", 1)
+            with self._lock:
+                self.refused += 1
+                self.drop("queue_full" if self.spans_max else "shutdown", 1)
 
     def drop(self, reason: str, count: int) -> None:
         """Count spans that are lost."""
@@ -45,13 +52,21 @@ class Outbox:
     def take(self, count: int) -> list[Any]:
         """Remove and return up to `count` spans, the important ones first."""
         found: list[Any] = []
-        for queue in (self.kept, self.waiting):
-            while len(found) < count:
-                try:
-                    found.append(queue.popleft())
-                except IndexError:
-                    break
+        with self._lock:
+            for queue in (self.kept, self.waiting):
+                while len(found) < count:
+                    try:
+                        found.append(queue.popleft())
+                    except IndexError:
+                        break
+            self.taken += len(found)
         return found
+
+    def tally(self) -> tuple[int, int, int]:
+        """Return how many spans came, were given out and wait, as of one moment."""
+        with self._lock:
+            waiting = len(self)
+            return self.taken + self.refused + waiting, self.taken, waiting
 
     def close(self) -> None:
         """Refuse what comes from now on."""
@@ -62,4 +77,5 @@ class Outbox:
         self.waiting.clear()
         self.kept.clear()
         self.dropped.clear()
+        self.taken = self.refused = 0
         self._lock = threading.RLock()  # another thread of the parent may have held it

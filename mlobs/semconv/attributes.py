@@ -190,6 +190,10 @@ EXCEPTION_STACKTRACE = Attribute("exception.stacktrace", "string", "Where it was
 # The server's own
 SIGNAL = Attribute("mlobs.signal", "string", "traces, metrics or logs.")
 REASON = Attribute("mlobs.reason", "string", "Why a request was refused.")
+ORIGIN = Attribute(
+    "mlobs.origin", "string", "received from a sender, recovered from an earlier process's journal, or own."
+)
+FATE = Attribute("mlobs.fate", "string", "stored, or set_aside because the store refused it.")
 RULE = Attribute("mlobs.rule", "string", "An alert rule.")
 OUTCOME = Attribute(
     "mlobs.outcome", "string", "delivered, failed (to be tried again), dead, dropped, demoted or muted."

@@ -3,11 +3,20 @@
 from mlobs.semconv import attributes as a
 from mlobs.semconv.rows import Event
 
+FEEDBACK = "feedback"  # What is judged where a user says what they think.
+PASS, FAIL = "pass", "fail"  # What a score is called that is a truth value.
 EVALUATION_RESULT = Event(
     "gen_ai.evaluation.result",
     9,
     "A score of a call, given by a judge, a rule or a person.",
-    (a.EVALUATION_NAME, a.EVALUATION_SCORE, a.EVALUATION_LABEL, a.EVALUATION_EXPLANATION, a.EVALUATION_BY),
+    (
+        a.EVALUATION_NAME,
+        a.EVALUATION_SCORE,
+        a.EVALUATION_LABEL,
+        a.EVALUATION_EXPLANATION,
+        a.EVALUATION_BY,
+        a.REQUEST_MODEL,
+    ),
 )
 EXCEPTION = Event(
     "exception",

@@ -1,11 +1,14 @@
 """Every metric that mlobs emits or derives.
 
-Those with `operations` are derived from spans, by the server or by the collector, under the
-same names. `predict` is the one operation here that is a noun of ours and not a value of
-`gen_ai.operation.name`.
+Those with `operations` are derived from spans, those with an `event` from log records, by the
+server or by the collector, under the same names. `predict` is the one operation here that is a
+noun of ours and not a value of `gen_ai.operation.name`.
 """
 
 from mlobs.semconv import attributes as a
+from mlobs.semconv import loss
+from mlobs.semconv.judged import EVALUATION_RESULTS as EVALUATION_RESULTS
+from mlobs.semconv.judged import EVALUATION_SCORE as EVALUATION_SCORE
 from mlobs.semconv.rows import Metric
 
 # Bucket bounds recommended by the conventions.
@@ -283,7 +286,7 @@ EVALUATION_DROP = Metric(
     "mlobs.evaluation.drop",
     "gauge",
     "{proportion}",
-    "By at least this share the mean score of the last hour is below that of the 7 days before.",
+    "By at least this share the mean score of the last hour or day is below that of the 7 days before.",
     (a.EVALUATION_NAME,),
 )
 BUDGET_SPENT = Metric(
@@ -373,8 +376,12 @@ ALERT_REFUSED = Metric(
     "mlobs.alert.refused", "counter", "{request}", "Webhooks from elsewhere that were refused.", (a.REASON,)
 )
 
-METRICS: tuple[Metric, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Metric))
+METRICS: tuple[Metric, ...] = (
+    *(value for value in dict(globals()).values() if isinstance(value, Metric)),
+    *loss.METRICS,
+)
 DERIVED: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric.operations)
+JUDGED: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric.event)
 # Counted where the calls are made, and only there: no span knows how many calls were below it.
 PROCESS: tuple[Metric, ...] = (AGENT_INFERENCE_CALLS, AGENT_TOOL_CALLS)
 FLEET: tuple[Metric, ...] = tuple(

@@ -1,7 +1,7 @@
-"""The four kinds of row that make up the vocabulary, and their Prometheus spelling.
+"""The kinds of row that make up the vocabulary, and their Prometheus spelling.
 
 A row says what a thing is called on the wire, what it means and in which unit it is
-counted. The rows themselves are in `attributes`, `metrics`, `spans` and `events`.
+counted. The rows themselves are in `attributes`, `metrics`, `spans`, `events`, `foreign` and `recorded`.
 """
 
 from dataclasses import dataclass
@@ -49,6 +49,7 @@ class Metric:
         operations: Where the metric is derived from spans: the operations it is derived from.
         measures: Where the metric is derived from spans: the span column that is added up, or
             "" for the duration.
+        event: Where the metric is derived from log records: the name of their event.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Metric:
     buckets: tuple[float, ...] = ()
     operations: tuple[str, ...] = ()
     measures: str = ""
+    event: str = ""
 
     @property
     def prometheus(self) -> str:
@@ -71,6 +73,32 @@ class Metric:
         if unit and not name.endswith(f"_{unit}"):
             name = f"{name}_{unit}"
         return f"{name}_total" if self.kind == "counter" else name
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Series that Prometheus has under a name of their own: another project's, or recorded by a rule.
+
+    Args:
+        name: As Prometheus stores it, without `_bucket`, `_sum` and `_count`.
+        kind: As of a metric.
+        unit: As of a metric; "%" and others that only dashboards have to know are allowed.
+        about: One sentence.
+        labels: Every label a series may carry, besides what a scraper adds.
+        spellings: Other names of the same thing, of other versions.
+    """
+
+    name: str
+    kind: MetricKind
+    unit: str
+    about: str
+    labels: tuple[Attribute, ...] = ()
+    spellings: tuple[str, ...] = ()
+
+    @property
+    def prometheus(self) -> str:
+        """Return the name, as rows of metrics do."""
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)

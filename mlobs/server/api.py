@@ -11,17 +11,15 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from mlobs.errors import PayloadError, QueryError
 from mlobs.server import exposition
 from mlobs.server.access.routes import route
 from mlobs.server.access.scopes import OPEN, READ, allows
-from mlobs.server.ask.asked import once
 from mlobs.server.ask.routes import ROUTES as QUESTIONS
-from mlobs.server.ask.routes import SPANS_DEFAULT, newest, stored_spans, trace_spans, unknown_trace
 from mlobs.server.counts import Counts
-from mlobs.server.page import list_page, message_page, trace_page
+from mlobs.server.pages.routes import ROUTES as PAGES
 from mlobs.server.store import Store
 
 
@@ -37,26 +35,10 @@ class Families(Collector):
         """Yield the families."""
         self._refresh()
         limits = {"series_max": exposition.SERIES_MAX}
-        yield from exposition.of_spans(self._store.named("metric_totals", limits))
+        newest = self._store.named("metric_exemplars", exposition.RECENT)
+        yield from exposition.of_spans(self._store.named("metric_totals", limits), newest)
         yield from exposition.of_programs(self._store.named("metric_latest", exposition.ASKED))
         yield from exposition.of_server(self._counts)
-
-
-async def home(request: Request) -> Response:
-    """GET /: the newest traces for people."""
-    found = await run_in_threadpool(newest, _store(request), once(request.query_params.multi_items()))
-    return HTMLResponse(list_page(found["traces"]))
-
-
-async def trace_html(request: Request) -> Response:
-    """GET /traces/{id}: one trace for people."""
-    trace_id = request.path_params["trace_id"]
-    store, limit = _store(request), SPANS_DEFAULT
-    spans = await run_in_threadpool(trace_spans, store, trace_id, limit + 1)
-    if not spans:
-        return HTMLResponse(message_page(unknown_trace(trace_id)), 404)
-    stored = await run_in_threadpool(stored_spans, store, trace_id, len(spans), limit)
-    return HTMLResponse(trace_page(trace_id.lower(), spans[:limit], stored))
 
 
 async def metrics(request: Request) -> Response:
@@ -81,18 +63,12 @@ async def readyz(request: Request) -> Response:
 
 
 ROUTES = (
-    route("/", home, scope=READ),
-    route("/traces/{trace_id}", trace_html, scope=READ),
     route("/metrics", metrics, scope=READ),
     route("/healthz", healthz, scope=OPEN),
     route("/readyz", readyz, scope=OPEN),
+    *PAGES,
     *QUESTIONS,
 )
-
-
-def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store
 
 
 def sentence(error: Exception) -> Response:

@@ -19,6 +19,8 @@ from mlobs.server.access.scopes import INGEST
 from mlobs.server.api import ROUTES, Families, sentence
 from mlobs.server.clickhouse.front import Front
 from mlobs.server.counts import Counts
+from mlobs.server.pages.handling import message, wants_page
+from mlobs.server.pages.login import Visitor
 from mlobs.server.receive.http import Endpoint
 from mlobs.server.receive.receiver import Receiver
 from mlobs.server.store import Store
@@ -60,10 +62,17 @@ def create_app(
     )
     app = Starlette(
         routes=every,
-        middleware=[Middleware(Front), Middleware(Guarded, guard=guard, routes=every, counts=counts)],
+        middleware=[
+            Middleware(Front),
+            Middleware(Visitor),
+            Middleware(Guarded, guard=guard, routes=every, counts=counts),
+        ],
         exception_handlers={HTTPException: _http_error, MlobsError: _deliberate_error, Exception: _mistake},
     )
     app.state.store = store
+    app.state.guard = guard
+    app.state.counts = counts
+    app.state.tells = {}
     app.state.failures = failures
     app.state.registry = CollectorRegistry(auto_describe=False)
     app.state.registry.register(Families(store, counts, refresh))
@@ -72,9 +81,13 @@ def create_app(
     return app
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = error.detail if isinstance(error, HTTPException) else ""
+    if wants_page(request):
+        return message(
+            request, status, detail or "This cannot be answered", "There is no page at this address."
+        )
     return JSONResponse({"error": detail, "status": status}, status)
 
 
@@ -82,5 +95,8 @@ async def _deliberate_error(_request: Request, error: Exception) -> Response:
     return sentence(error)
 
 
-async def _mistake(_request: Request, _error: Exception) -> Response:
-    return JSONResponse({"error": "The server made a mistake; its log has the details.", "status": 500}, 500)
+async def _mistake(request: Request, _error: Exception) -> Response:
+    sentence = "The server made a mistake; its log has the details."
+    if wants_page(request):
+        return message(request, 500, "A mistake", sentence)
+    return JSONResponse({"error": sentence, "status": 500}, 500)

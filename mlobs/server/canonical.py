@@ -23,6 +23,7 @@ from mlobs.semconv.dialects.providers import PAIRS, PROVIDER_AND_FORMAT, PROVIDE
 from mlobs.semconv.dialects.rows import TENANT, Meaning
 from mlobs.semconv.rows import Attribute
 from mlobs.semconv.spans import SPANS
+from mlobs.server.weights import WEIGHT, WEIGHT_TYPE, weight
 
 DIALECT, FACTS = "Dialect", "Facts"
 MAP = "Map(LowCardinality(String), String)"
@@ -42,6 +43,7 @@ TYPES: Mapping[str, str] = {
     **{row.column: _ID if row in _IDS else _WORD for row in (*TEXTS, a.KIND, a.ERROR_TYPE)},
     **{row.column: "Nullable(UInt64) CODEC(ZSTD(1))" for row in (*COUNTS, a.INPUT_TOKENS)},
     **{row.column: "Nullable(Float64) CODEC(ZSTD(1))" for row in NUMBERS},
+    WEIGHT: WEIGHT_TYPE,
 }
 # Indexes over them, by name. Spans lie in the order of time and those of one user or session close
 # together, so that most of a day is passed over.
@@ -74,8 +76,9 @@ REDACTED = "__REDACTED__"
 def columns() -> dict[str, str]:
     """Return the expression of each canonical column by its name, in the order they need.
 
-    `Dialect` reads SpanAttributes; `Facts` reads Dialect, SpanAttributes and SpanName; the rest
-    read Dialect, Facts, StatusCode, Events.Name, Events.Attributes, Timestamp and each other.
+    `Dialect` reads SpanAttributes; `Facts` reads Dialect, SpanAttributes and SpanName; `Weight` reads
+    TraceState and TraceId; the rest read Dialect, Facts, StatusCode, Events.Name, Events.Attributes,
+    Timestamp and each other.
     """
     found = {DIALECT: dialect(), FACTS: facts()}
     for row in TEXTS:
@@ -94,6 +97,7 @@ def columns() -> dict[str, str]:
     found[a.INPUT_TOKENS.column] = _input_tokens()
     found[a.COST_USD.column] = f"toFloat64OrNull({_fact(a.COST_USD)})"
     found[a.TIME_TO_FIRST_CHUNK.column] = _time_to_first_chunk()
+    found[WEIGHT] = weight()
     return found
 
 

@@ -29,6 +29,12 @@ class Counts:
         """Return one number, 0 when nothing was counted."""
         return self._values.get((metric, labels), 0)
 
+    def by_last(self, metric: Metric, *labels: str) -> dict[str, float]:
+        """Return the numbers of a metric by its last label; `labels` are the others."""
+        return {
+            given[-1]: value for row, given, value in self.series() if row is metric and given[:-1] == labels
+        }
+
     def series(self) -> Iterator[tuple[Metric, tuple[str, ...], float]]:
         """Yield every number there is."""
         for (metric, labels), value in self._values.copy().items():

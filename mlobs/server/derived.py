@@ -5,7 +5,8 @@ some metric measures, with the values of every label a metric of that kind may h
 `exposition` picks from these what each metric shows. `latest_views` keep the last point of
 every series that programs send. Buckets are cumulative, as Prometheus has them.
 
-Totals are whole numbers: so many units and so many billionths of one.
+Totals are whole numbers: so many units and so many billionths of one. A span that a sampler kept counts as
+often as it stands for (`weights`).
 """
 
 import json
@@ -15,13 +16,17 @@ from mlobs.semconv.events import EVALUATION_RESULT
 from mlobs.semconv.metrics import DERIVED, METRICS, PROCESS
 from mlobs.semconv.rows import Attribute, Metric
 from mlobs.semconv.spans import PREDICT
+from mlobs.server.weights import WEIGHT
 from mlobs.server.wire import DAYS_AHEAD, DAYS_BACK, expand
 
 SERVERS_OWN = ("mlobs.server.", "mlobs.alert.")
 EMITTED = tuple(
     metric
     for metric in METRICS
-    if not metric.operations and metric not in PROCESS and not metric.name.startswith(SERVERS_OWN)
+    if not metric.operations
+    and not metric.event
+    and metric not in PROCESS
+    and not metric.name.startswith(SERVERS_OWN)
 )
 EXPORTED = (
     "Timestamp", "TraceId", "SpanId", "ParentSpanId", "TraceState", "SpanName", "SpanKind", "ServiceName",
@@ -38,6 +43,10 @@ SCORE_TEXTS = {
     "ResponseId": a.RESPONSE_ID,
 }
 DURATION = "Duration"
+SCORE, RESULTS = "Value", "Results"
+# What a span is counted as: its operation, or the noun of ours that is none of the conventions.
+OPERATION = f"if(Kind = '{PREDICT.noun}', '{PREDICT.noun}', toString(Operation))"
+OPERATIONS = tuple(sorted({operation for metric in DERIVED for operation in metric.operations}))
 PARTS = 10**9  # To one unit.
 UNITS_MAX = 10**6  # Of one call: 11 days, a million dollars.
 TOKENS_MAX = 10**9  # Of one call.
@@ -46,7 +55,9 @@ CONSTANT_LABELS = {a.TOKEN_MODALITY: "unknown"}
 
 
 def measure(metric: Metric) -> str:
-    """Return the column of otel_traces that `metric` adds up."""
+    """Return the column of otel_traces that `metric` adds up, or of scores."""
+    if metric.event:
+        return SCORE if metric.buckets else RESULTS
     return metric.measures or DURATION
 
 
@@ -63,15 +74,18 @@ def label_columns() -> dict[Attribute, str]:
     return found
 
 
+def label_map() -> str:
+    """Return the map of every label a span may have, which a series is told apart by."""
+    labels = ", ".join(
+        f"{_text(label.label)}, toString({column})" for label, column in label_columns().items()
+    )
+    return f"CAST(map({labels}), 'Map(LowCardinality(String), String)')"
+
+
 def totals_view() -> str:
     """Return the statement that creates the view from spans to totals."""
     columns = list(label_columns().values())
     measures = {measure(metric): metric for metric in DERIVED}
-    labels = ", ".join(
-        f"{_text(label.label)}, toString({column})" for label, column in label_columns().items()
-    )
-    noun = f"if(Kind = {_text(PREDICT.noun)}, {_text(PREDICT.noun)}, toString(Operation))"
-    operations = sorted({operation for metric in DERIVED for operation in metric.operations})
     sums = ",\n        ".join(_sums(metric) for metric in measures.values())
     entries = ", ".join(_entry(metric) for metric in measures.values())
     return f"""CREATE MATERIALIZED VIEW metric_totals_view TO metric_totals AS
@@ -80,12 +94,12 @@ SELECT
     tupleElement(entry, 2) AS Bounds, now64(9, 'UTC') AS FirstSeen, tupleElement(entry, 3) AS Count,
     tupleElement(entry, 4) AS Whole, tupleElement(entry, 5) AS Part, tupleElement(entry, 6) AS Buckets
 FROM (
-    SELECT {noun} AS operation, ServiceName, {", ".join(columns)},
-        CAST(map({labels}), 'Map(LowCardinality(String), String)') AS labels,
+    SELECT {OPERATION} AS operation, ServiceName, {", ".join(columns)},
+        {label_map()} AS labels,
         {sums},
         arrayJoin([{entries}]) AS entry
     FROM otel_traces
-    WHERE operation IN ({", ".join(map(_text, operations))})
+    WHERE operation IN ({", ".join(map(_text, OPERATIONS))})
     GROUP BY operation, ServiceName, {", ".join(columns)}
 )
 WHERE Count > 0"""
@@ -190,16 +204,19 @@ FROM (
 
 def _sums(metric: Metric) -> str:
     """Return how often, how much and, for histograms, how many calls were within each bound."""
-    column, value = measure(metric), _value(metric)
+    column, value = measure(metric), span_value(metric)
     known = f"assumeNotNull({value})"
-    whole, part, buckets = f"intDiv({known}, {PARTS})", f"{known} % {PARTS}", "CAST([], 'Array(UInt64)')"
+    # All the parts of spans that one stands for may be more than one unit.
+    parts, buckets = f"({known} % {PARTS}) * {WEIGHT}", "CAST([], 'Array(UInt64)')"
+    whole = f"intDiv({known}, {PARTS}) * {WEIGHT} + intDiv({parts}, {PARTS})"
+    part = f"{parts} % {PARTS}"
     if metric.unit == "{token}":
-        whole, part = known, "toUInt64(0)"
+        whole, part = f"{known} * {WEIGHT}", "toUInt64(0)"
     if metric.buckets:
-        buckets = f"arrayMap(b -> toUInt64({known} <= b), {_bounds(column, PARTS)})"
+        buckets = f"arrayMap(b -> toUInt64({known} <= b) * {WEIGHT}, {bounds(column, PARTS)})"
     is_known = f"isNotNull({value})"
     return (
-        f"countIf({is_known}) AS count_{column}, sumIf({whole}, {is_known}) AS whole_{column}, "
+        f"sumIf({WEIGHT}, {is_known}) AS count_{column}, sumIf({whole}, {is_known}) AS whole_{column}, "
         f"sumIf({part}, {is_known}) AS part_{column}, "
         f"sumForEachStateIf({buckets}, {is_known}) AS buckets_{column}"
     )
@@ -208,29 +225,34 @@ def _sums(metric: Metric) -> str:
 def _entry(metric: Metric) -> str:
     column = measure(metric)
     return (
-        f"({_text(column)}, {_bounds(column, 1)}, "
+        f"({_text(column)}, {bounds(column, 1)}, "
         f"count_{column}, whole_{column}, part_{column}, buckets_{column})"
     )
 
 
-def _bounds(column: str, parts: int) -> str:
-    """Return the bucket bounds of the metrics that measure `column`, by the span's operation."""
+def bounds(column: str, parts: int) -> str:
+    """Return the bucket bounds of the metrics that measure `column`, by the span's operation.
+
+    Args:
+        column: Of otel_traces.
+        parts: PARTS for whole numbers of billionths, or 1.
+    """
     chosen = []
     for metric in DERIVED:
         if measure(metric) == column and metric.buckets:
             # Compared as whole numbers, so that a value on a bound is within it.
-            bounds = (round(bound * PARTS) if parts == PARTS else bound for bound in metric.buckets)
+            ends = (round(bound * PARTS) if parts == PARTS else bound for bound in metric.buckets)
             kind = "UInt64" if parts == PARTS else "Float64"
             operations = ", ".join(map(_text, metric.operations))
             chosen.append(
-                f"operation IN ({operations}), CAST([{', '.join(map(str, bounds))}], 'Array({kind})')"
+                f"operation IN ({operations}), CAST([{', '.join(map(str, ends))}], 'Array({kind})')"
             )
     none = f"CAST([], 'Array({'UInt64' if parts == PARTS else 'Float64'})')"
     return f"multiIf({', '.join(chosen)}, {none})" if chosen else none
 
 
-def _value(metric: Metric) -> str:
-    """Return what one span adds: tokens, or billionths of the metric's unit."""
+def span_value(metric: Metric) -> str:
+    """Return what one span is measured as, or NULL: tokens, or billionths of the metric's unit."""
     column = measure(metric)
     if column == DURATION:
         return f"least({DURATION}, {UNITS_MAX * PARTS})"

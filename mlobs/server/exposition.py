@@ -4,19 +4,22 @@ A row of a metric the vocabulary does not have, or with other bucket bounds than
 left out. Series beyond the limit carry `__overflow__` in every label.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 from mlobs.semconv.attributes import OPERATION_NAME, SERVICE_NAME
-from mlobs.semconv.metrics import DERIVED
+from mlobs.semconv.metrics import DERIVED, JUDGED
 from mlobs.semconv.rows import Metric
+from mlobs.server import exemplars
 from mlobs.server.counts import Counts
-from mlobs.server.derived import CONSTANT_LABELS, EMITTED, PARTS, measure
+from mlobs.server.derived import CONSTANT_LABELS, EMITTED, PARTS, UNITS_MAX, measure
 from mlobs.server.engine import Value
 
 SERIES_MAX = 2_000  # For each metric, or operation of a derived one.
@@ -30,21 +33,27 @@ ASKED: Mapping[str, Value] = {
     "stale_s": STALE_SECONDS,
     "counters": ",".join(metric.name for metric in EMITTED if metric.kind == "counter"),
 }
+# What `queries/metric_exemplars.sql` is asked with.
+RECENT: Mapping[str, Value] = {"recent_s": exemplars.RECENT_S, "rows_max": exemplars.ROWS_MAX}
 
 Row = Mapping[str, Any]
 
 
-def of_spans(rows: Sequence[Row]) -> Iterator[Family]:
-    """Return the families of the rows of `queries/metric_totals.sql`."""
-    for metric in DERIVED:
+def of_spans(rows: Sequence[Row], newest: Sequence[Row] = ()) -> Iterator[Family]:
+    """Return the families of what spans and scores add up to.
+
+    Args:
+        rows: Of `queries/metric_totals.sql`.
+        newest: Of `queries/metric_exemplars.sql`.
+    """
+    by_operation = _by("operation", newest)
+    for metric in (*DERIVED, *JUDGED):
         family = _family(metric)
+        behind = _exemplars(metric, by_operation)
         for labels, total in _totals(metric, rows).items():
             amount = (total.whole * PARTS + total.part) / PARTS
             if isinstance(family, HistogramMetricFamily):
-                bounds = [str(floatToGoString(bound)) for bound in metric.buckets]  # type: ignore[no-untyped-call] # it has none
-                family.add_metric(
-                    labels, [*zip(bounds, total.buckets, strict=True), ("+Inf", total.count)], amount
-                )
+                family.add_metric(labels, _buckets(metric, total, behind.get(labels, {})), amount)
             else:
                 family.add_metric(labels, amount)
         yield family
@@ -52,7 +61,7 @@ def of_spans(rows: Sequence[Row]) -> Iterator[Family]:
 
 def of_programs(rows: Iterable[Row]) -> Iterator[Family]:
     """Return the families of the rows of `queries/metric_latest.sql`."""
-    found = _by_metric(rows)
+    found = _by("metric", rows)
     for metric in EMITTED:
         family = _family(metric)
         for row in found.get(metric.name, ()):
@@ -88,8 +97,9 @@ class _Total:
 def _totals(metric: Metric, rows: Iterable[Row]) -> dict[tuple[str, ...], _Total]:
     """Return the series of `metric`: rows that differ only in labels it does not have become one."""
     found: dict[tuple[str, ...], _Total] = {}
+    counted = metric.operations or (metric.event,)
     for row in rows:
-        if row["operation"] not in metric.operations or row["measure"] != measure(metric):
+        if row["operation"] not in counted or row["measure"] != measure(metric):
             continue
         if metric.buckets and tuple(row["bounds"]) != metric.buckets:
             continue
@@ -101,18 +111,47 @@ def _totals(metric: Metric, rows: Iterable[Row]) -> dict[tuple[str, ...], _Total
     return found
 
 
+def _buckets(
+    metric: Metric, total: _Total, behind: Mapping[int, Exemplar]
+) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+    """Return bounds and counts, with the exemplars of those that have one."""
+    bounds = [*(str(floatToGoString(bound)) for bound in metric.buckets), "+Inf"]  # type: ignore[no-untyped-call] # it has none
+    counts = zip(bounds, [*total.buckets, total.count], strict=True)
+    return [
+        (bound, count, behind[place]) if place in behind else (bound, count)
+        for place, (bound, count) in enumerate(counts)
+    ]
+
+
+def _exemplars(metric: Metric, newest: Mapping[str, list[Row]]) -> dict[tuple[str, ...], dict[int, Exemplar]]:
+    """Return the newest span of each series of `metric` and bucket."""
+    found: dict[tuple[str, ...], dict[int, Exemplar]] = {}
+    shown = exemplars.SHOWN.get(measure(metric))
+    if shown is None:
+        return found
+    for row in (row for operation in metric.operations for row in newest.get(operation, ())):
+        value = row[shown]
+        if value is None or not 0 <= value <= UNITS_MAX:
+            continue
+        ids = {"trace_id": row["trace_id"], "span_id": row["span_id"]}
+        of_series = found.setdefault(_span_labels(metric, row), {})
+        # The newest come first.
+        of_series.setdefault(bisect_left(metric.buckets, value), Exemplar(ids, value, row["moment_s"]))
+    return found
+
+
 def _span_labels(metric: Metric, row: Row) -> tuple[str, ...]:
-    if row["overflow"]:
+    if row.get("overflow"):
         return (OVERFLOW,) * (len(metric.labels) + 1)
     known = {**CONSTANT_LABELS, OPERATION_NAME: row["operation"]}
     found = (known.get(label, row["labels"].get(label.label, "")) for label in metric.labels)
     return (row["service"], *found)
 
 
-def _by_metric(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def _by(key: str, rows: Iterable[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(row["metric"], []).append(row)
+        found.setdefault(row[key], []).append(row)
     return found
 
 

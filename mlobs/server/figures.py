@@ -5,9 +5,11 @@ Pure: `figures` asks and returns points, which are stored like what services sen
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from math import log
 from typing import Any
 
 from mlobs.semconv import attributes as a
+from mlobs.semconv import finishes
 from mlobs.semconv import metrics as m
 from mlobs.server.ask.ranges import NS
 from mlobs.server.costs.month import DAY_S, month_of
@@ -16,11 +18,20 @@ from mlobs.server.points import Point
 
 FINISH_S = 15 * 60
 GUARDRAIL_S = 30 * 60
-SCORES_S = 60 * 60
-SCORES_MEMORY_S = 7 * DAY_S + SCORES_S
+SCORES_S = (60 * 60, DAY_S)
+SCORES_MEMORY_S = 7 * DAY_S
 SCORES_MIN = 30
+# Of all looks of a week, one a minute at each window, chance succeeds with one in so many weeks or fewer.
+SCORES_WEEKS = 1000
+SCORES_CHANCE = log(SCORES_WEEKS * len(SCORES_S) * 7 * 24 * 60)
 ROWS_MAX = 500  # Of each question, those with most calls.
-FINISHES = ("content_filter", "refusal", "length", "empty")
+
+_ENDINGS: dict[str, Value] = {
+    "keys": ",".join(finishes.KEYS),
+    "messages": ",".join(finishes.MESSAGES),
+    "prefix": f"^{finishes.plain(finishes.PREFIX)}",
+    **{ending: ",".join(map(finishes.plain, words)) for ending, words in finishes.WORDS.items()},
+}
 
 Named = Callable[[str, Mapping[str, Value]], list[dict[str, Any]]]
 
@@ -39,16 +50,17 @@ def figures(named: Named, now_s: float, *, calls_min: int, budget_usd: float) ->
     """
     asked: dict[str, Value] = {"now_ms": round(now_s * 1000), "rows_max": ROWS_MAX}
     calls: dict[str, Value] = {**asked, "calls_min": calls_min}
-    reasons = a.FINISH_REASONS.name
-    for row in named("figures_finish", {**calls, "window_s": FINISH_S, "reasons": reasons}):
-        for finish in FINISHES:
+    for row in named("figures_finish", {**calls, "window_s": FINISH_S, **_ENDINGS}):
+        for finish in finishes.ENDINGS:
             labels = {a.REQUEST_MODEL.name: row["model"], a.FINISH.name: finish}
             yield Point(row["service"], m.FINISH_RATIO, labels, row[finish])
     names: dict[str, Value] = {"name": a.NAME.name, "verdict": a.GUARDRAIL_VERDICT.name}
     for row in named("figures_guardrail", {**calls, "window_s": GUARDRAIL_S, **names}):
         yield Point(row["service"], m.GUARDRAIL_BLOCK_RATIO, {a.NAME.name: row["guardrail"]}, row["blocked"])
-    spans: dict[str, Value] = {"window_s": SCORES_S, "memory_s": SCORES_MEMORY_S, "scores_min": SCORES_MIN}
-    for row in named("figures_scores", {**asked, **spans}):
+    hour_s, day_s = SCORES_S
+    spans: dict[str, Value] = {"hour_s": hour_s, "day_s": day_s, "memory_s": SCORES_MEMORY_S}
+    proof: dict[str, Value] = {"scores_min": SCORES_MIN, "chance": SCORES_CHANCE}
+    for row in named("figures_scores", {**asked, **spans, **proof}):
         yield Point(row["service"], m.EVALUATION_DROP, {a.EVALUATION_NAME.name: row["name"]}, row["drop"])
     if budget_usd:
         yield from _budgets(named, asked, now_s, budget_usd)

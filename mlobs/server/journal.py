@@ -127,6 +127,12 @@ class Journal:
         """Why data cannot be written or sealed now; None while all is well."""
         return next(iter(self._cannot.copy().values()), None)
 
+    @property
+    def open_bytes(self) -> int:
+        """How many bytes are in the segment that is being written."""
+        segment = self._segment
+        return 0 if segment is None else segment.size
+
     @staticmethod
     def segments(folder: Path, signal: str) -> list[Path]:
         """Return the sealed segments of `signal`, oldest first."""

@@ -14,10 +14,11 @@ from collections import deque
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from mlobs.semconv import loss
 from mlobs.semconv import metrics as m
 from mlobs.server.counts import Counts
 from mlobs.server.journal import SET_ASIDE
-from mlobs.server.splitting import first_table, origin, rewrite, split
+from mlobs.server.splitting import first_table, held_items, origin, rewrite, split
 from mlobs.server.staging import LoadError, Stage
 from mlobs.server.store import Store
 
@@ -49,6 +50,7 @@ class Loader:
             m.SERVER_SET_ASIDE, signal, by=0
         )  # From nought on, so that the first is seen to be one more.
         self._text_bytes_max = text_bytes_max
+        self._inheriting, self._inherited = True, set[str]()
         self._waiting: deque[tuple[Path, int]] = deque()
         self._loading: list[Path] = []
         self._changed = threading.Condition()
@@ -71,10 +73,16 @@ class Loader:
             return "A thread of the loader ended."
         return next(iter(self._failures.copy().values()), None)
 
+    def inherited(self) -> None:
+        """Count what was taken so far as an earlier process's, which senders sent to that one."""
+        self._inheriting = False
+
     def take(self, path: Path) -> None:
         """Queue a sealed segment."""
         size = path.stat().st_size
         with self._changed:
+            if self._inheriting:
+                self._inherited.add(origin(path))
             self._waiting.append((path, size))
             self.pending_bytes += size
             self._changed.notify_all()
@@ -163,6 +171,7 @@ class Loader:
                 if isinstance(error, LoadError) and error.code not in PASSING:
                     tries += 1
                     if pieces := self._corrected(path, error, tries, touched):
+                        self._settle_items(path, "stored", error.stored)
                         return pieces
                     if tries >= TRIES_MAX:
                         self._set_aside(path, error)
@@ -175,9 +184,15 @@ class Loader:
         return None
 
     def _load(self, stage: Stage, path: Path) -> None:
-        stage.load(path, first_table(path))
+        stored = stage.load(path, first_table(path))
         path.unlink()
         self._counts.add(m.SERVER_LOADED, self.signal)
+        self._settle_items(path, "stored", stored)
+
+    def _settle_items(self, path: Path, fate: str, items: int) -> None:
+        if origin(path) in self._inherited:
+            self._counts.add(loss.SERVER_ITEMS_TAKEN, self.signal, "recovered", by=items)
+        self._counts.add(loss.SERVER_ITEMS_SETTLED, self.signal, fate, by=items)
 
     def _corrected(self, path: Path, error: LoadError, tries: int, touched: set[int]) -> list[Path]:
         """Rewrite a segment, which keeps its name, or return its halves.
@@ -194,7 +209,10 @@ class Loader:
             self._changed.wait_for(lambda: self._stopping, seconds)
 
     def _set_aside(self, path: Path, error: LoadError) -> None:
+        held = held_items(path, self.signal)
         aside = path.rename(path.with_suffix(SET_ASIDE))
+        self._settle_items(path, "stored", error.stored)
+        self._settle_items(path, "set_aside", held - error.stored)
         self._failures.pop(origin(path), None)
         self._counts.add(m.SERVER_SET_ASIDE, self.signal)
         log.error("%s was set aside, the store refuses it: %s", aside.name, error)

@@ -28,6 +28,23 @@ from mlobs.server.derived import (
     totals_view,
 )
 from mlobs.server.engine import Connection, literal
+from mlobs.server.exemplars import VIEW as EXEMPLARS_VIEW
+from mlobs.server.exemplars import exemplars_view
+from mlobs.server.judgements import VIEW as JUDGEMENTS_VIEW
+from mlobs.server.judgements import judgements_view
+from mlobs.server.minutes import (
+    COLUMNS,
+    FILLING,
+    SPANS_BY_HOUR,
+    TABLE,
+    TEN,
+    TEN_VIEW,
+    VIEW,
+    in_tens,
+    minutes_view,
+    so_far,
+    ten_minutes_view,
+)
 from mlobs.server.wire import expand
 
 # Rows that are moved are of many days, and few large parts are better than many small ones. The older
@@ -71,8 +88,12 @@ def migrate(connection: Connection, place: str, schema: int) -> None:
         )
     views = {
         "metric_totals_view": totals_view(),
+        EXEMPLARS_VIEW: exemplars_view(),
         "scores_view": scores_view(),
+        JUDGEMENTS_VIEW: judgements_view(),
         "otel_traces_exporter_view": exporter_view(),
+        VIEW: minutes_view(),
+        TEN_VIEW: ten_minutes_view(),
         **latest_views(),
         "predictions": predictions_view(),
         "events": events_view(),
@@ -92,6 +113,8 @@ def migrate(connection: Connection, place: str, schema: int) -> None:
     if schema < newest_version():
         return
     _compute(connection)
+    if VIEW not in kept:
+        _add_up(connection)
     for name, create in views.items():
         if name not in kept:
             _define(connection, create)
@@ -141,6 +164,26 @@ def _compute(connection: Connection) -> None:
     indexes = (f"ADD INDEX IF NOT EXISTS {name} {index}" for name, index in INDEXES.items())
     _define(connection, f"ALTER TABLE otel_traces {', '.join(indexes)}")
     connection.run("INSERT INTO canonical_columns (Digest) VALUES ({digest:String})", {"digest": digest})
+
+
+def _add_up(connection: Connection) -> None:
+    """Add up by minute the spans that are there, if that was never done.
+
+    In a table beside, which takes the place of the empty one: a crash leaves it empty, and this begins again.
+    """
+    if connection.run(f"SELECT count() AS held FROM {TABLE}")[0]["held"]:
+        return
+    hours = connection.run(SPANS_BY_HOUR)
+    if not hours:
+        return
+    _define(connection, f"DROP TABLE IF EXISTS {FILLING}")
+    _define(connection, f"CREATE TABLE {FILLING} AS {TABLE}")
+    for statement in so_far(hours):
+        connection.run(statement)
+    _define(connection, f"TRUNCATE TABLE {TEN}")
+    connection.run(f"INSERT INTO {TEN} ({', '.join(COLUMNS)}) {in_tens(FILLING)}")
+    _define(connection, f"EXCHANGE TABLES {TABLE} AND {FILLING}")
+    _define(connection, f"DROP TABLE IF EXISTS {FILLING}")
 
 
 def _define(connection: Connection, statement: str) -> None:

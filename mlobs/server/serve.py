@@ -23,6 +23,7 @@ from typing import Any, Self
 from starlette.routing import BaseRoute
 
 from mlobs.errors import ServerError, SettingError, StoreError
+from mlobs.semconv import loss
 from mlobs.semconv import metrics as m
 from mlobs.semconv.rows import Metric
 from mlobs.server.access.guard import Guard
@@ -36,11 +37,12 @@ from mlobs.server.clickhouse.port import Port
 from mlobs.server.clickhouse.store import RemoteStore
 from mlobs.server.counts import Counts
 from mlobs.server.journal import SET_ASIDE, Journal
+from mlobs.server.ledger.routes import Held
 from mlobs.server.listener import Listener
 from mlobs.server.loader import Loader
 from mlobs.server.receive.grpc import Exports
 from mlobs.server.receive.memory import Memory
-from mlobs.server.receive.messages import REQUESTS, parses
+from mlobs.server.receive.messages import REQUESTS, check, items, parses
 from mlobs.server.receive.quotas import Quotas
 from mlobs.server.receive.receiver import BODIES_IN_FLIGHT, Receiver
 from mlobs.server.splitting import finish_splits
@@ -74,6 +76,7 @@ class Server:
     clickhouse_url: str  # Of the port that speaks ClickHouse's HTTP interface; "" if there is none.
     routes: Sequence[BaseRoute]  # Everything that is answered, once it is started.
     samples: Callable[[], Iterable[Sample]]  # More values for /metrics; whoever has some sets it.
+    tells: dict[str, Callable[..., Any]]  # What pages show of other parts: alerts, drift.
 
     def __init__(
         self,
@@ -84,6 +87,7 @@ class Server:
     ) -> None:
         self.settings = settings
         self.samples = tuple
+        self.tells = {}
         self.counts = Counts()
         self._memory = Memory(BODIES_IN_FLIGHT * settings.body_bytes_max)
         self._quotas = Quotas(settings.tenant_bytes_per_s)
@@ -138,7 +142,9 @@ class Server:
             StoreError: It cannot be written.
             TimeoutError: It is not written within `timeout_s`.
         """
+        made = items(check(signal, body))
         self._journals[signal].append(body).result(timeout_s)
+        self.counts.add(loss.SERVER_ITEMS_TAKEN, signal, "own", by=made)
 
     def failures(self) -> dict[str, str]:
         """Return what keeps the server from taking or loading data, by part."""
@@ -183,6 +189,8 @@ class Server:
         app = create_app(
             receivers, self.store, self.counts, self.failures, self._refresh, routes, guard=guard
         )
+        app.state.tells = self.tells
+        app.state.held, app.state.began_s = self._held, time.time()
         self.routes = app.routes
         listener.start(app, lambda: Exports(receivers, guard, self.counts))
         self._undo.append(listener.stop)
@@ -246,6 +254,7 @@ class Server:
         loader.start()
         self._undo.append(lambda: loader.stop(STOP_SECONDS))
         journal.start()
+        loader.inherited()
         self._undo.append(journal.stop)
         return Receiver(
             signal,
@@ -257,6 +266,14 @@ class Server:
             body_bytes_max=settings.body_bytes_max,
             pending_bytes_max=settings.pending_bytes_max,
         )
+
+    def _held(self, signal: str) -> Held:
+        """Return what was counted of a signal: in this order, so that what moves is not taken for lost."""
+        taken = self.counts.by_last(loss.SERVER_ITEMS_TAKEN, signal)
+        waiting = self._journals[signal].open_bytes + self._loaders[signal].pending_bytes
+        settled = self.counts.by_last(loss.SERVER_ITEMS_SETTLED, signal)
+        expired = sum(self.counts.by_last(m.SERVER_EXPIRED, signal).values())
+        return Held(taken, settled, expired, waiting)
 
     def _set_aside(self) -> int:
         folder = self.settings.data.absolute() / "journal"

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlobs.errors import StoreError
 from mlobs.server.framing import NUMBER_DIGITS, frame, messages
 from mlobs.server.journal import SEALED, sync_folder
-from mlobs.server.receive.messages import parses, rewritten
+from mlobs.server.receive.messages import check, items, parses, rewritten
 
 HALF, SPLIT = ".half", ".split"
 LETTERS = "ab"
@@ -37,6 +37,12 @@ def first_table(path: Path) -> int:
     """
     found = re.search(f"[{LETTERS}]([0-9])$", path.stem)
     return int(found[1]) if found else 0
+
+
+def held_items(path: Path, signal: str) -> int:
+    """Return how many spans, metric points or log records of a segment need a place in a table."""
+    first = first_table(path)
+    return sum(items(check(signal, message), first) for message in _messages(path) if parses(signal, message))
 
 
 def rewrite(path: Path, signal: str) -> None:

@@ -47,11 +47,12 @@ INSERTING: Mapping[str, Value] = {
 class LoadError(EngineError):
     """A segment was refused: by which table, and whether that table is as it was before."""
 
-    def __init__(self, error: Exception, table: int, *, untouched: bool) -> None:
+    def __init__(self, error: Exception, table: int, *, untouched: bool, stored: int = 0) -> None:
         super().__init__(str(error))
         self.code = error.code if isinstance(error, EngineError) else 0
         self.table = table
         self.untouched = untouched
+        self.stored = stored  # Rows that the tables before it have got.
 
 
 class Stage:
@@ -78,8 +79,10 @@ class Stage:
         self._text_bytes_max = text_bytes_max
         self._odd = odd(signal, text_bytes_max)
 
-    def load(self, path: Path, first: int = 0) -> None:
-        """Insert a segment's rows into their tables; a segment that is already there changes nothing.
+    def load(self, path: Path, first: int = 0) -> int:
+        """Insert a segment's rows into their tables, and return how many it has.
+
+        A segment that is already there changes nothing.
 
         Args:
             path: The segment. Its name is what a repetition is recognised by.
@@ -89,24 +92,25 @@ class Stage:
             LoadError: The engine refused it.
         """
         tables = dict(list(enumerate(TABLES[self._signal]))[first:])
+        stored = 0
         try:
             try:
                 self._read(path)
                 looked_up = self._look_up()
                 translated = self._signal == "traces" and bool(self._run(foreign())[0]["found"])
-                if len(TABLES[self._signal]) > 1:
-                    counted = self._run(statement("segment_points"))[0]
-                    tables = {number: table for number, table in tables.items() if counted[table]}
+                counted = self._run(statement(f"segment_{self._signal}"))[0]
+                tables = {number: table for number, table in tables.items() if counted[table]}
             except (EngineError, DecodeError) as error:
                 raise LoadError(error, first, untouched=True) from error
             for number, table in tables.items():
+                insert = _insert(table, looked_up, self._text_bytes_max, translated)
                 with self._filling:
-                    self._fill(
-                        number, table, path.stem, _insert(table, looked_up, self._text_bytes_max, translated)
-                    )
+                    self._fill(number, table, path.stem, insert, stored)
+                stored += int(counted[table])
         finally:
             with suppress(EngineError):  # What is left is dropped before the next segment.
                 self._empty()
+        return stored
 
     def _read(self, path: Path) -> None:
         self._empty()
@@ -173,7 +177,7 @@ class Stage:
             },
         )
 
-    def _fill(self, number: int, table: str, name: str, insert: str) -> None:
+    def _fill(self, number: int, table: str, name: str, insert: str, stored: int) -> None:
         newest = _newest_part(self._connection, table)
         try:
             self._run(
@@ -183,7 +187,8 @@ class Stage:
                 insert_deduplication_token=self._connection.token(name),
             )
         except EngineError as error:
-            raise LoadError(error, number, untouched=self._is_untouched(table, newest)) from error
+            untouched = self._is_untouched(table, newest)
+            raise LoadError(error, number, untouched=untouched, stored=stored) from error
 
     def _is_untouched(self, table: str, newest: int) -> bool:
         """Return whether nothing of the segment was stored; when that cannot be found out, some was.

@@ -117,3 +117,17 @@ def cost(usd: float) -> str:
     ('$1.50', '$0.002300')
     """
     return f"${usd:.2f}" if usd >= 1 else f"${usd:.6f}"
+
+
+def cut(trace_id: str, shown: int, stored: int) -> str:
+    """Return what to say of a trace that is shown in part; nothing if it is whole.
+
+    >>> cut("4bf92f", 10_000, 30_001)
+    "10,000 of 30,001 spans are shown; all: mlobs traces export 'trace:4bf92f' --since 3650d --out FILE"
+    """
+    if stored <= shown:
+        return ""
+    return (
+        f"{shown:,} of {stored:,} spans are shown; "
+        f"all: mlobs traces export 'trace:{trace_id}' --since 3650d --out FILE"
+    )

@@ -61,8 +61,9 @@ class Tables:
         at_ms = f"{begin_ms} + intDiv(number, {per_step}) * {step_ms}"
         self.writer.run(
             "INSERT INTO otel_traces "
-            "(Timestamp, TraceId, ServiceName, SpanAttributes, Duration, StatusCode) SELECT "
-            f"fromUnixTimestamp64Milli({at_ms}), '{trace}', '{facts.get('service', 'shop')}', "
+            "(Timestamp, TraceId, TraceState, ServiceName, SpanAttributes, Duration, StatusCode) SELECT "
+            f"fromUnixTimestamp64Milli({at_ms}), '{trace}', '{facts.get('tracestate', '')}', "
+            f"'{facts.get('service', 'shop')}', "
             f"map({pairs}), {round(duration_s * 1e9)}, '{status}' FROM numbers({count})"
         )
 

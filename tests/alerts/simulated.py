@@ -43,7 +43,8 @@ class Calls:
         per_minute: How many.
         begin: Minutes before now at which they begin.
         end: And at which they end; 0 is now.
-        facts: Of each: service, operation, model, seconds, chunk, usd, input and so on.
+        facts: Of each: service, operation, model, seconds, chunk, usd, input and so on; tracestate of the
+            spans, which says how many calls each stands for.
     """
 
     per_minute: int
@@ -58,7 +59,7 @@ def calls(per_minute: int, begin: int, end: int = 0, **facts: Any) -> Calls:
 
 def store(tables: Any, traffic: Iterable[Calls]) -> None:
     """Write the calls as spans: one statement for each kind of call."""
-    words = ("service", "operation", "model", "agent", "tool", "error", "kind")
+    words = ("service", "operation", "model", "agent", "tool", "error", "kind", "tracestate")
     for one in traffic:
         facts = one.facts
         more = {
@@ -97,8 +98,13 @@ def series(metric: Metric, traffic: Iterable[Calls], minutes: int) -> dict[str, 
         for at in range(minutes + 1):
             so_far = one.per_minute * max(0, min(at, minutes - one.end) - (minutes - one.begin))
             for name, more, each in _parts(metric, float(amount)):
-                found[_spelled(name, {**labels, **more})][at] += so_far * each
+                found[spelled(name, {**labels, **more})][at] += so_far * each
     return found
+
+
+def spelled(name: str, labels: dict[str, str]) -> str:
+    """Return a series as promtool spells it."""
+    return name + "{" + ", ".join(f'{key}="{value}"' for key, value in labels.items()) + "}"
 
 
 def prometheus_fires(
@@ -142,10 +148,6 @@ def _parts(metric: Metric, amount: float) -> Iterable[tuple[str, dict[str, str],
     for bound in (*metric.buckets, float("inf")):
         le = "+Inf" if bound == float("inf") else str(float(bound))
         yield f"{metric.prometheus}_bucket", {"le": le}, float(amount <= bound)
-
-
-def _spelled(name: str, labels: dict[str, str]) -> str:
-    return name + "{" + ", ".join(f'{key}="{value}"' for key, value in labels.items()) + "}"
 
 
 def _compressed(samples: list[float]) -> str:

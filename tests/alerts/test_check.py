@@ -123,3 +123,56 @@ def test_what_is_no_file_of_rules_is_one_sentence(tmp_path, capsys):
         assert sentence in capsys.readouterr().err
     assert main(["alerts", "check", str(tmp_path / "missing.yml")]) == 2
     assert "missing.yml cannot be read: No such file" in capsys.readouterr().err
+
+
+BURNS = """\
+rules:
+- name: ShopBurns
+  indicator:
+    kind: burn_rate
+    objective_name: shop_tools
+    metric: gen_ai.execute_tool.duration
+    by: [service.name]
+    objective: 0.9
+    long_s: 3600
+    short_s: 300
+    calls_min: 20
+  above: 3
+  severity: critical
+  component: tool
+  summary: "Tools of {service.name} fail."
+  description: "{value} times too fast."
+  runbook: MlobsToolFailureRatio
+"""
+
+
+def test_a_burn_rate_of_a_user_reads_the_series_that_it_records(tmp_path, capsys):
+    """In Prometheus' form and in Grafana's, whose file records nothing."""
+    (tmp_path / "rules.yml").write_text(BURNS)
+    assert main(["alerts", "check", str(tmp_path / "rules.yml")]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            BURNS.replace("above: 3", "above: 14.4"),
+            "ShopBurns: can never fire: above is 14.4, and if every call",
+        ),
+        (
+            GOOD.replace("above: 0.1", "above: 5"),
+            "ShopSearchFails: can never fire: above is 5, and a share is",
+        ),
+        (
+            GOOD.replace("kind: ratio", "kind: quantile\n    quantile: 0.9").replace(
+                "above: 0.1", "above: 1e6"
+            ),
+            "ShopSearchFails: can never fire: above is 1000000, and no quantile of gen_ai.execute_tool",
+        ),
+    ],
+)
+def test_a_rule_that_can_never_fire_is_told(tmp_path, capsys, text, problem):
+    """It looks like peace."""
+    (tmp_path / "rules.yml").write_text(text)
+    assert main(["alerts", "check", str(tmp_path / "rules.yml")]) == 1
+    assert problem in capsys.readouterr().out

@@ -96,7 +96,12 @@ def test_build_writes_the_files_with_the_settings_of_the_house(capsys, monkeypat
     assert main(["alerts", "build", "-o", str(tmp_path / "new")]) == 0
     assert capsys.readouterr().out.splitlines() == [
         str(tmp_path / "new" / name)
-        for name in ("mlobs.rules.yml", "alertmanager.yml", "grafana/mlobs.rules.yaml")
+        for name in (
+            "mlobs.rules.yml",
+            "alertmanager.yml",
+            "grafana/mlobs.rules.yaml",
+            "kubernetes/mlobs.rules.yaml",
+        )
     ]
     groups = yaml.safe_load((tmp_path / "new" / "mlobs.rules.yml").read_text())["groups"]
     tool = next(

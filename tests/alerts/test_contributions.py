@@ -8,6 +8,7 @@ from mlobs.alerts.contributions import contributions, top
 from mlobs.semconv import attributes as a
 from mlobs.settings import AlertSettings, load
 from tests.alerts.conftest import NOW_S
+from tests.alerts.rounds import tick
 from tests.alerts.sink import webhook
 
 
@@ -26,6 +27,15 @@ def test_the_model_whose_calls_fail_is_named_and_not_the_one_that_is_called_most
     tables.spans(50, service="other", operation="chat", model="large", error="timeout")
     found = asked(tables, rules, service_name="shop")
     assert found == {"dimension": "gen_ai.request.model", "value": "small", "share": 0.9091}
+
+
+def test_a_call_that_a_sampler_kept_counts_with_those_it_stands_for(tables, rules):
+    """Every failure of one model was kept, and a sixteenth of the other's: that has more of them."""
+    tables.spans(64, service="shop", operation="chat", model="kept", error="timeout")
+    tables.spans(20, service="shop", operation="chat", model="kept", tracestate="ot=th:f")
+    tables.spans(12, service="shop", operation="chat", model="sampled", error="timeout", tracestate="ot=th:f")
+    found = asked(tables, rules, service_name="shop")
+    assert found == {"dimension": "gen_ai.request.model", "value": "sampled", "share": 0.75}
 
 
 def test_where_nothing_stands_out_the_commonest_error_is_named(tables, rules):
@@ -64,9 +74,109 @@ def test_what_the_alert_is_about_is_not_told_as_its_cause(tables, rules):
     assert found == {"dimension": "gen_ai.agent.name", "value": "buyer", "share": 1.0}
 
 
-def test_rules_that_count_no_failures_are_not_asked_about(rules):
-    """Drift has its feature in the labels already."""
-    assert contributions(rules["MlobsFeatureDrift"], {}, now_s=NOW_S) is None
+def answer(tables, rule, **labels):
+    asked = contributions(rule, labels, now_s=NOW_S)
+    return top(tables.store.query(asked.sql, asked.params))
+
+
+def test_rules_about_nothing_that_has_parts_are_not_asked_about(rules):
+    """A service that is silent has none; what Prometheus alone knows is not here."""
+    for name in ("MlobsTelemetryAbsent", "MlobsDriftMonitorStale", "MlobsWatchdog", "MlobsDriftProven"):
+        assert contributions(rules[name], {}, now_s=NOW_S) is None
+
+
+def test_every_other_rule_can_be_asked_about_an_empty_store(tables, rules):
+    """And nothing contributes to nothing."""
+    silent = {"absence", "silence"}
+    for rule in rules.values():
+        if "server" in rule.engines and rule.indicator.kind not in silent:
+            assert answer(tables, rule, service_name="shop") is None, rule.name
+
+
+def test_the_model_whose_calls_are_slow_is_named(tables, rules):
+    """Those beyond the limit, compared with all calls."""
+    rule = rules["MlobsModelLatencyHigh"]
+    of = rule.indicator.model_copy(update={"by": (a.SERVICE_NAME,)})
+    tables.spans(90, model="quick")
+    tables.spans(10, model="slow", duration_s=45)
+    found = answer(tables, rule.model_copy(update={"indicator": of}), service_name="shop")
+    assert found == {"dimension": "gen_ai.request.model", "value": "slow", "share": 1.0}
+
+
+def test_the_agent_that_costs_is_named_by_its_share_of_the_money(tables, rules):
+    """Of one user's calls: a few of them cost nearly everything."""
+    user = {"user.id": "u1"}
+    tables.spans(90, agent="chat", more={**user, "mlobs.cost.usd": "0.01"})
+    tables.spans(10, agent="research", more={**user, "mlobs.cost.usd": "5"})
+    tables.spans(10, agent="other", more={"user.id": "u2", "mlobs.cost.usd": "500"})
+    found = answer(tables, rules["MlobsUserCostHigh"], service_name="shop", user_id="u1")
+    assert found == {"dimension": "gen_ai.agent.name", "value": "research", "share": 0.9823}
+
+
+def test_where_money_is_spent_evenly_the_largest_part_is_told(tables, rules):
+    """Most of the month's money goes to one tenant, whose calls cost as much as others' do."""
+    for tenant, count in (("acme", 60), ("small", 40)):
+        tables.spans(count, model="m", more={"mlobs.tag.tenant": tenant, "mlobs.cost.usd": "1"})
+    found = answer(tables, rules["MlobsBudgetExhausted"], service_name="shop")
+    assert found == {"dimension": "mlobs.tag.tenant", "value": "acme", "share": 0.6}
+
+
+def test_what_grew_is_compared_with_what_it_was(tables, rules):
+    """A model that cost most before is no news; one that is new is."""
+    for model, usd, ago_s in (("old", 2, 3 * 3600), ("old", 2, 60), ("new", 3, 60)):
+        tables.spans(10, model=model, ago_s=ago_s, more={"mlobs.cost.usd": str(usd)})
+    found = answer(tables, rules["MlobsCostBurn"], service_name="shop")
+    assert found == {"dimension": "gen_ai.request.model", "value": "new", "share": 0.6}
+    for prompt, tokens, ago_s in (("a", 100, 3 * 3600), ("a", 100, 60), ("b", 900, 60)):
+        more = {"gen_ai.prompt.name": prompt, "gen_ai.usage.input_tokens": str(tokens)}
+        tables.spans(10, model="m", ago_s=ago_s, more=more)
+    labels = {"service_name": "shop", "gen_ai_request_model": "m"}
+    found = answer(tables, rules["MlobsTokensPerCallHigh"], **labels)
+    assert found == {"dimension": "gen_ai.prompt.name", "value": "b", "share": 0.9}
+
+
+def test_the_tool_that_an_agent_calls_again_and_again_is_named(tables, rules):
+    """By its share of the agent's tool calls."""
+    for tool, count in (("search", 90), ("pay", 10)):
+        tables.spans(count, operation="execute_tool", tool=tool, agent="buyer")
+    tables.spans(900, operation="execute_tool", tool="other", agent="seller")
+    found = answer(tables, rules["MlobsAgentLoop"], service_name="shop", gen_ai_agent_name="buyer")
+    assert found == {"dimension": "gen_ai.tool.name", "value": "search", "share": 0.9}
+
+
+def test_the_feature_that_drifts_is_named_where_a_rule_does_not_tell_features_apart(tables, rules):
+    """And the process, where it does."""
+    for feature, instance, value in (("age", "one", 0), ("plan", "one", 1), ("plan", "two", 0)):
+        tables.point(
+            "otel_metrics_gauge",
+            "mlobs.drift.alarm",
+            value,
+            instance=instance,
+            attributes={"mlobs.model.name": "churn", "mlobs.model.version": "7", "mlobs.feature": feature},
+        )
+    rule = rules["MlobsFeatureDrift"]
+    labels = {"service_name": "shop", "mlobs_model_name": "churn", "mlobs_model_version": "7"}
+    found = answer(tables, rule, **labels, mlobs_feature="plan")
+    assert found == {"dimension": "service.instance.id", "value": "one", "share": 1.0}
+    of = rule.indicator.model_copy(update={"by": (a.SERVICE_NAME, a.MODEL_NAME)})
+    found = answer(tables, rule.model_copy(update={"indicator": of}), **labels)
+    assert found == {"dimension": "mlobs.feature", "value": "plan", "share": 1.0}
+
+
+def test_the_process_that_drops_spans_is_named(tables, rules):
+    """By how much the counter of each grew."""
+    for instance, value in (("one", 5), ("two", 95)):
+        tables.point(
+            "otel_metrics_sum",
+            "mlobs.sdk.dropped",
+            value,
+            start_ago_s=100,
+            instance=instance,
+            attributes={"mlobs.dropped.reason": "queue_full"},
+        )
+    labels = {"service_name": "shop", "mlobs_dropped_reason": "queue_full"}
+    found = answer(tables, rules["MlobsTelemetryDropped"], **labels)
+    assert found == {"dimension": "service.instance.id", "value": "two", "share": 0.95}
 
 
 def test_the_message_says_what_contributes_most_and_links_to_the_dashboard(tables, tmp_path):
@@ -83,11 +193,11 @@ def test_the_message_says_what_contributes_most_and_links_to_the_dashboard(table
         )
         clock = [NOW_S]
         alerting = Alerting(settings, tables.store.query, tmp_path, "http://127.0.0.1:1", lambda: clock[0])
-        alerting.tick()
+        tick(alerting)
         tables.clear()
         for _ in range(3):
             clock[0] += 300
-            alerting.tick()
+            tick(alerting)
         alerting.stop()
         told = [one.json for one in sink.arrived if one.json["rule"] == "MlobsErrorRatioHigh"]
     firing, resolved = told

@@ -18,6 +18,7 @@ from mlobs.alerts.outbox import Message, Outbox
 from mlobs.alerts.signature import verify
 from mlobs.alerts.sinks.answer import Answer, judge
 from mlobs.alerts.sinks.building import webhook as webhook_sink
+from tests.alerts.rounds import deliver, record
 from tests.alerts.sink import webhook
 
 SECRET = "s3cret"
@@ -40,12 +41,16 @@ class Post:
             {"webhook": webhook_sink(url, SECRET), **others},
             attempts_max=attempts_max,
             clock=lambda: self.now_s,
+            steady=lambda: self.now_s,
             jitter=lambda: 1.0,
         )
 
     def put(self, status="firing", **given):
         one = message(status, changed_s=self.now_s, **given)
-        self.outbox.record(changed=[], over=[], messages=[one])
+        record(self.outbox, one)
+
+    def deliver(self):
+        return deliver(self.courier)
 
     def receipts(self):
         return [(one.state, one.attempts, one.answer) for one in self.outbox.recent()]
@@ -86,8 +91,8 @@ def post(tmp_path, sink):
 def test_a_message_arrives_signed_once_with_its_id(post, sink):
     """The receiver can tell who sent it and whether it knows it already."""
     post.put()
-    assert post.courier.deliver() == 1
-    assert post.courier.deliver() == 0
+    assert post.deliver() == 1
+    assert post.deliver() == 0
     (seen,) = sink.arrived
     assert seen.headers["content-type"] == "application/json"
     assert seen.id == post.outbox.recent()[0].id
@@ -100,10 +105,10 @@ def test_a_busy_sink_gets_the_same_message_again_later(post, sink):
     """Same id, new signature: the old one would be stale after five minutes."""
     sink.answers = [(503, {})]
     post.put()
-    assert post.courier.deliver() == 0
-    assert post.courier.deliver() == 0
+    assert post.deliver() == 0
+    assert post.deliver() == 0
     post.now_s += 2
-    assert post.courier.deliver() == 1
+    assert post.deliver() == 1
     first, second = sink.arrived
     assert (first.id, first.body) == (second.id, second.body)
     assert first.headers["x-mlobs-signature"] != second.headers["x-mlobs-signature"]
@@ -114,12 +119,12 @@ def test_retry_after_holds_for_all_messages_of_the_sink(post, sink):
     sink.answers = [(429, {"Retry-After": "120"})]
     post.put()
     post.put(mark="another")
-    post.courier.deliver()
+    post.deliver()
     post.now_s += 119
-    assert post.courier.deliver() == 0
+    assert post.deliver() == 0
     assert len(sink.arrived) == 1
     post.now_s += 1
-    assert post.courier.deliver() == 2
+    assert post.deliver() == 2
 
 
 def test_a_refused_message_is_a_dead_letter_at_once(post, sink):
@@ -127,17 +132,30 @@ def test_a_refused_message_is_a_dead_letter_at_once(post, sink):
     sink.answers = [(404, {})]
     post.put("firing")
     post.put("resolved")
-    post.courier.deliver()
-    post.courier.deliver()
+    post.deliver()
+    post.deliver()
     assert sink.changes == ["firing", "resolved"]
     assert [state for state, *_ in post.receipts()] == ["delivered", "dead"]
+
+
+def test_that_messages_die_is_said_in_the_log_once_until_one_arrives(post, sink, caplog):
+    """Nobody looks at receipts unasked; and a thousand lines are none."""
+    for answers in ([(404, {})] * 3 + [(204, {})], [(404, {})]):
+        sink.answers = answers
+        for _ in range(len(answers)):
+            post.put()
+            post.deliver()
+            post.now_s += 1
+        assert "mlobs alerts redrive --sink webhook" in caplog.text
+    assert caplog.text.count("A message for the sink webhook (http://127.0.0.1:") == 2
+    assert "hidden" not in caplog.text
 
 
 def test_a_redirect_is_not_followed(post, sink):
     """It may point into a network that only we can reach."""
     sink.answers = [(302, {"Location": sink.url})]
     post.put()
-    post.courier.deliver()
+    post.deliver()
     assert len(sink.arrived) == 1
     assert post.receipts() == [
         ("dead", 1, "302: redirects are not followed; configure the address it points to")
@@ -149,10 +167,78 @@ def test_after_the_last_attempt_it_is_a_dead_letter(post, sink):
     sink.answers = [(500, {})] * 9
     post.put()
     for _ in range(9):
-        post.courier.deliver()
+        post.deliver()
         post.now_s += 1000
     assert post.receipts() == [("dead", 3, "500; given up after 3 attempts")]
-    assert post.outbox.counts() == {"failed": 2, "dead": 1}
+    assert post.outbox.counts_by_sink() == {("webhook", "failed"): 2, ("webhook", "dead"): 1}
+
+
+@pytest.mark.parametrize(
+    "trouble", [OSError(28, "No space left on device"), RuntimeError("can't start new thread"), MemoryError()]
+)
+def test_trouble_of_this_machine_is_never_the_messages_own(tmp_path, sink, trouble):
+    """A machine that is in trouble is one that alerts."""
+    sick = Says(trouble)
+    post = Post(tmp_path, sink.url, sick=sick)
+    post.put(sink="sick")
+    post.deliver()
+    ((state, attempts, answer),) = post.receipts()
+    assert (state, attempts) == ("waiting", 1)
+    assert answer == f"it cannot be sent from here: {type(trouble).__name__}; see the log"
+    sick.answer = Answer("delivered", "ok")
+    post.now_s += 10
+    assert post.deliver() == 1
+    post.outbox.close()
+
+
+@pytest.mark.parametrize("asked", [None, "0", "1", "5"])
+def test_a_sink_that_asks_for_a_short_pause_does_not_use_up_the_attempts_sooner(tmp_path, asked):
+    """Else who says Retry-After: 1 while it is down for an hour loses everything."""
+    busy = Says(judge(503, asked, START_S))
+    post = Post(tmp_path, "http://127.0.0.1:1/", attempts_max=20, busy=busy)
+    post.put(sink="busy")
+    while post.state("busy")["waiting"]:
+        post.deliver()
+        post.now_s += 1 if post.now_s < START_S + 100 else 30
+    assert post.now_s - START_S > 2 * 3600
+    post.outbox.close()
+
+
+def test_a_clock_that_is_set_back_leaves_no_sink_alone_for_longer(tmp_path, sink):
+    """The pause after a message is measured on a clock that is never set."""
+    slack = Says()
+    slack.gap_s = 1.0
+    post = Post(tmp_path, sink.url, slack=slack)
+    steady_s = [0.0]
+    post.courier._steady = lambda: steady_s[0]
+    post.put(sink="slack")
+    post.put(sink="slack", mark="another")
+    assert post.deliver() == 1
+    post.now_s -= 3600
+    assert post.state("slack")["state"] == "closed"
+    steady_s[0] = 1.0
+    assert post.deliver() == 1
+    post.outbox.close()
+
+
+def test_a_sink_can_be_added_and_removed_while_messages_are_delivered(tmp_path, sink):
+    """As the file of routes changes; what is known of the health of one that stays is kept."""
+    stays, goes, comes = Says(Answer("failed", "503")), Says(), Says()
+    post = Post(tmp_path, sink.url, stays=stays, goes=goes)
+    for n in range(9):
+        post.put(sink="stays", mark=str(n))
+    post.courier.start()
+    wait_for(lambda: post.state("stays")["state"] == "open")
+    post.courier.use({"stays": stays, "comes": comes})
+    post.put(sink="comes")
+    wait_for(lambda: comes.sent)
+    assert post.state("stays")["state"] == "open"
+    post.put(sink="goes")
+    assert post.state("goes")["state"] == "gone"
+    post.courier.use({"goes": goes})
+    wait_for(lambda: goes.sent)
+    assert post.courier.stop()
+    post.outbox.close()
 
 
 def test_a_message_that_cannot_be_made_holds_up_nobody(tmp_path, sink):
@@ -161,19 +247,19 @@ def test_a_message_that_cannot_be_made_holds_up_nobody(tmp_path, sink):
     post = Post(tmp_path, sink.url, broken=broken)
     post.put(sink="broken")
     post.put()
-    assert post.courier.deliver() == 1
-    assert ("dead", 1, "it cannot be made: KeyError; see the log") in post.receipts()
+    assert post.deliver() == 1
+    assert ("dead", 1, "it cannot be laid out: KeyError; see the log") in post.receipts()
     post.outbox.close()
 
 
-def test_a_sink_that_fails_in_a_row_is_left_alone_and_costs_no_attempts(tmp_path, sink):
+def test_a_sink_that_fails_in_a_row_is_left_alone_and_costs_most_messages_no_attempts(tmp_path, sink):
     """Then one message is tried, and if it arrives all go."""
     down = Says(Answer("failed", "503"))
     post = Post(tmp_path, sink.url, attempts_max=9, down=down)
     for n in range(50):
         post.put(mark=str(n), sink="down")
     post.put()
-    post.courier.deliver()
+    post.deliver()
     assert len(down.sent) == FAILURES_MAX
     assert post.state("down") == {
         "sink": "down", "type": "test", "address": "test", "state": "open", "failures": FAILURES_MAX,
@@ -182,13 +268,15 @@ def test_a_sink_that_fails_in_a_row_is_left_alone_and_costs_no_attempts(tmp_path
     assert post.state()["state"] == "closed"
     post.now_s += 15
     assert post.state("down")["state"] == "probing"
-    post.courier.deliver()
+    post.deliver()
     assert len(down.sent) == FAILURES_MAX + 1
+    attempts = sorted(one.attempts for one in post.outbox.recent(sink="down"))
+    assert (sum(attempts), attempts[:40]) == (FAILURES_MAX + 1, [0] * 40)
     open_ = [value for metric, labels, value in post.courier.samples() if metric.name.endswith("open")]
     assert sorted(open_) == [0.0, 1.0]
     down.answer = Answer("delivered", "ok")
     post.now_s += 1000
-    while post.courier.deliver():
+    while post.deliver():
         post.now_s += 1
     assert post.state("down")["waiting"] == 0
     assert post.state("down")["state"] == "closed"
@@ -255,7 +343,7 @@ def test_each_sink_hears_of_each_alert_in_order_though_some_attempts_fail(tmp_pa
                 post.put("firing" if step % 2 == 0 else "resolved", mark=mark, sink=name)
         post.now_s += 1
     for _ in range(200):
-        post.courier.deliver()
+        post.deliver()
         post.now_s += 5
     arrived = [one.id for one in sink.arrived[7:]]
     wanted = {one.id: (one.fingerprint, one.made_s) for one in post.outbox.recent(1000, sink="webhook")}
@@ -305,7 +393,7 @@ def test_kill_9_in_the_middle_loses_nothing_and_what_comes_twice_has_the_same_id
     outbox = Outbox(tmp_path / "alerts.sqlite")
     marks = [str(n) for n in range(150)]
     messages = [message(mark=mark, sink=name) for mark in marks for name in ("webhook", "other")]
-    outbox.record(changed=[], over=[], messages=messages)
+    record(outbox, *messages)
     with webhook() as other:
         for _ in range(6):
             seen = len(sink.arrived) + len(other.arrived)
@@ -323,7 +411,7 @@ def test_kill_9_in_the_middle_loses_nothing_and_what_comes_twice_has_the_same_id
             attempts_max=20,
         )
         while waiting(outbox):
-            courier.deliver()
+            deliver(courier)
         arrived = [one.id for one in (*sink.arrived, *other.arrived)]
     assert set(arrived) == {one.id for one in messages}
     assert len(arrived) - len(set(arrived)) <= 2 * 6  # for each kill, one in flight per sink

@@ -12,6 +12,7 @@ from mlobs.alerts.outbox import Message, Outbox
 from mlobs.alerts.sinks.answer import Answer
 from mlobs.cli import main
 from mlobs.errors import PayloadError, QueryError
+from tests.alerts.rounds import record
 from tests.alerts.sink import webhook
 from tests.alerts.test_receive_mounted import TOKENS, up
 
@@ -24,7 +25,7 @@ def message(mark="f", status="firing", changed_s=NOW_S, sink="webhook"):
 
 
 def dead(outbox, *messages, now_s=NOW_S):
-    outbox.record(changed=[], over=[], messages=messages)
+    record(outbox, *messages)
     for one in messages:
         outbox.settle(one.id, outcome="dead", answer="404: no", now_s=now_s)
 
@@ -48,7 +49,7 @@ def test_deliveries_can_be_narrowed_and_say_how_the_sinks_are(outbox):
     """Two sinks, three states."""
     desk = Desk(outbox, None, lambda: NOW_S)
     dead(outbox, message("a"), message("b", sink="other"))
-    outbox.record(changed=[], over=[], messages=[message("c")])
+    record(outbox, message("c"))
     assert [one["fingerprint"] for one in desk.deliveries({})["deliveries"]] == ["c", "b", "a"]
     (one,) = desk.deliveries({"sink": "webhook", "state": "dead", "limit": "5"})["deliveries"]
     assert (one["answer"], one["ended"], one["next"]) == ("404: no", "2023-11-14T22:13:20.000Z", None)
@@ -80,16 +81,17 @@ def test_what_does_not_say_which_letters_is_refused(outbox, body):
 def test_a_sink_whose_letters_are_put_back_is_tried_at_once(outbox):
     """Who puts them back says that it is well again; the breaker need not wait."""
     sink, clock = Sink(), [NOW_S]
-    courier = Courier(outbox, {"webhook": sink}, attempts_max=1, clock=lambda: clock[0], jitter=lambda: 1.0)
-    outbox.record(changed=[], over=[], messages=[message(str(n)) for n in range(5)])
-    courier.deliver()
+    now = {"clock": lambda: clock[0], "steady": lambda: clock[0]}
+    courier = Courier(outbox, {"webhook": sink}, attempts_max=1, jitter=lambda: 1.0, **now)
+    record(outbox, *(message(str(n)) for n in range(5)))
+    courier.deliver("webhook")
     desk = Desk(outbox, courier, lambda: clock[0])
     assert desk.deliveries({})["sinks"][0]["state"] == "open"
     assert desk.deliveries({})["sinks"][0]["dead"] == 5
     sink.answer = Answer("delivered", "ok")
     assert len(desk.redrive(b'{"sink": "webhook"}')["redriven"]) == 5
-    assert courier.deliver() == 1
-    assert courier.deliver() == 4
+    assert courier.deliver("webhook") == 1
+    assert courier.deliver("webhook") == 4
 
 
 def test_dead_letters_are_put_back_in_a_file_that_a_receiver_uses(outbox, capsys):

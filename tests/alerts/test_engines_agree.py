@@ -7,6 +7,7 @@ import pytest
 
 from mlobs.semconv import metrics as m
 from mlobs.semconv.rows import Metric
+from tests.alerts.scraped import stored_and_scraped
 from tests.alerts.simulated import Calls, calls, prometheus_fires, series, store
 
 SHOP_M1 = {"service_name": "shop", "gen_ai_request_model": "m1"}
@@ -176,4 +177,97 @@ def test_both_engines_fire_for_the_same(name, tables, rules, tmp_path):
     minutes = max(one.begin for one in case.traffic) + 5
     for metric in case.metrics:
         given |= series(metric, case.traffic, minutes)
+    assert prometheus_fires(tmp_path, rule, given, case.broken) == ""
+
+
+OF_16 = "ot=th:f"  # A sampler kept one of sixteen.
+SAMPLED = {
+    "what failed was kept whole": Case(
+        "MlobsErrorRatioHigh",
+        INFERENCE,
+        [
+            calls(10, 20, model="m1", tracestate=OF_16),
+            calls(5, 20, model="m1", error="timeout"),  # 3% of all, and a third of what is stored.
+            calls(30, 20, model="m2"),
+            calls(1, 20, model="m2", error="timeout", tracestate=OF_16),
+            calls(1, 20, model="m3", error="timeout", tracestate=OF_16),  # Enough calls, of few spans.
+        ],
+        [{**SHOP_M1, "gen_ai_request_model": model} for model in ("m2", "m3")],
+    ),
+    "each type of error": Case(
+        "MlobsProviderErrors",
+        INFERENCE,
+        [
+            calls(10, 20, provider="p", tracestate=OF_16),
+            calls(2, 20, provider="p", error="timeout", tracestate=OF_16),
+            calls(2, 20, provider="p", error="500"),
+        ],
+        [{"service_name": "shop", "gen_ai_provider_name": "p", "error_type": "timeout"}],
+    ),
+    "slow calls": Case(
+        "MlobsModelLatencyHigh",
+        INFERENCE,
+        [
+            calls(10, 20, model="m1", tracestate=OF_16),
+            calls(2, 20, model="m1", seconds=45),
+            calls(40, 20, model="m2"),
+            calls(1, 20, model="m2", seconds=45, tracestate=OF_16),
+        ],
+        [{**SHOP_M1, "gen_ai_request_model": "m2"}],
+    ),
+    "an objective burns": Case(
+        "MlobsAvailabilityBurn1h",
+        INFERENCE,
+        [
+            calls(20, 90, model="m1", tracestate=OF_16),
+            calls(4, 90, model="m1", error="500"),
+            calls(40, 90, model="m2"),
+            calls(1, 90, model="m2", error="500", tracestate=OF_16),
+        ],
+        [{**SHOP_M1, "gen_ai_request_model": "m2"}],
+    ),
+    "money": Case(
+        "MlobsCostBurn",
+        (m.COST,),
+        [
+            calls(5, 3000, 60, usd=0.1),
+            calls(5, 60, usd=0.1, tracestate=OF_16),
+            calls(1, 3000, 60, service="steady", usd=0.1, tracestate=OF_16),
+            calls(16, 60, service="steady", usd=0.1),
+        ],
+        [{"service_name": "shop"}],
+    ),
+    "tokens of a call": Case(
+        "MlobsTokensPerCallHigh",
+        (m.INPUT_TOKENS, m.INFERENCE_DURATION),
+        [
+            calls(3, 1500, 15, model="m1", input=100, tracestate=OF_16),
+            calls(3, 15, model="m1", input=300, tracestate=OF_16),
+            calls(30, 15, model="m1", input=100),
+            calls(3, 1500, 15, model="m2", input=100),
+            calls(9, 15, model="m2", input=300),
+            calls(9, 15, model="m2", input=100, tracestate=OF_16),
+        ],
+        [SHOP_M1],
+    ),
+    "silence": Case(
+        "MlobsTelemetryAbsent",
+        (*INFERENCE, m.PREDICT_DURATION),
+        [calls(1, 300, 20, tracestate=OF_16), calls(1, 30, 20, service="quiet")],
+        [{"service_name": "shop"}],
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAMPLED)
+def test_behind_a_sampler_both_engines_fire_for_the_calls_that_there_were(name, tables, rules, tmp_path):
+    """Prometheus is given what /metrics says of the stored spans."""
+    case = SAMPLED[name]
+    rule = rules[case.rule]
+    minutes = max(one.begin for one in case.traffic) + 5
+    given = stored_and_scraped(tables, case.traffic, case.metrics, minutes)
+    labels = [attribute.label for attribute in rule.indicator.by]
+    answered = [{label: row[label] for label in labels} for row in tables.answer(rule)]
+    assert sorted(answered, key=str) == sorted(case.broken, key=str)
     assert prometheus_fires(tmp_path, rule, given, case.broken) == ""

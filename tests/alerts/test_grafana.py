@@ -10,6 +10,7 @@ from mlobs._extras import require
 from mlobs.alerts.grafana import FILE, grafana_file, uid
 from mlobs.alerts.promql import expression
 from mlobs.alerts.runbooks import pages
+from mlobs.semconv import attributes as a
 
 BASE = "http://127.0.0.1:4318/runbooks"
 DURATION = re.compile(r"(\d+d)?(\d+h)?(\d+m)?(\d+s)?")
@@ -105,8 +106,30 @@ def test_no_text_has_a_dollar_and_every_template_is_filled(groups):
             filled = rule["annotations"][name]
             assert "$" not in filled
             templates = re.findall(r"\{\{ (.*?) \}\}", filled)
-            assert all(re.match(r"\.(Labels\.\w+|Values\.A\.Value( \| \w+)?)$", one) for one in templates)
+            allowed = r'\.(Labels\.\w+|Values\.A\.Value( \| (\w+|printf "%\.2f"))?)|"\\x24"'
+            assert all(re.fullmatch(allowed, one) for one in templates)
             assert not re.search(r"\{[a-z]", re.sub(r"\{\{.*?\}\}", "", filled))
+
+
+def test_texts_of_users_come_out_as_they_are(rules):
+    """Money, braces and what another engine would take for a template, in texts and in labels."""
+    costs = rules["MlobsUserCostHigh"].indicator.model_copy(update={"by": (a.SERVICE_NAME,)})
+    rule = rules["MlobsUserCostHigh"].model_copy(
+        update={
+            "indicator": costs,
+            "summary": "costs over {limit}, $HOME and {{ nothing",
+            "description": "{{value}} of {service.name}",
+            "labels": {"team": "a$b {{ $value }}"},
+        }
+    )
+    text = grafana_file([rule], runbook_base=BASE)
+    (made,) = yaml.safe_load(text)["groups"][0]["rules"]
+    shown = made["annotations"]["summary"], made["annotations"]["description"], made["labels"]["team"]
+    assert shown == (
+        r'costs over {{ "\x24" }}20.00, {{ "\x24" }}HOME and {{ "{" }}{{ "{" }} nothing',
+        r'{{ "{" }}{{ "\x24" }}{{ .Values.A.Value | printf "%.2f" }}} of {{ .Labels.service_name }}',
+        r'a{{ "\x24" }}b {{ "{" }}{{ "{" }} {{ "\x24" }}value }}',
+    )
 
 
 def test_a_watchdog_falls_silent_when_prometheus_does(groups):

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mlobs.alerts import outbox as module
-from mlobs.alerts.outbox import Message, Outbox
+from mlobs.alerts.outbox import Buried, Message, Outbox
 from mlobs.alerts.states import Alert, Finding
 from mlobs.errors import StoreError
+from tests.alerts.rounds import record
 
 ALERT = Alert(
     rule="MlobsTest",
@@ -45,14 +46,14 @@ def again(outbox: Outbox) -> Outbox:
 
 
 def put(outbox: Outbox, *messages: Message) -> int:
-    return outbox.record(changed=[], over=[], messages=messages)
+    return record(outbox, *messages)
 
 
 def test_alerts_come_back_as_they_were(outbox):
     """After a restart nobody is told again of what he knows."""
-    outbox.record(changed=[ALERT], over=[], messages=[])
+    record(outbox, changed=[ALERT])
     assert again(outbox).alerts() == [ALERT]
-    outbox.record(changed=[], over=[ALERT.fingerprint], messages=[])
+    record(outbox, over=[ALERT.fingerprint])
     assert again(outbox).alerts() == []
 
 
@@ -92,7 +93,7 @@ def test_a_failed_attempt_waits_for_its_time_and_counts(outbox):
     outbox.settle(message().id, outcome="delivered", answer="204", now_s=51.0)
     (receipt,) = again(outbox).recent()
     assert (receipt.state, receipt.attempts, receipt.ended_s) == ("delivered", 2, 51.0)
-    assert outbox.counts()["delivered"] == outbox.counts()["failed"] == 1
+    assert outbox.counts_by_sink() == {("webhook", "delivered"): 1, ("webhook", "failed"): 1}
 
 
 def test_a_full_outbox_drops_the_newest_and_says_how_many(outbox, monkeypatch):
@@ -100,7 +101,73 @@ def test_a_full_outbox_drops_the_newest_and_says_how_many(outbox, monkeypatch):
     monkeypatch.setattr(module, "WAITING_MAX", 3)
     assert put(outbox, *(message(mark=f"f{n}") for n in range(5))) == 2
     assert len(outbox.due(99.0)) == 3
-    assert outbox.counts()["dropped"] == 2
+    assert outbox.counts_by_sink() == {("webhook", "dropped"): 2}
+
+
+def test_a_sink_that_is_down_takes_no_other_sinks_room(outbox, monkeypatch):
+    """Each has its own; the pager hears of what the broken chat has no room for."""
+    monkeypatch.setattr(module, "WAITING_MAX", 3)
+    assert put(outbox, *(message(mark=f"f{n}", sink="down") for n in range(9))) == 6
+    assert put(outbox, message(sink="pager"), message(sink="down", mark="more")) == 1
+    assert [one.sink for one in outbox.due(99.0, sink="pager")] == ["pager"]
+
+
+def test_what_waits_for_a_sink_that_is_not_configured_is_a_dead_letter_until_it_is_again(outbox, monkeypatch):
+    """Nobody would take it, and it would be shown nowhere as lost."""
+    put(outbox, *(message(mark=f"f{n}", sink="old") for n in range(5)), message(sink="chat"))
+    assert outbox.bury(["chat", "new"], 50.0) == Buried(letters=5, lost=0)
+    assert outbox.held() == {("old", "dead"): 5, ("chat", "waiting"): 1}
+    assert {one.answer for one in outbox.recent(sink="old")} == {
+        "the sink old is not configured; configure it and put this back with mlobs alerts redrive"
+    }
+    assert outbox.counts_by_sink() == {("old", "dead"): 5}
+    assert outbox.bury(["chat", "new"], 51.0) == Buried(letters=0, lost=0)
+    assert len(outbox.redrive(now_s=60.0, sink="old").ids) == 5
+    assert len(outbox.due(60.0, sink="old")) == 5
+    monkeypatch.setattr(module, "DEAD_MAX", 2)
+    assert outbox.bury(["chat"], 70.0) == Buried(letters=5, lost=3)
+    assert outbox.held()["old", "dead"] == 2, "it is bounded, too"
+
+
+def test_all_that_waited_for_a_sink_that_was_renamed_can_be_put_back(outbox):
+    """However much it was: the log promises it."""
+    put(outbox, *(message(mark=f"f{n}", sink="old") for n in range(12_000)))
+    assert outbox.bury(["new"], 50.0) == Buried(letters=12_000, lost=0)
+    put(outbox, message(mark="more", sink="old", state="dead"))
+    assert len(outbox.redrive(now_s=60.0, sink="old").ids) == 12_001
+
+
+def test_of_one_message_from_two_routes_the_earlier_time_counts(outbox):
+    """One of them may sleep until the morning; the urgent one does not."""
+    put(outbox, message(not_before_s=500.0), message())
+    assert [one.id for one in outbox.due(10.0)] == [message().id]
+    put(outbox, message(mark="g"), message(mark="g", not_before_s=500.0))
+    assert len(outbox.due(10.0)) == 2
+
+
+def test_a_clock_that_is_set_back_holds_no_message_up(outbox):
+    """Neither one that may go at once, nor one that is tried again; quiet hours are the calendar's."""
+    hour = 3600.0
+    put(outbox, *(message(mark=mark, changed_s=10 * hour) for mark in "ab"))
+    put(outbox, message(mark="c", changed_s=10 * hour, not_before_s=19 * hour))
+    again_s = 10 * hour + module.FAR_S - 1
+    outbox.settle(
+        message(mark="b", changed_s=10 * hour).id, outcome="failed", answer="503", now_s=36e3, again_s=again_s
+    )
+    assert [one.fingerprint for one in outbox.due(10 * hour)] == ["a"]
+    assert [one.fingerprint for one in outbox.due(9 * hour)] == ["a", "b"]
+    assert [one.fingerprint for one in outbox.due(9 * hour)] == ["a", "b"]
+
+
+def test_who_looks_does_not_wait_for_who_writes(outbox):
+    """A list of deliveries is asked for while webhooks are taken; and it has no bodies in it."""
+    put(outbox, message(body=b"x" * 100_000))
+    with outbox.transaction() as db:
+        db.execute("DELETE FROM deliveries")
+        (one,) = outbox.recent()
+        assert outbox.held() == {("webhook", "waiting"): 1}
+    assert not hasattr(one, "body")
+    assert outbox.recent() == []
 
 
 def test_old_receipts_are_removed(outbox, monkeypatch):
@@ -115,7 +182,7 @@ def test_old_receipts_are_removed(outbox, monkeypatch):
 def test_a_change_and_its_message_are_written_together_or_not_at_all(outbox):
     """An alert that is known to fire and of which nobody was told would stay untold."""
     with pytest.raises(StoreError):
-        outbox.record(changed=[ALERT], over=[], messages=[message(body={"not": "bytes"})])
+        record(outbox, message(body={"not": "bytes"}), changed=[ALERT])
     assert outbox.alerts() == []
     assert outbox.due(99.0) == []
 
@@ -164,7 +231,7 @@ def test_what_a_sink_was_spared_leaves_a_receipt_and_is_never_sent(outbox):
     }
     put(outbox, message())
     assert len(outbox.due(99.0)) == 1
-    assert outbox.counts() == {"muted": 1, "demoted": 1}
+    assert outbox.counts_by_sink() == {("webhook", "muted"): 1, ("webhook", "demoted"): 1}
 
 
 def test_messages_can_be_added_in_a_transaction_with_tables_of_others(tmp_path):
@@ -174,7 +241,7 @@ def test_messages_can_be_added_in_a_transaction_with_tables_of_others(tmp_path):
     def both(*messages):
         with box.transaction() as db:
             db.execute("INSERT INTO pages VALUES (1)")
-            return box.add(db, messages)
+            return box.put(db, messages).dropped
 
     with pytest.raises(StoreError):
         both(message(), message(mark="f2", body={"not": "bytes"}))
@@ -183,7 +250,7 @@ def test_messages_can_be_added_in_a_transaction_with_tables_of_others(tmp_path):
         assert db.execute("SELECT count(*) FROM deliveries").fetchone() == (0,)
     assert both(message()) == 0
     with box.transaction() as db:
-        assert box.room(db) == module.WAITING_MAX - 1
+        assert box.room(db, "webhook") == module.WAITING_MAX - 1
     assert len(box.due(99.0)) == 1
     box.close()
 
@@ -229,6 +296,43 @@ def test_dead_letters_outlive_other_receipts(outbox, monkeypatch):
     assert [len(outbox.recent(state=state)) for state in ("dead", "delivered")] == [4, 3]
 
 
+def test_receipts_of_one_kind_push_out_no_others(outbox, monkeypatch):
+    """A route that mutes thousands must not hide what was delivered, nor one sink what another got."""
+    monkeypatch.setattr(module, "KEPT_MAX", 3)
+    put(outbox, message(), message(sink="b"))
+    for sink in ("webhook", "b"):
+        outbox.settle(message(sink=sink).id, outcome="delivered", answer="204", now_s=11.0)
+    put(outbox, *(message(mark=f"m{n}", state="muted") for n in range(9)))
+    assert len(outbox.recent(state="delivered")) == 2
+    assert len(outbox.recent(state="muted")) == 3
+
+
+def test_that_a_dead_letter_is_overtaken_is_known_however_long_ago_it_was(outbox, monkeypatch):
+    """The receipt of the newer message is gone by then."""
+    monkeypatch.setattr(module, "KEPT_MAX", 3)
+    die(outbox, message())
+    over = message(status="resolved", changed_s=20.0)
+    put(outbox, over)
+    outbox.settle(over.id, outcome="delivered", answer="204", now_s=21.0)
+    for n in range(9):
+        put(outbox, message(mark=f"f{n}"))
+        outbox.settle(message(mark=f"f{n}").id, outcome="delivered", answer="204", now_s=22.0)
+    assert over.id not in {one.id for one in outbox.recent()}
+    left = outbox.redrive(now_s=40.0)
+    assert (left.ids, left.overtaken) == ((), 1)
+
+
+def test_the_parts_of_one_message_do_not_overtake_each_other(outbox):
+    """Each has alerts of its own, and they go in order."""
+    parts = [message(part=number) for number in (1, 2, 3)]
+    assert len({one.id for one in parts}) == 3
+    put(outbox, *parts)
+    for one, outcome in zip(parts, ("dead", "delivered", "delivered"), strict=True):
+        assert [due.id for due in outbox.due(99.0)] == [one.id]
+        outbox.settle(one.id, outcome=outcome, answer="", now_s=30.0)
+    assert outbox.redrive(now_s=40.0).ids == (parts[0].id,)
+
+
 class Steps(RuleBasedStateMachine):
     """Whatever is done to the file, what is counted is what is there."""
 
@@ -267,8 +371,9 @@ class Steps(RuleBasedStateMachine):
         held = {mark: count for mark, count in states.items() if mark[1] in {"waiting", "dead"}}
         assert self.box.held() == held
         with self.box.transaction() as db:
-            waiting = sum(count for (_, state), count in held.items() if state == "waiting")
-            assert self.box.room(db) == module.WAITING_MAX - waiting
+            for sink in "xy":
+                waiting = held.get((sink, "waiting"), 0)
+                assert self.box.room(db, sink) == module.WAITING_MAX - waiting
 
     @invariant()
     def first_come_first_told(self):
@@ -319,12 +424,36 @@ def test_a_file_of_the_version_before_is_brought_up_to_date_in_place(tmp_path):
         assert [(one.id, one.state) for one in box.recent()] == [
             ("id3", "waiting"), ("id2", "dead"), ("id1", "delivered"),
         ]  # fmt: skip
-        assert box.counts() == {"delivered": 7, "failed": 3}
+        assert box.counts_by_sink() == {("webhook", "delivered"): 7, ("webhook", "failed"): 3}
         box.close()
     box = Outbox(path)
     assert box.redrive(now_s=50.0).ids == ("id2",)
     put(box, message(changed_s=99.0))
     assert [one.id for one in box.recent(1)] == [message(changed_s=99.0).id]
+    box.close()
+
+
+VERSION_2 = """
+ALTER TABLE deliveries DROP COLUMN overtaken;
+DROP INDEX kept;
+CREATE INDEX receipts ON deliveries (number) WHERE state IN ('delivered', 'demoted', 'muted');
+CREATE INDEX dead ON deliveries (number) WHERE state = 'dead';
+PRAGMA user_version = 2;
+"""
+
+
+def test_a_file_of_version_2_knows_which_dead_letters_are_overtaken(outbox):
+    """It had looked for that among the receipts."""
+    die(outbox, message(), message(mark="g"))
+    over = message(status="resolved", changed_s=20.0)
+    put(outbox, over)
+    outbox.settle(over.id, outcome="delivered", answer="204", now_s=21.0)
+    old = sqlite3.connect(outbox.path)
+    old.executescript(VERSION_2)
+    old.close()
+    box = again(outbox)
+    left = box.redrive(now_s=40.0)
+    assert (left.ids, left.overtaken) == ((message(mark="g").id,), 1)
     box.close()
 
 
@@ -353,4 +482,4 @@ def test_ten_thousand_messages_go_through_and_none_is_forgotten(outbox):
                 seen[name].add(one.id)
                 outbox.settle(one.id, outcome="delivered", answer="204", now_s=11.0)
     assert all(len(ids) == 3_400 for ids in seen.values())
-    assert outbox.counts() == {"delivered": 10_200}
+    assert outbox.counts_by_sink() == {(name, "delivered"): 3_400 for name in names}

@@ -8,7 +8,7 @@ import yaml
 
 from mlobs import assets
 from mlobs.alerts.catalogue import catalogue
-from mlobs.alerts.prometheus import files
+from mlobs.alerts.prometheus import files, rules_file
 from mlobs.semconv.attributes import ATTRIBUTES
 from mlobs.semconv.metrics import METRICS
 from mlobs.settings import AlertSettings
@@ -55,6 +55,9 @@ def test_every_name_in_every_expression_is_one_we_emit(rendered):
     # Of the Collector, of Alertmanager, and of Prometheus itself.
     words |= {"exporter", "receiver", "instance", "integration", "family", "__name__"}
     words |= {"otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity"}
+    lost = ("exporter_send_failed", "exporter_enqueue_failed", "receiver_refused")
+    for signal in ("spans", "metric_points", "log_records"):
+        words |= {f"otelcol_{how}_{signal}{end}" for how in lost for end in ("", "_total")}
     words |= {"alertmanager_notifications_failed_total", "alertmanager_notifications_total"}
     recorded: set[str] = set()
     for rule in (rule for group in groups for rule in group["rules"]):
@@ -83,7 +86,7 @@ def test_every_rule_fires_when_it_should_and_not_before(rules):
         check["alertname"]
         for path in tests
         for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
-        for check in test["alert_rule_test"]
+        for check in test.get("alert_rule_test", ())
         if check["exp_alerts"]
     }
     of_their_own = {"MlobsLabelExplosion"}  # It takes more series than a file should have.
@@ -98,6 +101,19 @@ def test_a_metric_with_too_many_series_is_named(tmp_path):
     given |= {f'mlobs_drift_alarm{{mlobs_feature="{number}"}}': [1.0] * 40 for number in range(2)}
     expected = [{"family": name}]
     assert prometheus_fires(tmp_path, rules["MlobsLabelExplosion"], given, expected) == ""
+
+
+def test_whatever_a_user_writes_prometheus_takes_the_file(rules, tmp_path):
+    """Braces and dollars in texts and labels; one that is a broken template would end every alert."""
+    texts = {
+        "summary": "{{ x {service.name}",
+        "description": "}} {{value}} {{ $labels",
+        "labels": {"a": "{{"},
+    }
+    rule = rules["MlobsErrorRatioHigh"].model_copy(update=texts)
+    path = tmp_path / "rules.yml"
+    path.write_text(rules_file([rule], runbook_base="http://x/{{"))
+    run(require("promtool"), "check", "rules", str(path))
 
 
 def test_amtool_takes_the_routing_and_sends_alerts_where_they_belong():

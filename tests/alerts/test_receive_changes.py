@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlobs.alerts.receive.changes import FUTURE_US_MAX, judge
+from mlobs.alerts.receive.changes import FUTURE_US_MAX, REORDERED_US_MAX, judge
 from mlobs.alerts.receive.formats import Event
 
 NOW_US = 1_000_000_000_000
@@ -23,10 +23,15 @@ def resolved(starts: int, ends: int | None) -> Event:
 
 
 def told(*events: Event) -> list[str]:
-    """Return the changes that are told of."""
+    """Return the changes that are told of, if all come at once."""
+    return told_at(*((0, event) for event in events))
+
+
+def told_at(*events: tuple[int, Event]) -> list[str]:
+    """Return the changes that are told of, each event coming so many microseconds after the first."""
     known, changes = None, []
-    for event in events:
-        known, verdict = judge(known, event, NOW_US)
+    for after_us, event in events:
+        known, verdict = judge(known, event, NOW_US + after_us)
         if verdict == "changed":
             changes.append(event.status)
     return changes
@@ -59,6 +64,57 @@ def test_a_second_prometheus_that_sees_the_alert_a_little_later_is_no_second_ale
         "firing",
         "resolved",
     ]
+
+
+LATER = REORDERED_US_MAX + 1
+
+
+@pytest.mark.parametrize(
+    ("events", "changes"),
+    [
+        # Alertmanager let it end, for Prometheus was cut off; then it hears again of the same episode.
+        ([(0, firing(10)), (0, resolved(10, 20)), (LATER, firing(10))], ["firing", "resolved", "firing"]),
+        # Repeats within the bound do not push the bound away from them.
+        (
+            [(0, firing(10)), (0, resolved(10, 20)), *((n * LATER // 10, firing(10)) for n in range(1, 12))],
+            ["firing", "resolved", "firing"],
+        ),
+        # A replica that had heard of it a little later says an earlier start, and is no less right.
+        (
+            [(0, firing(10)), (0, firing(12)), (0, resolved(12, 20)), (LATER, firing(10))],
+            ["firing", "resolved", "firing"],
+        ),
+        # Nobody had been told of it, and now it fires.
+        ([(0, resolved(10, 20)), (LATER, firing(10))], ["firing"]),
+        # And it ends again, once; the second copy of the first end is late.
+        (
+            [
+                (0, firing(10)), (0, resolved(10, 20)), (LATER, firing(10)), (LATER, resolved(10, 20)),
+                (LATER, firing(10)), (2 * LATER, resolved(10, 90)), (2 * LATER, resolved(10, 90)),
+            ],
+            ["firing", "resolved"] * 2,
+        ),
+        # The resolve of a later episode begins the bound anew.
+        (
+            [(0, firing(10)), (0, resolved(10, 20)), (LATER, resolved(30, 40)), (LATER, firing(30))],
+            ["firing", "resolved"],
+        ),
+        # Set back by a little, the clock says nothing; by much, rather a page too many.
+        ([(0, firing(10)), (0, resolved(10, 20)), (-1_000, firing(10))], ["firing", "resolved"]),
+        ([(0, firing(10)), (0, resolved(10, 20)), (-LATER, firing(10))], ["firing", "resolved", "firing"]),
+    ],
+)  # fmt: skip
+def test_a_firing_long_after_its_resolve_was_heard_is_no_late_one(events, changes):
+    """It fires again, whatever its start is; nothing is on its way for so long."""
+    assert told_at(*events) == changes
+
+
+def test_what_fires_again_at_once_with_its_former_start_is_told_with_the_next_repeat():
+    """Until then it cannot be told from a firing that was overtaken by its resolve."""
+    began, over = (0, firing(10)), (1, resolved(10, 20))
+    again, repeat = (2, firing(10)), (2 + REORDERED_US_MAX, firing(10))
+    assert told_at(began, over, again) == ["firing", "resolved"]
+    assert told_at(began, over, again, repeat) == ["firing", "resolved", "firing"]
 
 
 def test_a_clock_far_ahead_does_not_silence_an_alert_for_ever():
@@ -104,14 +160,35 @@ def test_in_order_with_repeats_every_episode_is_told(drawn):
     assert told(*ordered) == ["firing", "resolved"] * len(episodes)
 
 
-@given(deliveries())
-def test_an_episode_whose_firing_comes_before_anything_later_is_told(drawn):
-    """The model of loss: only what was over before it was heard of is told to nobody."""
+@given(deliveries(), st.lists(st.integers(0, 3 * REORDERED_US_MAX), min_size=30, max_size=30))
+def test_whatever_came_before_what_fires_in_the_end_is_told_as_firing(drawn, pauses):
+    """However long it took: the last that is told of an alert is what its sender says last, or soon is."""
     _, events = drawn
-    known, latest, over = None, -1, True
+    known, last, now_us = None, "resolved", NOW_US
+    for event, pause_us in zip(events, pauses, strict=False):
+        now_us += pause_us
+        known, verdict = judge(known, event, now_us)
+        last = event.status if verdict == "changed" else last
+    ends = firing(max(event.starts_us for event in events))
+    for _ in range(2):  # It fires and goes on firing, so its sender repeats it.
+        now_us += LATER
+        known, verdict = judge(known, ends, now_us)
+        last = "firing" if verdict == "changed" else last
+    assert (known.status, last) == ("firing", "firing")
+
+
+@given(deliveries())
+def test_an_episode_that_is_heard_of_before_its_end_is_told(drawn):
+    """What is told to nobody was over when it was heard of."""
+    episodes, events = drawn
+    heard: set[int] = set()  # Starts of which an end, or a later beginning, was heard.
+    begun = -1
+    known, changes = None, 0
     for event in events:
         known, verdict = judge(known, event, NOW_US)
-        if event.status == "firing" and event.starts_us > latest and over:
-            assert verdict == "changed"
-        latest = max(latest, event.starts_us)
-        over = known.status == "resolved"
+        changes += verdict == "changed"
+        if event.status == "firing" and event.starts_us not in heard and event.starts_us > begun:
+            assert known.status == "firing"
+        begun = max(begun, event.starts_us)
+        if event.status == "resolved":
+            heard |= {start for start, _ in episodes if start <= event.starts_us}

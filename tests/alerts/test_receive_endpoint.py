@@ -2,6 +2,7 @@
 
 import base64
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -9,9 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from mlobs.alerts.receive.inbox import Inbox
 from mlobs.alerts.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from mlobs.cli.alerts.receiver import Receiver
-from mlobs.errors import ServerError, SettingError
+from mlobs.errors import ServerError, SettingError, StoreError
 from mlobs.settings import AlertSettings, ReceiveSettings
 from tests.alerts.receivers import ROUTES, receiver
 from tests.alerts.sink import webhook
@@ -196,14 +198,16 @@ def test_nonsense_gets_400_with_the_reason(url):
 
 
 def test_10_000_alerts_at_once_are_taken(tmp_path):
-    """And each is told once, here in one message."""
+    """And each is told once, here in messages of a hundred."""
     grouped = ROUTES + "    group_wait_s: 0.1\n"
     body = encoded(alertmanager(*(alert("many", number=str(n)) for n in range(10_000))))
     with webhook() as sink, receiver(tmp_path, sink, grouped) as url:
         assert post(url, body).json() == {"changed": 10_000, "repeated": 0, "late": 0}
-        wait_for(lambda: sink.arrived)
-        assert sink.arrived[0].json["count"] == 10_000
-        assert len(sink.arrived[0].body) < 200_000
+        wait_for(lambda: len(sink.arrived) == 100)
+        assert {one.json["count"] for one in sink.arrived} == {10_000}
+        listed = {alert["fingerprint"] for one in sink.arrived for alert in one.json["alerts"]}
+        assert len(listed) == 10_000
+        assert max(len(one.body) for one in sink.arrived) < 200_000
 
 
 def test_a_storm_of_malformed_bodies_does_not_keep_good_ones_out(url, sink):
@@ -229,6 +233,32 @@ def test_health_and_metrics_are_open(url):
     text = requests.get(f"{base}/metrics", timeout=10).text
     assert 'mlobs_alert_received_total{mlobs_outcome="changed"}' in text
     assert 'mlobs_alert_refused_total{mlobs_reason="payload"}' in text
+
+
+def test_from_elsewhere_metrics_want_the_credentials_of_webhooks(url):
+    """They name the sinks; a page in a browser that calls itself this machine gets nothing either."""
+    base = url.removesuffix("/api/alerts/receive")
+    elsewhere = {"Host": "receiver.example"}
+    refusal = requests.get(f"{base}/metrics", headers=elsewhere, timeout=10)
+    assert refusal.status_code == 401
+    assert "MLOBS_ALERT_RECEIVE_TOKEN" in refusal.text
+    for authorization, status in ((f"Bearer {TOKEN}", 200), (basic(BASIC), 200), ("Bearer wrong", 401)):
+        headers = {**elsewhere, "Authorization": authorization}
+        assert requests.get(f"{base}/metrics", headers=headers, timeout=10).status_code == status
+    assert requests.get(f"{base}/-/healthy", headers=elsewhere, timeout=10).status_code == 200
+
+
+def test_that_the_disk_fails_is_no_news_of_where_the_file_is(tmp_path, monkeypatch):
+    """Whoever asks whether it is ready may be a stranger."""
+
+    def fails(*_, **__):
+        raise StoreError(f"{tmp_path} is full")
+
+    with webhook() as sink, receiver(tmp_path, sink) as url, monkeypatch.context() as patch:
+        patch.setattr("mlobs.alerts.outbox.Outbox.transaction", fails)
+        refused(post(url, encoded(alertmanager(alert("disk")))), 503, "cannot be written down now")
+        answer = requests.get(url.replace("/api/alerts/receive", "/-/ready"), timeout=10)
+        assert (answer.status_code, str(tmp_path) in answer.text) == (503, False)
 
 
 def test_left_out_alerts_are_said_in_the_message_and_counted(url, sink):
@@ -282,6 +312,49 @@ def test_it_does_not_start_where_anybody_could_send_or_nobody_would_be_told(tmp_
         assert "Another receiver holds" in refusal(tmp_path, **hook)
         port = int(running.url.rpartition(":")[2])
         assert "--port 0 takes a free one" in refusal(tmp_path / "b", receive={"port": port}, **hook)
+
+
+def test_a_body_counts_as_held_until_it_is_written(tmp_path, monkeypatch):
+    """A disk that hangs is when bodies pile up."""
+    go = threading.Event()
+    write = Inbox._write
+    monkeypatch.setattr(Inbox, "_write", lambda self, batch: (go.wait(30), write(self, batch))[1])
+    body = encoded({**alertmanager(alert("held")), "more": "m" * 900})
+    with webhook() as sink, receiver(tmp_path, sink, bytes_max=len(body) + 100, token=TOKEN) as url:
+        bearer = {**JSON, "Authorization": f"Bearer {TOKEN}"}
+        with ThreadPoolExecutor(12) as pool:
+            asked = [pool.submit(post, url, body, bearer) for _ in range(12)]
+            wait_for(lambda: sum(one.done() for one in asked) == 8)
+            go.set()
+            answers = [one.result() for one in asked]
+    assert sorted(one.status_code for one in answers) == [200] * 4 + [503] * 8
+    assert {one.headers["retry-after"] for one in answers if one.status_code == 503} == {"5"}
+
+
+TWO = """\
+sinks:
+  hook: &hook
+    type: webhook
+    url: {url}
+    secret: {{env: TEST_SINK_SECRET}}
+    allow: ["127.0.0.1"]
+  down:
+    type: command
+    argv: ["false"]
+routes:
+  - sinks: [down, hook]
+""".replace(" &hook", "")
+
+
+def test_a_sink_without_room_does_not_keep_others_from_being_told(tmp_path, monkeypatch):
+    """Its messages are dropped and counted; the sender could not help by sending again."""
+    monkeypatch.setattr("mlobs.alerts.outbox.WAITING_MAX", 3)
+    with webhook() as sink, receiver(tmp_path, sink, TWO) as url:
+        for number in range(5):
+            assert post(url, encoded(alertmanager(alert("room", number=str(number))))).status_code == 200
+            wait_for(lambda number=number: len(told(sink, "room")) == number + 1)
+        text = requests.get(url.replace("/api/alerts/receive", "/metrics"), timeout=10).text
+        assert 'mlobs_alert_deliveries_total{mlobs_outcome="dropped",mlobs_sink="down"} 2.0' in text
 
 
 def test_when_there_is_no_room_the_answer_is_503_and_when_to_come_again(tmp_path, monkeypatch):

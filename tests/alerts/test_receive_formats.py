@@ -1,6 +1,7 @@
 """What a webhook says, whoever sent it; and what is no webhook."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ def test_what_alertmanager_sent_once_is_understood():
     told = read(LIVE)
     (event,) = told.events
     assert (told.source, told.url, told.truncated) == ("alertmanager", "http://vm:19093", 0)
-    assert (event.fingerprint, event.status, event.ends_us) == ("2fcc6e6c36d6135f", "firing", None)
+    assert (event.status, event.ends_us) == ("firing", None)
     assert event.starts_us == 1_795_437_864_904_447
     assert event.links == {"source": "http://p/g"}
 
@@ -72,7 +73,62 @@ def test_a_message_of_ours_can_be_received_again():
     (again,) = read(encode(said)).events
     once_more = message(again, url="http://one.example", truncated=2, now_s=1_700_000_100)
     assert again.source == "mlobs"
-    assert {**once_more, "source": "alertmanager"} == said
+    said_again = {**once_more, "source": "alertmanager", "fingerprint": said["fingerprint"]}
+    assert said_again == said
+
+
+def marks(body: dict[str, Any]) -> set[str]:
+    return {event.fingerprint for event in read(encoded(body)).events}
+
+
+def test_the_same_labels_from_another_sender_are_another_alert():
+    """Each of them makes the same fingerprint of them; the end of one must not end the other."""
+    own = {
+        "version": "mlobs/1", "source": "mlobs", "status": "firing", "rule": "R", "fingerprint": "f" * 16,
+        "started": "2026-11-23T12:00:00Z", "server_url": "http://one.example",
+    }  # fmt: skip
+    bodies = [
+        alertmanager({**alert(), "fingerprint": "f" * 16}),
+        grafana({**alert(), "fingerprint": "f" * 16}),
+        grafana({**alert(), "fingerprint": "f" * 16}, externalURL="http://another.example"),
+        own,
+        {**own, "server_url": "http://two.example"},
+    ]
+    found = [marks(body) for body in bodies]
+    assert len(set.union(*found)) == len(bodies)
+    assert {"f" * 16}.isdisjoint(set.union(*found)), "and none is one of this server's own"
+    assert [marks(body) for body in bodies] == found
+
+
+def test_two_replicas_of_one_alertmanager_speak_of_the_same_alert():
+    """Each has an address of its own; also if another mlobs passed it on."""
+    one, two = (alertmanager(alert(), externalURL=f"http://replica-{n}:9093") for n in (1, 2))
+    assert marks(one) == marks(two)
+    relayed = []
+    for body in (one, two):
+        told = read(encoded(body))
+        relayed.append(message(told.events[0], url=told.url, truncated=0, now_s=1_700_000_100))
+    assert marks(relayed[0]) == marks(relayed[1])
+
+
+def test_what_a_group_of_ours_left_out_is_counted():
+    """Of a list that was cut; of one in parts nothing is missing."""
+    told = read(encoded(alertmanager(alert())))
+    said = message(told.events[0], url=told.url, truncated=0, now_s=1_700_000_100)
+    group = {**said, "alerts": [said] * 100, "count": 150}
+    assert read(encode(group)).truncated == 50
+    assert read(encode({**group, "part": 1, "parts": 2})).truncated == 0
+
+
+def test_what_another_mlobs_says_contributes_most_is_bounded():
+    """As everything else in a message."""
+    told = read(encoded(alertmanager(alert())))
+    said = message(told.events[0], url=told.url, truncated=0, now_s=1_700_000_100)
+    top = {"dimension": "model", "value": "v" * 99_999, "share": 0.5, "more": ["x"] * 9_999}
+    (event,) = read(encode({**said, "top": top})).events
+    again = message(event, url="", truncated=0, now_s=1_700_000_100)["top"]
+    assert (again["dimension"], again["share"], len(again["value"])) == ("model", 0.5, 512)
+    assert set(again) == {"dimension", "value", "share"}
 
 
 def test_an_alert_without_a_fingerprint_is_known_by_its_labels():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.receive import inbox as inboxes
+from mlobs.alerts.receive import ledger
 from mlobs.alerts.receive.authentication import Mark
 from mlobs.alerts.receive.formats import read
 from mlobs.alerts.receive.inbox import FullError, Inbox, Taken
@@ -35,9 +36,9 @@ class Desk:
         self.start()
 
     def start(self) -> None:
-        self.outbox = Outbox(self.path, extra_schema=(memory.SCHEMA, inboxes.SCHEMA))
+        self.outbox = Outbox(self.path, extra_schema=(memory.SCHEMA, ledger.SCHEMA))
         router = Router([Route(sinks=("hook",))])
-        self.inbox = Inbox(self.outbox, Dispatcher(router, self.outbox), lambda: NOW_S)
+        self.inbox = Inbox(self.outbox, Dispatcher(router, ["hook"], self.outbox), lambda: NOW_S)
         self.inbox.start()
 
     def stop(self) -> None:
@@ -167,36 +168,52 @@ def test_old_marks_and_forgotten_alerts_go(desk):
     """The file does not grow for ever."""
     desk.take(alert("a"), mark=Mark(b"old", NOW_S - 1))
     with desk.outbox.transaction() as db:
-        inboxes._clean(db, NOW_S)
+        ledger.clean(db, NOW_S)
         assert db.execute("SELECT count(*) FROM replays").fetchone() == (0,)
-        assert db.execute("SELECT count(*) FROM received").fetchone() == (1,)
-        inboxes._clean(db, NOW_S + 91 * 86_400)
-        assert db.execute("SELECT count(*) FROM received").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM received_alerts").fetchone() == (1,)
+        ledger.clean(db, NOW_S + 91 * 86_400)
+        assert db.execute("SELECT count(*) FROM received_alerts").fetchone() == (0,)
 
 
 def test_of_too_many_alerts_those_that_are_over_and_old_are_forgotten_first(desk, monkeypatch):
     """An alert that fires is the last to be forgotten, for its end would then be told to nobody."""
-    monkeypatch.setattr(inboxes, "KNOWN_MAX", 2)
     desk.take(alert("fires"), alert("over", starts_s=1), alert("too"))
     desk.take(alert("over", starts_s=1, ends_s=2))
+    monkeypatch.setattr(ledger, "KNOWN_MAX", 2)
     with desk.outbox.transaction() as db:
-        inboxes._clean(db, NOW_S)
-        assert db.execute("SELECT count(*), sum(status = 'firing') FROM received").fetchone() == (2, 2)
+        ledger.clean(db, NOW_S)
+        assert db.execute("SELECT count(*), sum(status = 'firing') FROM received_alerts").fetchone() == (2, 2)
 
 
 def test_a_disk_that_fails_is_said_and_nothing_is_half_written(desk, monkeypatch):
     """The senders come again, and then it is taken."""
-    record = inboxes._remember
+    record = ledger.remember
 
-    def fails(db, event, known):
+    def fails(*given):
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(inboxes, "_remember", fails)
+    monkeypatch.setattr(ledger, "remember", fails)
     with pytest.raises((StoreError, sqlite3.OperationalError)):
         desk.take(alert("a"))
-    monkeypatch.setattr(inboxes, "_remember", record)
+    monkeypatch.setattr(ledger, "remember", record)
     assert desk.take(alert("a")) == Taken(changed=1)
     assert desk.told() == {"a": ["firing"]}
+
+
+def test_what_waits_is_bounded_by_its_bytes_too(desk, monkeypatch):
+    """Few alerts may be large; while a disk hangs, they must not fill the memory."""
+    monkeypatch.setattr(inboxes, "WAITING_BYTES_MAX", 50_000)
+    go = threading.Event()
+    write = desk.inbox._write
+    monkeypatch.setattr(desk.inbox, "_write", lambda batch: (go.wait(30), write(batch))[1])
+    large = read(encoded({**alertmanager(alert("x")), "more": "m" * 20_000}))
+    assert large.size > 20_000
+    taken = []
+    with pytest.raises(FullError, match="send it again later"):
+        taken += [desk.inbox.take(large, None) for _ in range(100)]
+    go.set()
+    desk.inbox.stop()
+    assert desk.inbox._waiting_bytes == 0
 
 
 def test_when_too_many_wait_or_it_stops_nothing_more_is_taken(desk, monkeypatch):

@@ -69,6 +69,23 @@ def test_with_tokens_an_ingest_token_or_a_signature_lets_in(tmp_path):
         assert post(BODY, Authorization="Bearer nobody-knows-this-one").status_code == 401
 
 
+@pytest.mark.parametrize("name", ["TOKEN", "BASIC"])
+def test_credentials_that_the_servers_tokens_would_shadow_are_refused_at_the_start(tmp_path, name):
+    """Else every webhook gets 401 and nobody knows why."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text(TOKENS)
+    tokens.chmod(0o600)
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MLOBS_")},
+        "MLOBS_TOKENS": str(tokens),
+        f"MLOBS_ALERT_RECEIVE_{name}": "name:a-password-of-the-tests",
+    }
+    command = [sys.executable, "-m", "mlobs", "up", "--port", "0", "--data", str(tmp_path / "data")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"MLOBS_ALERT_RECEIVE_{name} cannot be used where MLOBS_TOKENS is set" in done.stderr
+
+
 def test_with_tokens_and_no_secret_only_the_token_lets_in(tmp_path):
     """The server's own guard decides."""
     tokens = tmp_path / "tokens"

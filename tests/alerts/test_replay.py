@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from mlobs.alerts.replay.asking import AbandonedError, Wanted, answered
 from mlobs.alerts.replay.episodes import Broken, episodes
 from mlobs.alerts.replay.grid import grid
 from mlobs.alerts.replay.grouped import grouped
@@ -11,6 +12,7 @@ from mlobs.alerts.replay.replaying import replay
 from mlobs.alerts.replay.shapes import windows_s
 from mlobs.alerts.sql import question
 from mlobs.alerts.states import advance, finding
+from mlobs.errors import QueryError
 from tests.alerts.conftest import NOW_S
 
 STEP_S = 15
@@ -44,7 +46,7 @@ SHORT = {
     "MlobsProviderErrors": {"calls_min": 3, "window_s": 120},
     "MlobsAvailabilityBurn1h": {"calls_min": 3, "bad_min": 1, "long_s": 300, "short_s": 60},
     "MlobsModelLatencyHigh": {"calls_min": 3, "window_s": 120},
-    "MlobsTelemetryAbsent": {"calls_min": 1, "window_s": 60, "memory_s": 300},
+    "MlobsTelemetryAbsent": {"calls_min": 1, "window_s": 60, "memory_s": 300, "missed_s": 240},
     "MlobsUserCostHigh": {"window_s": 120},
     "MlobsTokensPerCallHigh": {"calls_min": 2, "window_s": 60, "memory_s": 300},
     "MlobsCostBurn": {"window_s": 60, "memory_s": 600, "history_s": 120, "amount_min": 0.1},
@@ -89,10 +91,12 @@ def test_a_replay_is_broken_at_the_moments_at_which_each_question_is(tables, rul
         service = dice.choice(["shop", "desk"])
         rows.append(
             f"SELECT fromUnixTimestamp64Milli({ended_ms - duration_ms}), '{dice.getrandbits(64):x}', "
-            f"'{service}', map({pairs}), {duration_ms * 1_000_000}, '{status}'"
+            f"'{service}', map({pairs}), {duration_ms * 1_000_000}, '{status}', "
+            f"'{dice.choice(['', '', 'ot=th:8', 'ot=th:b333'])}'"
         )
     tables.writer.run(
-        "INSERT INTO otel_traces (Timestamp, TraceId, ServiceName, SpanAttributes, Duration, StatusCode) "
+        "INSERT INTO otel_traces "
+        "(Timestamp, TraceId, ServiceName, SpanAttributes, Duration, StatusCode, TraceState) "
         + " UNION ALL ".join(rows)
     )
     span = (NOW_S - 1200, NOW_S + 300)
@@ -191,12 +195,13 @@ def test_a_counter_of_programs_is_replayed_by_what_it_grew(tables, rules):
 
 def test_a_replay_steps_as_the_evaluator_does(rules):
     """Skipping moments at which nothing can change must change nothing."""
-    rule = rules["MlobsErrorRatioHigh"].model_copy(update={"hold_s": 45, "keep_firing_s": 60})
     moments = grid(NOW_S, NOW_S + 6000, interval_s=15, windows_s=(300,))
     dice = random.Random(7)
     for _ in range(200):
         places = sorted(dice.sample(range(moments.first, moments.last), 12))
         times = [Broken(begin, end, 0.5) for begin, end in zip(places[::2], places[1::2], strict=True)]
+        holds = {"hold_s": dice.choice([0, 15, 45, 100, 600]), "keep_firing_s": dice.choice([0, 60, 700])}
+        rule = rules["MlobsErrorRatioHigh"].model_copy(update=holds)
         alert, expected = None, []
         for number in range(moments.first, moments.last + 1):
             hit = any(one.begin <= number < one.end for one in times)
@@ -212,3 +217,72 @@ def test_a_replay_steps_as_the_evaluator_does(rules):
         labels = (("service_name", "s"), ("gen_ai_request_model", "m"))
         found = episodes(rule, labels, times, moments)
         assert [(one.active_s, one.firing_s, one.resolved_s) for one in found] == expected
+
+
+def test_a_long_hold_over_many_moments_is_jumped_over(rules):
+    """A hold of years at one moment a second: a few steps, not as many as there are seconds."""
+    rule = rules["MlobsErrorRatioHigh"].model_copy(update={"hold_s": 10**8, "keep_firing_s": 10**8})
+    moments = grid(NOW_S - 4 * 10**8, NOW_S, interval_s=1, windows_s=(1,))
+    begin, end = moments.first + 10, moments.first + 2 * 10**8
+    steps = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "mlobs.alerts.replay.episodes.advance",
+            lambda *given, **more: steps.append(1) or advance(*given, **more),
+        )
+        (found,) = episodes(rule, (), [Broken(begin, end, 0.5)], moments)
+    assert found.firing_s - found.active_s == 10**8
+    assert found.resolved_s == moments.moment_s(end) + 10**8
+    assert len(steps) < 10
+
+
+def test_a_rule_is_looked_at_as_often_as_the_evaluator_does(tables, rules):
+    """Days of spans are asked about every five minutes; a window of a second every fifteen."""
+    ask = tables.store.query
+    slow = replay(rules["MlobsAvailabilityBurn3d"], ask, from_s=NOW_S - 86_400, to_s=NOW_S, interval_s=15)
+    of = rules["MlobsErrorRatioHigh"].indicator.model_copy(update={"window_s": 1, "calls_min": 1})
+    rule = rules["MlobsErrorRatioHigh"].model_copy(update={"indicator": of, "hold_s": 0, "keep_firing_s": 0})
+    for second in range(40):
+        tables.spans(1, ago_s=100 - second, model="m", error="timeout")
+    quick = replay(rule, ask, from_s=NOW_S - 200, to_s=NOW_S, interval_s=15)
+    assert (slow.step_s, quick.step_s) == (300, 15)
+    (episode,) = quick.episodes
+    assert 30 <= episode.resolved_s - episode.firing_s <= 45
+
+
+def test_more_alerts_than_the_evaluator_sees_are_refused(tables, rules):
+    """A replay must not promise what would not be told."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlobs.alerts.replay.replaying.ALERTS_MAX", 2)
+        for model in ("a", "b", "c"):
+            tables.spans(30, model=model, error="timeout")
+        with pytest.raises(QueryError, match="more than 2 combinations of labels"):
+            replay(
+                rules["MlobsErrorRatioHigh"],
+                tables.store.query,
+                from_s=NOW_S - 600,
+                to_s=NOW_S,
+                interval_s=15,
+            )
+
+
+def test_a_replay_that_nobody_waits_for_asks_nothing_more(tables, rules):
+    """The client has left after the first question."""
+    asked = []
+
+    def ask(sql, params):
+        asked.append(sql)
+        return []
+
+    with pytest.raises(AbandonedError):
+        answered(
+            list(rules.values())[:9],
+            ask,
+            Wanted(since_s=86_400),
+            now_s=NOW_S,
+            interval_s=15,
+            server_url="x",
+            runbook_base="x",
+            is_abandoned=lambda: len(asked) == 1,
+        )
+    assert len(asked) == 1

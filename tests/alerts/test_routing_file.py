@@ -177,3 +177,42 @@ def test_a_wrong_file_ends_with_status_two(tmp_path, capsys):
     )
     assert main(["alerts", "routes", routes_file(tmp_path), "--label", "severity"]) == 2
     assert "NAME=VALUE was expected" in capsys.readouterr().err
+
+
+MATCHED = """
+sinks:
+  a: {type: command, argv: [/bin/true]}
+routes:
+  - sinks: [a]
+    match: MATCH
+"""
+
+
+@pytest.mark.parametrize(
+    ("match", "sentence"),
+    [
+        (
+            "{page: true}",
+            'page is True there, and labels are texts; write it in quotes, such as page: "true"',
+        ),
+        ("{answered: no}", "answered is False there, and labels are texts"),
+        ("{team: ~}", "team is None there, and labels are texts; write it in quotes"),
+        ("{version: 1.10}", "version is 1.1 there, and labels are texts"),
+        ("{team: [web]}", "team is ['web'] there"),
+        ('{"a b": c}', "'a b' is no label's name"),
+        ("{7: c}", "'7' is no label's name"),
+    ],
+)
+def test_what_yaml_reads_as_another_word_than_is_written_is_told(match, sentence):
+    """It would never fit, and nobody would know why."""
+    with pytest.raises(SettingError) as caught:
+        parse_routes(MATCHED.replace("MATCH", match), "routes.yml")
+    assert "line 6, routes[0].match" in str(caught.value)
+    assert sentence in str(caught.value)
+
+
+def test_words_and_whole_numbers_fit_as_they_are_written():
+    """Also an empty word, for a label that is not there."""
+    text = MATCHED.replace("MATCH", '{page: "true", tier: 1, team: ""}')
+    (route,) = parse_routes(text, "routes.yml").routes
+    assert all(one.holds({"page": "true", "tier": "1"}) for one in route.match)

@@ -12,9 +12,10 @@ from mlobs.alerts.routing.config import Route
 from mlobs.alerts.routing.dispatcher import Dispatcher
 from mlobs.alerts.routing.memory import Memory
 from mlobs.alerts.routing.router import Router
-from mlobs.alerts.routing.state import Remembered
+from tests.alerts.remembered import Remembered
 from tests.alerts.test_routing_router import NOW_S, message
 
+SINKS = ("chat", "mail")
 NAMES = st.sampled_from(["", "a", "b"])
 STEPS = st.one_of(
     st.tuples(
@@ -55,7 +56,7 @@ def outbox(tmp_path):
 
 
 def dispatcher(outbox: Outbox, **route: object) -> Dispatcher:
-    return Dispatcher(Router([Route.model_validate({"sinks": ["chat"], **route})]), outbox)
+    return Dispatcher(Router([Route.model_validate({"sinks": ["chat"], **route})]), SINKS, outbox)
 
 
 def test_a_group_that_waits_is_told_after_a_restart(outbox):
@@ -98,7 +99,7 @@ def test_what_one_route_mutes_the_other_still_sends_to_the_same_sink(outbox):
     )
     with outbox.transaction() as db:
         changes = [message("a", status) for status in ("firing", "resolved", "firing")]
-        Dispatcher(routes, outbox).dispatch(db, changes, NOW_S)
+        Dispatcher(routes, SINKS, outbox).dispatch(db, changes, NOW_S)
     states = [(one.status, one.state) for one in reversed(outbox.recent())]
     assert states.count(("firing", "waiting")) == 2
     assert states.count(("firing", "muted")) == 1

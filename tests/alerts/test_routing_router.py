@@ -1,6 +1,7 @@
 """Who is told of what, and who is spared, with a receipt."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from mlobs.alerts.message import iso
 from mlobs.alerts.routing.config import Route
 from mlobs.alerts.routing.notices import EMPTY
-from mlobs.alerts.routing.router import WEEK_S, Planned, Router
-from mlobs.alerts.routing.state import Remembered
+from mlobs.alerts.routing.plans import Planned
+from mlobs.alerts.routing.router import WEEK_S, Router
+from tests.alerts.remembered import Remembered
 
 NOW_S = 1_700_000_000.0
 
@@ -44,10 +46,14 @@ def shown(planned: tuple[Planned, ...]) -> list[tuple[str, str, str]]:
 class Routed:
     """A router with a memory and a clock."""
 
-    def __init__(self, *routes: dict[str, Any]) -> None:
-        self.router = Router([Route.model_validate(route) for route in routes])
+    def __init__(self, *routes: dict[str, Any], machines: Sequence[str] = ()) -> None:
+        self.machines = machines
+        self.use(*routes)
         self.state = Remembered()
         self.now_s = NOW_S
+
+    def use(self, *routes: dict[str, Any]) -> None:
+        self.router = Router([Route.model_validate(route) for route in routes], self.machines)
 
     def tell(self, *given: Any, after_s: float = 1.0, **more: Any) -> list[tuple[str, str, str]]:
         self.now_s += after_s
@@ -55,7 +61,7 @@ class Routed:
 
     def wake(self, after_s: float) -> tuple[Planned, ...]:
         self.now_s += after_s
-        return self.router.wake(self.state, self.now_s)
+        return tuple(one for plan in self.router.wake(self.state, self.now_s) for one in plan)
 
 
 def test_a_message_takes_the_first_route_that_fits_and_goes_on_only_if_told():
@@ -138,12 +144,57 @@ def test_a_group_fires_while_any_of_it_does():
     assert len({one.message["fingerprint"] for one in (first, second, third)}) == 1
 
 
-def test_what_ended_while_its_group_waited_is_told_as_ended():
-    """One entry, the latest."""
+def test_what_ended_while_its_group_waited_is_told_to_nobody():
+    """A pager that hears only of the end of something looks for what it has missed."""
     routed = Routed({"sinks": ["chat"], "group_wait_s": 30})
-    routed.tell("a"), routed.tell("a", "resolved")
+    routed.tell("a"), routed.tell("b")
+    assert routed.tell("a", "resolved") == [("chat", "muted", "resolved")]
     (one,) = routed.wake(40)
-    assert (one.message["status"], one.message["count"]) == ("resolved", 1)
+    assert [alert["fingerprint"] for alert in one.message["alerts"]] == ["b"]
+    routed.tell("a")
+    (one,) = routed.wake(40)
+    assert (one.message["firing"], one.message["count"]) == (2, 1)
+
+
+def test_what_fires_again_before_its_end_was_told_still_fires_where_it_was_told():
+    """And its end is told, though its second beginning was not."""
+    routed = Routed({"sinks": ["chat"], "group_wait_s": 30})
+    routed.tell("a")
+    routed.wake(40)
+    routed.tell("a", "resolved"), routed.tell("a"), routed.tell("a", "resolved")
+    (one,) = routed.wake(40)
+    assert (one.kind, one.message["status"], one.message["count"]) == ("page", "resolved", 1)
+
+
+def test_an_end_nobody_heard_the_beginning_of_leaves_a_receipt():
+    """As of a route that is new."""
+    routed = Routed({"sinks": ["pager"]})
+    assert routed.tell("a", "resolved") == [("pager", "muted", "resolved")]
+
+
+def test_an_alert_that_ends_at_the_edge_of_quiet_hours_is_no_end_of_something_that_begins():
+    """It fired in the night and ended before anybody was woken."""
+    routed = Routed({"sinks": ["chat"], "quiet": BERLIN, "group_wait_s": 30})
+    routed.now_s = moment("2026-11-27 06:59")
+    assert routed.tell("a") == []
+    routed.now_s = moment("2026-11-27 07:00")
+    assert routed.tell("a", "resolved", after_s=0.1) == [("chat", "muted", "resolved")]
+    assert routed.wake(0.4) == routed.wake(60) == ()
+
+
+def test_a_long_list_comes_in_parts_to_machines_and_is_cut_for_people():
+    """None is lost on the way to a program, and nobody reads the hundred and first line."""
+    routed = Routed({"sinks": ["hook", "chat"], "group_wait_s": 30}, machines=["hook"])
+    for number in range(250):
+        routed.tell(str(number), after_s=0)
+    *parts, people = routed.wake(31)
+    assert [(one.sink, one.message["part"], one.message["parts"]) for one in parts] == [
+        ("hook", 1, 3), ("hook", 2, 3), ("hook", 3, 3),
+    ]  # fmt: skip
+    listed = [alert["fingerprint"] for one in parts for alert in one.message["alerts"]]
+    assert sorted(listed, key=int) == [str(number) for number in range(250)]
+    assert (people.sink, len(people.message["alerts"]), people.message["count"]) == ("chat", 100, 250)
+    assert {one.message["title"] for one in (*parts, people)} == {"250 alerts, 250 began to fire: Rule"}
 
 
 BERLIN = {"from": "22:00", "to": "07:00", "time_zone": "Europe/Berlin"}
@@ -260,6 +311,73 @@ def test_an_end_goes_to_who_was_told_of_the_beginning_and_costs_nothing():
     assert routed.tell("c", "resolved") == [("chat", "page", "resolved")]
 
 
+def test_the_notice_of_a_spent_budget_ends_once_there_is_room_again():
+    """Else a pager has it open for ever, and the next week's is heard by nobody."""
+    routed = Routed(BUDGET)
+    routed.tell("a"), routed.tell("b"), routed.tell("c")
+    assert routed.wake(WEEK_S - 60) == ()
+    (again,) = routed.wake(120)
+    assert (again.sink, again.message["status"], again.message["notice"]) == ("pager", "resolved", "budget")
+    assert again.message["title"] == "The page budget of r has room again"
+    assert again.message["resolved"] == iso(routed.now_s)
+    assert routed.wake(WEEK_S) == ()
+    routed.tell("d"), routed.tell("e")
+    *_, notice = routed.router.plan(message("f"), routed.state, routed.now_s)
+    assert notice.message["fingerprint"] == again.message["fingerprint"]
+    assert notice.message["status"] == "firing"
+
+
+def test_a_clock_that_is_set_back_holds_up_neither_groups_nor_pages():
+    """What waits is told then, and pages of times to come are not spent."""
+    routed = Routed({**BUDGET, "pages_per_week": 1, "group_wait_s": 30})
+    routed.tell("a")
+    assert shown(routed.wake(-3600)) == [("pager", "page", "firing")]
+    routed.tell("b"), routed.wake(40)
+    routed.now_s -= 86_400
+    routed.tell("c")
+    assert ("pager", "page", "firing") in shown(routed.wake(40))
+    quiet = Routed({"sinks": ["chat"], "quiet": BERLIN, "group_wait_s": 30})
+    quiet.now_s = moment("2026-11-26 23:30")
+    quiet.tell("a")
+    assert quiet.wake(-3600) == (), "the end of the night is where it was"
+
+
+def test_an_end_goes_where_it_was_told_also_if_the_routes_are_others_by_then():
+    """The file was changed while it fired; the incident is still open there."""
+    routed = Routed({"name": "old", "sinks": ["pager"]})
+    routed.tell("a"), routed.tell("b")
+    routed.use({"name": "new", "sinks": ["chat"]})
+    assert routed.tell("a", "resolved") == [("chat", "muted", "resolved"), ("pager", "page", "resolved")]
+    assert routed.tell("a", "resolved") == [("chat", "muted", "resolved")]
+    assert routed.tell("c") == [("chat", "page", "firing")]
+    routed.use({"name": "old", "sinks": []})
+    assert ("pager", "page", "resolved") in routed.tell("b", "resolved")
+    routed.use({"match": ["team=web"], "sinks": ["web"]})
+    assert routed.tell("c", "resolved") == [("chat", "page", "resolved")]
+
+
+def test_a_group_is_ended_where_it_was_told_also_if_its_route_is_gone():
+    """With the last of its alerts, under the fingerprint it had."""
+    routed = Routed({"name": "old", "sinks": ["pager"], "group_by": ["team"], "group_wait_s": 30})
+    routed.tell("a", team="web"), routed.tell("b", team="web")
+    (told,) = routed.wake(40)
+    routed.use({"name": "new", "sinks": ["chat"]})
+    for name, status in (("a", "firing"), ("b", "resolved")):
+        planned = routed.router.plan(message(name, "resolved", team="web"), routed.state, routed.now_s)
+        (page,) = [one for one in planned if one.kind == "page"]
+        assert (page.sink, page.message["status"]) == ("pager", status)
+        assert page.message["fingerprint"] == told.message["fingerprint"]
+
+
+def test_what_waits_for_a_route_that_is_gone_takes_those_that_are_there():
+    """It was not told yet, and somebody has to be."""
+    routed = Routed({"name": "old", "sinks": ["pager"], "group_wait_s": 30})
+    routed.tell("a")
+    routed.use({"name": "new", "sinks": ["chat"]})
+    assert shown(routed.wake(40)) == [("chat", "page", "firing")]
+    assert routed.tell("a", "resolved") == [("chat", "page", "resolved")]
+
+
 def test_a_group_costs_one_page():
     """That is what groups are for."""
     routed = Routed({**BUDGET, "group_wait_s": 10})
@@ -316,3 +434,44 @@ def test_whatever_happens_every_sink_ends_up_with_the_last_word(steps):
         if one.kind == "page":
             told |= {alert["fingerprint"]: alert["status"] for alert in one.message["alerts"]}
     assert {int(name) for name, status in told.items() if status == "firing"} == firing
+
+
+SETS: list[list[dict[str, Any]]] = [
+    [{"name": "one", "sinks": ["chat"]}],
+    [{"name": "one", "sinks": ["mail"], "group_by": ["name"], "group_wait_s": 5}],
+    [
+        {"name": "two", "match": ["name=~[01]"], "sinks": ["pager"], "group_wait_s": 7, "continue": True},
+        {"name": "one", "sinks": ["chat"], "flap": {"changes": 3, "within_s": 60, "calm_s": 30}},
+    ],
+    [{"name": "two", "match": ["name=~[012]"], "sinks": []}, {"name": "three", "sinks": ["pager"]}],
+]
+
+
+CHANGES = st.tuples(st.integers(0, 3), st.floats(0.01, 30), st.none() | st.sampled_from(SETS))
+
+
+@given(st.lists(CHANGES, max_size=60))
+def test_however_the_routes_change_no_sink_believes_that_something_fires_that_has_ended(steps):
+    """And what still fires where it was told is ended there, whatever the routes are by then."""
+    routed = Routed(*SETS[0])
+    firing: set[int] = set()
+    planned: list[Planned] = []
+    for alert, pause_s, routes in steps:
+        if routes is not None:
+            routed.use(*routes)
+        firing ^= {alert}
+        planned += routed.wake(pause_s)
+        status = "firing" if alert in firing else "resolved"
+        planned += routed.router.plan(message(str(alert), status), routed.state, routed.now_s)
+    for _ in range(20):
+        planned += routed.wake(20)
+    for alert in sorted(firing):
+        planned += routed.router.plan(message(str(alert), "resolved"), routed.state, routed.now_s)
+    for _ in range(20):
+        planned += routed.wake(20)
+    told: dict[tuple[str, str], str] = {}
+    for one in planned:
+        if one.kind == "page":
+            for alert in one.message.get("alerts", [one.message]):
+                told[one.sink, alert["fingerprint"]] = alert["status"]
+    assert "firing" not in told.values()

@@ -7,7 +7,7 @@ from mlobs import assets
 from mlobs.alerts.indicators import Absence, BurnRate, Gauge, Increase, Ratio, Watchdog
 from mlobs.alerts.measured import Beyond
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.words import fires_when, for_people, for_prometheus
+from mlobs.alerts.words import PROMETHEUS, fires_when, for_people, template
 from mlobs.errors import SettingError
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
@@ -103,8 +103,8 @@ def test_an_unknown_field_is_refused():
 def test_the_texts_name_the_labels_and_the_numbers():
     """The same sentence for Prometheus, as a template, and for people, filled in."""
     one = rule()
-    assert for_prometheus(one, one.summary) == "Something in {{ $labels.service_name }}."
-    assert for_prometheus(one, one.description) == "It is {{ $value | humanize }}, over 0."
+    assert template(one, one.summary, PROMETHEUS) == "Something in {{ $labels.service_name }}."
+    assert template(one, one.description, PROMETHEUS) == "It is {{ $value | humanize }}, over 0."
     assert for_people(one, one.description, {"service_name": "shop"}, 1.0) == "It is 1, over 0."
     assert for_people(one, one.summary, {}, 1.0) == "Something in (no service.name)."
 
@@ -129,7 +129,9 @@ def test_every_condition_can_be_said_in_words(rules):
     """`mlobs alerts rules` is read by people who do not read PromQL."""
     said = {name: fires_when(one) for name, one in rules.items()}
     assert said["MlobsErrorRatioHigh"] == "over 5% of at least 20 calls in 5m failed"
-    assert said["MlobsTelemetryAbsent"] == "no call in 10m, after 20 or more per 10m over 6h"
+    assert said["MlobsTelemetryAbsent"] == (
+        "no call in 10m, after 20 or more per 10m over the 6h before, until 1d after the last"
+    )
     assert said["MlobsWatchdog"] == "always"
     assert said["MlobsAvailabilityBurn1h"] == (
         "calls that failed spend what an objective of 0.99 allows over 14.4 times as fast, in 1h and in 5m"

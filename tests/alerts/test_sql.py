@@ -169,6 +169,26 @@ def test_a_busy_service_that_falls_silent_is_missed(tables, rules):
     assert row["since_s"] == pytest.approx(NOW_S - 660, abs=1)
 
 
+@pytest.mark.parametrize("hours", [1, 8, 23])
+def test_a_service_is_missed_for_a_day(tables, rules, hours):
+    """However few calls it had: twenty in ten minutes are enough, and it is still missed hours later."""
+    tables.spans(720, ago_s=hours * 3600, per_step=1, step_ms=1)
+    assert len(tables.answer(rules["MlobsTelemetryAbsent"])) == 1
+
+
+def test_a_service_that_has_been_silent_for_more_than_a_day_is_given_up(tables, rules):
+    """Nobody is woken for ever."""
+    tables.spans(5000, ago_s=25 * 3600)
+    assert tables.answer(rules["MlobsTelemetryAbsent"]) == []
+
+
+def test_a_service_that_was_busy_long_before_its_last_call_is_not_missed(tables, rules):
+    """What counts are the hours before the silence."""
+    tables.spans(5000, ago_s=10 * 3600)
+    tables.spans(5, ago_s=3600)
+    assert tables.answer(rules["MlobsTelemetryAbsent"]) == []
+
+
 def test_a_quiet_service_is_not_missed(tables, rules):
     """A nightly job ends every night."""
     tables.spans(500, ago_s=3000)

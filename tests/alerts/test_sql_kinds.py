@@ -38,6 +38,17 @@ def test_runs_with_very_many_tool_calls_are_taken_for_loops(tables, rules):
     assert row["value"] == pytest.approx(1 / 6)
 
 
+def test_a_run_that_a_sampler_kept_counts_with_those_it_stands_for_and_its_tool_calls_once(tables, rules):
+    """Five calls of a kept run are five, not eighty; one loop and three sampled runs are one of 49."""
+    for number in range(4):
+        run = {"agent": "support", "trace": f"t{number}", "tracestate": "ot=th:f" if number else ""}
+        tables.spans(1, operation="invoke_agent", kind="agent", ago_s=30, **run)
+        tables.spans(5 if number else 70, operation="execute_tool", kind="tool", tool="search", **run)
+    (row,) = tables.answer(rules["MlobsAgentLoop"])
+    assert (row["volume"], row["trace_ids"]) == (49, ["t0"])
+    assert row["value"] == pytest.approx(1 / 49)
+
+
 def test_a_loop_among_few_runs_is_no_share(tables, rules):
     """With four runs one is a quarter."""
     for number in range(4):
@@ -60,6 +71,16 @@ def test_one_user_or_tenant_that_costs_much_is_named(tables, rules, attribute, n
     (row,) = tables.answer(rules[name])
     assert (row[attribute.label], row["volume"]) == ("ana", 10)
     assert row["value"] == pytest.approx(above * 1.5)
+
+
+def test_what_a_user_spends_is_that_of_all_calls_behind_a_sampler(tables, rules):
+    """Ten of a hundred and sixty calls were kept."""
+    above = rules["MlobsUserCostHigh"].above
+    more = {"mlobs.cost.usd": str(above / 100), "user.id": "ana"}
+    tables.spans(10, model="m1", more=more, tracestate="ot=th:f")
+    (row,) = tables.answer(rules["MlobsUserCostHigh"])
+    assert (row["user_id"], row["volume"]) == ("ana", 160)
+    assert row["value"] == pytest.approx(above * 1.6)
 
 
 def test_a_cost_that_is_no_number_counts_for_nothing(tables, rules):

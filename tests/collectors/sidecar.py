@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlobs.cli.collector import binary
+from mlobs.cli.collector.binary import binary
 from tests.parts import require
 from tests.processes import MLOBS, free_port, process, wait_for
 
@@ -22,6 +22,7 @@ class Sidecar:
     process: "subprocess.Popen[bytes]"
     http: str
     grpc: str
+    metrics: str = ""
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -40,10 +41,10 @@ def build() -> None:
 
 
 @contextmanager
-def running(folder: Path, endpoint: str) -> Iterator[Sidecar]:
+def running(folder: Path, endpoint: str, **more: str) -> Iterator[Sidecar]:
     """Run `mlobs collector run` until the block ends; its queue is in `folder`."""
     build()
-    http, grpc, health = (free_port() for _ in range(3))
+    http, grpc, health, metrics = (free_port() for _ in range(4))
     environment = {
         **os.environ,
         "MLOBS_ENDPOINT": endpoint,
@@ -51,8 +52,15 @@ def running(folder: Path, endpoint: str) -> Iterator[Sidecar]:
         "MLOBS_SIDECAR_GRPC": f"127.0.0.1:{grpc}",
         "MLOBS_SIDECAR_HEALTH": f"127.0.0.1:{health}",
         "MLOBS_SIDECAR_QUEUE": str(folder / "queue"),
+        "MLOBS_SIDECAR_METRICS_PORT": str(metrics),
+        **more,
     }
     log = folder / "collector.log"
     with process(*MLOBS, "collector", "run", log=log, env=environment) as started:
         wait_for(f"http://127.0.0.1:{health}/", log)
-        yield Sidecar(started, f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}")
+        yield Sidecar(
+            started,
+            f"http://{environment['MLOBS_SIDECAR_HTTP']}",
+            f"http://127.0.0.1:{grpc}",
+            f"http://127.0.0.1:{metrics}/metrics",
+        )

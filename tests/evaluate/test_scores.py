@@ -12,7 +12,7 @@ def scores(sink):
 
 
 def test_a_score_belongs_to_the_call_it_was_given_in(sink):
-    """With who gave it and why."""
+    """With who gave it and why, and the model that answered."""
 
     @mlobs.llm(model="m")
     def answer():
@@ -27,6 +27,7 @@ def test_a_score_belongs_to_the_call_it_was_given_in(sink):
         "gen_ai.evaluation.score.label": "pass",
         "gen_ai.evaluation.explanation": "it says where",
         "gen_ai.response.id": "r-1",
+        "gen_ai.request.model": "m",
         "mlobs.evaluation.by": "judge:v3",
     }
 

@@ -6,13 +6,21 @@ import threading
 import time
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from mlobs.instrument import outbox
 from mlobs.instrument.calls import Call, begin, now_ns
 from mlobs.instrument.context import Context
 from mlobs.instrument.export import Exporter
+from mlobs.instrument.records import Records
 from mlobs.instrument.sites import Site
+from mlobs.instrument.tallies import observe_records, observe_spans
+from mlobs.instrument.transport import spool
 from mlobs.instrument.transport.http import HttpTransport
-from mlobs.semconv import spans
+from mlobs.semconv import attributes as a
+from mlobs.semconv import loss, spans
+from mlobs.semconv import metrics as m
 from mlobs.settings import SdkSettings, load
 from tests import sink as sinks
 
@@ -217,3 +225,27 @@ def test_drops_are_counted_right_from_many_threads(exporter_to):
     for thread in threads:
         thread.join()
     assert exporter.dropped["queue_full"] == 80_000
+
+
+def test_what_was_not_lost_is_counted_from_the_start(sink, exporter_to, tmp_path):
+    """A counter that begins at 500 has not grown, for Prometheus: the first burst would be seen by nobody."""
+    exporter = exporter_to(sink.url, spool=tmp_path)
+    reader = InMemoryMetricReader()
+    meter = MeterProvider([reader]).get_meter("m")
+    logs = Records("logs")
+    observe_spans(meter, exporter.tally)
+    observe_records(meter, lambda: [logs])
+    [scope] = reader.get_metrics_data().resource_metrics[0].scope_metrics
+    lost = {
+        (metric.name, point.attributes[a.SDK_DROPPED.name]): point.value
+        for metric in scope.metrics
+        if metric.name in {m.SDK_DROPPED.name, loss.SDK_RECORDS_DROPPED.name}
+        for point in metric.data.data_points
+    }
+    assert lost == {
+        **{(m.SDK_DROPPED.name, reason): 0 for reason in (*outbox.REASONS, *spool.REASONS)},
+        **{(loss.SDK_RECORDS_DROPPED.name, reason): 0 for reason in logs.reasons},
+    }
+    exporter.outbox.drop("queue_full", 3)
+    assert exporter.tally().dropped["queue_full"] == 3
+    assert set(exporter.dropped) <= set(exporter.tally().dropped)

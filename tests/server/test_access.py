@@ -33,6 +33,20 @@ from tests.server.receiving import Receiving, receiving
 
 TOKENS = {scope: f"{scope}-token-0123456789" for scope in SCOPES}
 UNKNOWN = "nobody-gave-this-token"
+# What needs no token, with what is answered: probes, and what a browser needs to show one.
+OPEN_ROUTES = {
+    **{
+        (method, path): 200
+        for method in ("GET", "HEAD")
+        for path in ("/healthz", "/readyz", "/clickhouse/ping")
+    },
+    ("GET", "/login"): 200,
+    ("HEAD", "/login"): 200,
+    ("POST", "/login"): 401,
+    ("POST", "/logout"): 200,
+    ("GET", "/static/x/x"): 404,
+    ("HEAD", "/static/x/x"): 404,
+}
 ANOTHER = {INGEST: READ, READ: INGEST, ADMIN: READ}  # A scope that does not do.
 
 
@@ -81,8 +95,7 @@ def test_no_route_is_answered_without_a_token(closed):
     for method, path, scope in checked:
         answer = requests.request(method, closed.url + path, timeout=30)
         if scope == OPEN:
-            assert path in {"/healthz", "/readyz", "/clickhouse/ping"}
-            assert answer.status_code == 200
+            assert answer.status_code == OPEN_ROUTES[method, path]
         else:
             assert (answer.status_code, method, path) == (401, method, path)
             assert answer.headers["WWW-Authenticate"] == CHALLENGE["WWW-Authenticate"]
@@ -108,6 +121,7 @@ def test_what_changes_something_asks_for_admin_unless_it_is_known_to_only_read(c
     known = dict.fromkeys(reading, READ) | {
         f"/v1/{signal}": INGEST for signal in ("traces", "metrics", "logs")
     }
+    known |= {"/login": OPEN, "/logout": OPEN}  # A cookie of the browser that asks, and nothing else.
     known["/api/alerts/receive"] = INGEST  # with a secret of its own it is open, and asks for that
     for method, path, scope in asked(closed):
         if method not in {"GET", "HEAD"}:

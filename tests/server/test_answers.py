@@ -84,9 +84,9 @@ def test_the_list_adds_up_a_trace(served, trace):
     )
 
 
-def test_the_first_page_leads_to_every_trace(served, trace):
+def test_the_page_of_traces_leads_to_every_trace(served, trace):
     """Whoever opens the address in a browser sees what there is."""
-    page = requests.get(f"{served.url}/?limit=1000", timeout=10)
+    page = requests.get(f"{served.url}/traces?limit=1000", timeout=10)
     assert page.status_code == 200
     assert f'href="/traces/{trace}">invoke_agent desk</a>' in page.text
 

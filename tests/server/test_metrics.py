@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from mlobs.semconv import metrics as m
+from mlobs.server.receive.refusals import LOSING
 from tests.server.otlp import post, span
 
 
@@ -30,6 +31,15 @@ def grown(server, before):
 
 def series(name, **labels):
     return name, tuple(sorted({"service_name": "tests", **labels}.items()))
+
+
+def test_refusals_that_lose_data_are_counted_from_nought_on(served):
+    """Else the first of them, perhaps all at once, would be no growth to Prometheus."""
+    found = samples(served)
+    for signal in ("traces", "metrics", "logs"):
+        for reason in LOSING:
+            labels = (("mlobs_reason", reason), ("mlobs_signal", signal))
+            assert (m.SERVER_REFUSED.prometheus, labels) in found
 
 
 def test_durations_fall_into_the_buckets_of_the_vocabulary(served):

@@ -1,7 +1,10 @@
 """What only Prometheus knows: the Collector's own metrics, Alertmanager's, and its own series.
 
-The names are not ours. Collectors write counters with and without `_total`.
+The names are not ours. Collectors write counters with and without `_total`. They make a counter when there
+is something to count: one that is new to Prometheus has grown by all it says, and increase() sees none of it.
 """
+
+from collections.abc import Sequence
 
 from mlobs.alerts.catalogue.common import MINUTE_S
 from mlobs.alerts.indicators import Expression
@@ -14,7 +17,12 @@ RECEIVER = Attribute("receiver", "string", "A receiver of a collector.")
 INSTANCE = Attribute("instance", "string", "What Prometheus scrapes.")
 INTEGRATION = Attribute("integration", "string", "How Alertmanager tells somebody.")
 FAMILY = Attribute("family", "string", "A metric of Prometheus.")
-SIGNALS = "(spans|metric_points|log_records)(_total)?"
+SIGNALS = ("spans", "metric_points", "log_records")
+FAILED = tuple(
+    f"otelcol_exporter_{step}_failed_{signal}" for step in ("enqueue", "send") for signal in SIGNALS
+)
+UPTIME = '{__name__=~"otelcol_process_uptime.*"}'
+REFUSED = tuple(f"otelcol_receiver_refused_{signal}" for signal in SIGNALS)
 
 
 def collector(settings: Thresholds) -> tuple[Rule, ...]:
@@ -27,20 +35,19 @@ def _dropping() -> Rule:
     return Rule(
         name="MlobsCollectorDropping",
         indicator=Expression(
-            promql=_more(f"otelcol_exporter_(enqueue|send)_failed_{SIGNALS}", "exporter, instance"),
+            promql=_more(FAILED, "exporter, instance", 15 * MINUTE_S),
             by=(EXPORTER, INSTANCE),
-            window_s=5 * MINUTE_S,
+            window_s=15 * MINUTE_S,
         ),
         above=0,
-        hold_s=5 * MINUTE_S,
         keep_firing_s=10 * MINUTE_S,
         severity="critical",
         component="collector",
         summary=f"The collector {slot(INSTANCE)} loses telemetry.",
         description=(
-            f"Its exporter {exporter} could not deliver about {{value}} records in the last {{window}}, and "
-            f"has been dropping for {{hold}}. Traces, counts and costs are too low meanwhile. First: does "
-            f"what {exporter} sends to answer?"
+            f"Its exporter {exporter} could not deliver about {{value}} records in the last {{window}}. "
+            "Traces, counts and costs are too low by them. First: what does the collector's log say of "
+            f"{exporter}, and does what it sends to answer?"
         ),
     )
 
@@ -49,7 +56,7 @@ def _refusing() -> Rule:
     return Rule(
         name="MlobsCollectorRefusing",
         indicator=Expression(
-            promql=_more(f"otelcol_receiver_refused_{SIGNALS}", "receiver, instance"),
+            promql=_more(REFUSED, "receiver, instance", 5 * MINUTE_S),
             by=(RECEIVER, INSTANCE),
             window_s=5 * MINUTE_S,
         ),
@@ -143,5 +150,27 @@ def _labels(settings: Thresholds) -> Rule:
     )
 
 
-def _more(names: str, by: str) -> str:
-    return f'sum by ({by}) (increase({{__name__=~"{names}"}}[5m]))'
+def _more(names: Sequence[str], by: str, within_s: int) -> str:
+    within = f"{within_s // MINUTE_S}m"
+    # Growth has no name, so series of two names with the same labels would be one: Prometheus refuses that.
+    parts = "\n  or\n".join(
+        f"label_replace(increase({name}[{within}]) or increase({name}_total[{within}]), "
+        f'"family", "{name}", "", "")'
+        for name in names
+    )
+    return f"sum by ({by}) (\n{_new(names, within_s)}\n  or\n{parts}\n)"
+
+
+def _new(names: Sequence[str], within_s: int) -> str:
+    """Return the counters that are new because there was nothing to count before, or the collector is new.
+
+    Those of a collector that Prometheus has not looked at for long may be old, and are left to increase().
+    """
+    within = f"{within_s // MINUTE_S}m"
+    counters = f'{{__name__=~"({"|".join(names)})(_total)?"}}'
+    now, before = (
+        f'label_replace({counters}{offset}, "family", "$1", "__name__", "(.+?)(_total)?")'
+        for offset in ("", f" offset {within}")
+    )
+    known = f"count by (instance) ({UPTIME} offset {within} or {UPTIME} < {within_s})"
+    return f"(\n  {now}\n    unless\n  {before}\n)\n  and on (instance)\n{known}"

@@ -44,17 +44,15 @@ def pipeline(settings: Thresholds) -> tuple[Rule, ...]:
             indicator=Increase(
                 metric=m.SDK_DROPPED, by=(a.SERVICE_NAME, a.SDK_DROPPED), window_s=5 * MINUTE_S
             ),
-            above=0,
-            hold_s=5 * MINUTE_S,
+            above=0,  # Without a hold: what is lost once is lost, and grows no more.
             keep_firing_s=10 * MINUTE_S,
             severity="warning",
             component="pipeline",
             summary=f"{SERVICE} loses telemetry.",
             description=(
-                f"The SDK in {SERVICE} dropped about {{value}} spans in the last {{window}}, and has been "
-                f"dropping for {{hold}}. Reason: {slot(a.SDK_DROPPED)}. Traces, counts and costs of "
-                f"{SERVICE} are too low meanwhile. First: does the endpoint answer? curl -i "
-                "http://127.0.0.1:4318/readyz"
+                f"The SDK in {SERVICE} dropped about {{value}} spans in the last {{window}}. Reason: "
+                f"{slot(a.SDK_DROPPED)}. Traces, counts and costs of {SERVICE} are too low by them. First: "
+                "does the endpoint answer? curl -i http://127.0.0.1:4318/readyz"
             ),
         ),
         Rule(
@@ -79,7 +77,8 @@ def _server() -> tuple[Rule, ...]:
     return (
         Rule(
             name="MlobsServerRefusing",
-            indicator=Increase(metric=m.SERVER_REFUSED, by=(a.SIGNAL, a.REASON), window_s=5 * MINUTE_S),
+            # Longer than the hold: of what is refused at once, too, the sender may lose all.
+            indicator=Increase(metric=m.SERVER_REFUSED, by=(a.SIGNAL, a.REASON), window_s=15 * MINUTE_S),
             above=REFUSED_MIN,
             hold_s=5 * MINUTE_S,
             keep_firing_s=10 * MINUTE_S,

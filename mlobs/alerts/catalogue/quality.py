@@ -96,9 +96,9 @@ def _scores(settings: Thresholds) -> Rule:
         component="quality",
         summary=f"Scores of {name} fall in {SERVICE}.",
         description=(
-            f"The mean score of {name} in {SERVICE} over the last hour is at least {{value}} below that of "
-            f"the seven days before; more than {{limit}} for {{hold}} alerts. Most of what chance does is "
-            "taken off already, not all: look at a few before you believe it. First: mlobs traces list "
-            "--service NAME --since 1h"
+            f"The mean score of {name} in {SERVICE} over the last hour, or the last day, is at least "
+            "{value} below that of the seven days before; more than {limit} for {hold} alerts. What chance "
+            "does to scores that are independent of each other is taken off already. First: mlobs traces "
+            "list --service NAME --since 1h"
         ),
     )

@@ -95,6 +95,17 @@ class Authenticator:
         self._signature(headers)
         return False
 
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """Return whether the headers have a token, or a name and a password, that is known here."""
+        authorization = headers.get("authorization", "")
+        if not authorization or not (self._token or self._basic):
+            return False
+        try:
+            self._check(authorization)
+        except SignatureError:
+            return False
+        return True
+
     def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Mark:
         """Return what to remember of a message that was signed.
 

@@ -77,7 +77,7 @@ class Endpoint:
             body = await self._read(request, hold)
             mark = None if enough else self._verify(request, body)
             notification = await self._understand(body)
-        return await self._write(notification, mark)
+            return await self._write(notification, mark)
 
     def _check_kind(self, request: Request) -> None:
         came = request.headers.get("content-type", "").partition(";")[0].strip().lower()

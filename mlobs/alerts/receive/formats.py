@@ -3,10 +3,16 @@
 Unknown fields are tolerated, for both add some with every release; null stands for nothing, as
 Go writes it. Anything else that is not the format is refused with the place and the reason,
 and never with the value, which is somebody else's.
+
+Fingerprints are made anew, with who says so in them: Alertmanager and Grafana make the same one of
+the same labels, and another mlobs makes the same one as this one. Those of another mlobs, and of
+a Grafana, carry its address. Alertmanager's do not, here or by way of another mlobs: replicas of one
+have addresses of their own and are to count once. So two Alertmanagers that know nothing of each other
+need labels that tell them apart, as Prometheus' external_labels do.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -20,9 +26,9 @@ from mlobs.errors import PayloadError
 ALERTMANAGER, GRAFANA, MLOBS = "alertmanager", "grafana", "mlobs"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-NAME_CHARACTERS_MAX = 256
 URL_CHARACTERS_MAX = 2048
 PROBLEMS_SHOWN = 3
+FINGERPRINT_CHARACTERS_MAX = 256
 WANTED = (
     f"a webhook of Alertmanager (version '4'), of Grafana (version '1') or of mlobs (version {VERSION!r})"
 )
@@ -36,7 +42,7 @@ class Event:
 
     Args:
         source: alertmanager, grafana or mlobs.
-        fingerprint: Names the alert; the same for each message about it.
+        fingerprint: Names the alert among those of every sender; the same for each message about it.
         status: What it is.
         starts_us: Since when this episode fires, in microseconds since 1970.
         ends_us: When it ended, or None.
@@ -45,6 +51,7 @@ class Event:
         links: Addresses by what they show.
         value: What was measured, if the sender says so.
         known: Of a message of ours, the fields as they came.
+        former: The fingerprint it had in an older version, which was the sender's own.
     """
 
     source: str
@@ -57,6 +64,7 @@ class Event:
     links: Mapping[str, str] = field(default_factory=dict)
     value: float | None = None
     known: Mapping[str, Any] = field(default_factory=dict)
+    former: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +76,14 @@ class Notification:
         url: Where the sender's pages are, or "".
         truncated: How many alerts the sender left out.
         events: Its alerts.
+        size: Bytes of its body.
     """
 
     source: str
     url: str
     truncated: int
     events: tuple[Event, ...]
+    size: int = 0
 
 
 def _nothing_is_empty(value: object) -> object:
@@ -121,6 +131,7 @@ class _Grafana(_Alertmanager):
 
 
 class _Ours(_Body):
+    source: Text = ""
     status: Status
     rule: str
     fingerprint: str = Field(min_length=1)
@@ -128,6 +139,12 @@ class _Ours(_Body):
     resolved: datetime | None = None
     labels: Texts = Field(default_factory=dict)
     server_url: Text = ""
+
+
+class _OurGroup(_Body):
+    count: int = Field(0, ge=0)
+    parts: int = Field(1, ge=1)
+    truncated: int = Field(0, ge=0)
 
 
 def read(body: bytes) -> Notification:
@@ -147,11 +164,11 @@ def read(body: bytes) -> Notification:
     version = str(found.get("version", ""))[:20]
     try:
         if version == "4":
-            return _of_alertmanager(_Alertmanager.model_validate(found))
+            return replace(_of_alertmanager(_Alertmanager.model_validate(found)), size=len(body))
         if version == "1":
-            return _of_grafana(_Grafana.model_validate(found))
+            return replace(_of_grafana(_Grafana.model_validate(found)), size=len(body))
         if version == VERSION:
-            return _of_ours(found)
+            return replace(_of_ours(found), size=len(body))
     except ValidationError as error:
         raise PayloadError(_reasons(error, version)) from None
     came = f"version {version!r}" if "version" in found else "an object without 'version'"
@@ -163,7 +180,7 @@ def read(body: bytes) -> Notification:
 
 def _of_alertmanager(body: _Alertmanager) -> Notification:
     events = tuple(
-        _event(alert, ALERTMANAGER, {"source": alert.generator_url}) for alert in body.alerts or ()
+        _event(alert, ALERTMANAGER, "", {"source": alert.generator_url}) for alert in body.alerts or ()
     )
     return Notification(
         source=ALERTMANAGER, url=_address(body.external_url), truncated=body.truncated, events=events
@@ -177,6 +194,7 @@ def _of_grafana(body: _Grafana) -> Notification:
         _event(
             alert,
             source,
+            body.external_url,
             {
                 "source": alert.generator_url,
                 "dashboard": alert.dashboard_url,
@@ -202,21 +220,31 @@ def _of_ours(found: Mapping[str, Any]) -> Notification:
         events.append(
             Event(
                 source=MLOBS,
-                fingerprint=_named(alert.fingerprint),
+                fingerprint=_named(
+                    MLOBS, alert.server_url if alert.source == MLOBS else "", alert.fingerprint
+                ),
                 status=alert.status,
                 starts_us=microseconds(alert.started) or 0,
                 ends_us=None if alert.resolved is None else microseconds(alert.resolved),
                 labels=alert.labels,
                 known=row,
+                former=_short(alert.fingerprint),
             )
         )
-    return Notification(source=MLOBS, url=_address(url), truncated=0, events=tuple(events))
+    group = _OurGroup.model_validate(found)
+    unlisted = max(group.count - len(rows), 0) if group.parts == 1 else 0  # else the other parts have them
+    return Notification(
+        source=MLOBS, url=_address(url), truncated=group.truncated + unlisted, events=tuple(events)
+    )
 
 
-def _event(alert: _Alert, source: str, links: Mapping[str, str], value: float | None = None) -> Event:
+def _event(
+    alert: _Alert, source: str, url: str, links: Mapping[str, str], value: float | None = None
+) -> Event:
+    mark = alert.fingerprint or fingerprint("", alert.labels)
     return Event(
         source=source,
-        fingerprint=_named(alert.fingerprint or fingerprint("", alert.labels)),
+        fingerprint=_named(source, url, mark),
         status=alert.status,
         starts_us=microseconds(alert.starts) or 0,
         ends_us=None if alert.ends is None else microseconds(alert.ends),
@@ -224,6 +252,7 @@ def _event(alert: _Alert, source: str, links: Mapping[str, str], value: float | 
         annotations=alert.annotations,
         links={name: url for name, url in links.items() if _address(url)},
         value=value,
+        former=_short(mark),
     )
 
 
@@ -262,9 +291,14 @@ def number(value: object) -> float | None:
         return None
 
 
-def _named(mark: str) -> str:
-    """Return a fingerprint that is short enough to be a key."""
-    return mark if len(mark) <= NAME_CHARACTERS_MAX else fingerprint(mark, {})
+def _named(source: str, url: str, mark: str) -> str:
+    """Return a fingerprint that no other sender's alert has, and that is short enough to be a key."""
+    return fingerprint(source, {"url": url, "fingerprint": mark})
+
+
+def _short(mark: str) -> str:
+    """Return a sender's own fingerprint, short enough to be a key."""
+    return mark if len(mark) <= FINGERPRINT_CHARACTERS_MAX else fingerprint(mark, {})
 
 
 def _reasons(error: ValidationError, version: str) -> str:

@@ -18,37 +18,24 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 
+from mlobs.alerts import history
 from mlobs.alerts.outbox import Outbox
+from mlobs.alerts.receive import ledger
 from mlobs.alerts.receive.authentication import Mark
-from mlobs.alerts.receive.changes import Known, judge
-from mlobs.alerts.receive.formats import Event, Notification
+from mlobs.alerts.receive.changes import judge
+from mlobs.alerts.receive.formats import Notification
 from mlobs.alerts.receive.wording import message
 from mlobs.alerts.routing.dispatcher import Dispatcher
-from mlobs.errors import MlobsError, SignatureError
+from mlobs.errors import MlobsError
 
 log = logging.getLogger("mlobs.alerts")
 
 WAITING_ALERTS_MAX = 50_000
+WAITING_BYTES_MAX = 32 << 20  # Of their bodies; what was read of them takes several times as much.
 BATCH_ALERTS_MAX = 5_000
-KNOWN_MAX = 200_000
-KEPT_US = 90 * 86_400 * 1_000_000
 CLEANED_EVERY_S = 3600.0
+CLEANED_EVERY_ALERTS = 20_000
 STOP_SECONDS_MAX = 10.0
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS received (
-    source TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    status TEXT NOT NULL,
-    starts_us INTEGER NOT NULL,
-    seen_us INTEGER NOT NULL,
-    PRIMARY KEY (source, fingerprint)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS replays (
-    mac BLOB PRIMARY KEY,
-    until_s REAL NOT NULL
-) WITHOUT ROWID;
-"""
 
 
 class FullError(MlobsError):
@@ -92,9 +79,11 @@ class Inbox:
         self._dispatcher = dispatcher
         self._waiting: deque[_Waiting] = deque()
         self._waiting_alerts = 0
+        self._waiting_bytes = 0
         self._changed = threading.Condition()
         self._stopping = False
         self._cleaned_s = 0.0
+        self._since_cleaned = 0
         self._thread = threading.Thread(target=self._run, name="mlobs-inbox", daemon=True)
 
     def start(self) -> None:
@@ -124,10 +113,14 @@ class Inbox:
         with self._changed:
             if self._stopping:
                 raise FullError("The receiver stops; send it again.")
-            if self._waiting and self._waiting_alerts + waiting.weight > WAITING_ALERTS_MAX:
+            if self._waiting and (
+                self._waiting_alerts + waiting.weight > WAITING_ALERTS_MAX
+                or self._waiting_bytes + notification.size > WAITING_BYTES_MAX
+            ):
                 raise FullError(f"{self._waiting_alerts} alerts wait to be written; send it again later.")
             self._waiting.append(waiting)
             self._waiting_alerts += waiting.weight
+            self._waiting_bytes += notification.size
             self._changed.notify()
         return waiting.done
 
@@ -150,6 +143,7 @@ class Inbox:
                 batch.append(self._waiting.popleft())
                 weight += batch[-1].weight
             self._waiting_alerts -= weight
+            self._waiting_bytes -= sum(one.notification.size for one in batch)
             return batch
 
     def _write(self, batch: Sequence[_Waiting]) -> list[Taken | Exception]:
@@ -157,9 +151,7 @@ class Inbox:
         try:
             with self._outbox.transaction() as db:
                 results = [self._one(db, waiting, now_s) for waiting in batch]
-                if now_s - self._cleaned_s > CLEANED_EVERY_S:
-                    _clean(db, now_s)
-                    self._cleaned_s = now_s
+                self._clean(db, now_s, sum(len(waiting.notification.events) for waiting in batch))
         except Exception as error:  # a full disk may pass; the senders are told to come again
             if self.failure is None:
                 log.exception("Webhooks cannot be written down; senders are told to come again.")
@@ -190,48 +182,37 @@ class Inbox:
 
     def _judged(self, db: sqlite3.Connection, waiting: _Waiting, now_s: float) -> Taken:
         if waiting.mark is not None:
-            _mark(db, waiting.mark)
+            ledger.mark(db, waiting.mark)
         told = waiting.notification
         counts: Counter[str] = Counter()
         messages = []
-        for event in told.events:
-            known, verdict = judge(_known(db, event), event, round(now_s * 1e6))
-            _remember(db, event, known)
+        for heard in told.events:
+            event = ledger.called(db, heard)
+            known, verdict = judge(ledger.known(db, event), event, round(now_s * 1e6))
             counts[verdict] += 1
+            made = None
             if verdict == "changed":
-                messages.append(message(event, url=told.url, truncated=told.truncated, now_s=now_s))
-        if self._dispatcher.dispatch(db, messages, now_s):
+                made = message(event, url=told.url, truncated=told.truncated, now_s=now_s)
+                messages.append(made)
+                history.note(
+                    db,
+                    source=event.source,
+                    fingerprint=event.fingerprint,
+                    status=made["status"],
+                    at_s=now_s,
+                    said=made,
+                )
+            ledger.remember(db, event, known, made)
+        put = self._dispatcher.put(db, messages, now_s)
+        if put.dropped and not put.taken:
             raise FullError("Too many messages wait for their sinks; send it again later.")
+        if put.dropped:  # The sender cannot help, and others were told: one sick sink must not silence them.
+            log.error("%d messages were dropped: too many wait for their sinks.", put.dropped)
         return Taken(**counts)
 
-
-def _mark(db: sqlite3.Connection, mark: Mark) -> None:
-    written = db.execute("INSERT OR IGNORE INTO replays VALUES (?, ?)", (mark.mac, mark.until_s))
-    if not written.rowcount:
-        raise SignatureError("This message was taken before; a new one has a new time and signature.")
-
-
-def _known(db: sqlite3.Connection, event: Event) -> Known | None:
-    found = db.execute(
-        "SELECT status, starts_us, seen_us FROM received WHERE source = ? AND fingerprint = ?",
-        (event.source, event.fingerprint),
-    ).fetchone()
-    return None if found is None else Known(*found)
-
-
-def _remember(db: sqlite3.Connection, event: Event, known: Known) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO received VALUES (?, ?, ?, ?, ?)",
-        (event.source, event.fingerprint, known.status, known.starts_us, known.seen_us),
-    )
-
-
-def _clean(db: sqlite3.Connection, now_s: float) -> None:
-    """Forget signatures whose time is over, and alerts nobody spoke of for long."""
-    db.execute("DELETE FROM replays WHERE until_s < ?", (now_s,))
-    db.execute("DELETE FROM received WHERE seen_us < ?", (round(now_s * 1e6) - KEPT_US,))
-    db.execute(
-        "DELETE FROM received WHERE (source, fingerprint) IN (SELECT source, fingerprint FROM received "
-        "ORDER BY status = 'firing', seen_us LIMIT max((SELECT count(*) FROM received) - ?, 0))",
-        (KNOWN_MAX,),
-    )
+    def _clean(self, db: sqlite3.Connection, now_s: float, alerts: int) -> None:
+        """Forget what is old, every hour and after so many alerts."""
+        self._since_cleaned += alerts
+        if abs(now_s - self._cleaned_s) > CLEANED_EVERY_S or self._since_cleaned > CLEANED_EVERY_ALERTS:
+            ledger.clean(db, now_s)
+            self._cleaned_s, self._since_cleaned = now_s, 0

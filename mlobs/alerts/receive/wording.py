@@ -49,7 +49,7 @@ def message(event: Event, *, url: str, truncated: int, now_s: float) -> dict[str
         "resolved": _time(ended_s) if event.status == "resolved" else None,
         "fingerprint": event.fingerprint,
         "links": _links(event),
-        "top": ours.get("top") if isinstance(ours.get("top"), dict) else None,
+        "top": _top(ours.get("top")),
         "runbook_url": _address(ours.get("runbook_url") or notes.get("runbook_url")),
         "trace_url": _address(ours.get("trace_url") or notes.get("trace_url")),
         "trace_ids": [one[:64] for one in trace_ids[:TRACES_MAX]],
@@ -70,6 +70,13 @@ def _links(event: Event) -> dict[str, str]:
         if address is not None and len(links) < LABELS_MAX:
             links[_line(name)] = address
     return links
+
+
+def _top(given: object) -> dict[str, Any] | None:
+    if not isinstance(given, dict):
+        return None
+    named = {name: _line(given.get(name) or "") for name in ("dimension", "value")}
+    return {**named, "share": number(given.get("share"))}
 
 
 def _bounded(labels: Mapping[str, str]) -> dict[str, str]:

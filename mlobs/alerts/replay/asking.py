@@ -1,6 +1,6 @@
 """What a backtest is asked and what it answers, as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +17,10 @@ from mlobs.errors import QueryError
 SINCE_S_MAX = 400 * 86_400
 TRACES_SHOWN = 5
 WANTED = 'JSON was expected, such as {"since_s": 86400, "rule": "MlobsErrorRatioHigh"}'
+
+
+class AbandonedError(Exception):
+    """Whoever asked is gone."""
 
 
 class Wanted(BaseModel):
@@ -88,9 +92,20 @@ def answered(
     interval_s: float,
     server_url: str,
     runbook_base: str,
+    is_abandoned: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Replay rules and return what each would have done; one that cannot be replayed says why."""
+    """Replay rules and return what each would have done; one that cannot be replayed says why.
+
+    Raises:
+        AbandonedError: `is_abandoned` said so before a question.
+    """
     found: list[dict[str, Any]] = []
+
+    def asking(sql: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if is_abandoned():
+            raise AbandonedError
+        return ask(sql, params)
+
     for rule in rules:
         about = {
             "rule": rule.name,
@@ -98,7 +113,7 @@ def answered(
             "runbook_url": f"{runbook_base}/{rule.page}.md",
         }
         try:
-            replayed = replay(rule, ask, from_s=now_s - wanted.since_s, to_s=now_s, interval_s=interval_s)
+            replayed = replay(rule, asking, from_s=now_s - wanted.since_s, to_s=now_s, interval_s=interval_s)
         except QueryError as error:  # Such as a limit on time or memory; the others go on.
             found.append({**about, "error": str(error)})
             continue

@@ -1,7 +1,8 @@
 """Steps through the times in which a rule was broken, exactly as the evaluator would have.
 
-Pure. Between two changes nothing is stepped through that cannot change anything: a firing alert whose
-rule stays broken, and silence without an alert.
+Pure. Nothing is stepped through that cannot change anything: an alert that waits for the end of its hold,
+one that fires while its rule stays broken or keeps firing, and silence without an alert. So the steps are as
+many as the times, however long they are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -77,20 +78,22 @@ def episodes(rule: Rule, labels: Labels, times: Iterable[Broken], grid: Grid) ->
         number = one.begin
         while number < one.end:
             step(number, one.value)
-            # From firing to the last moment there is nothing to decide.
-            number = one.end - 1 if _fires(alert) and number < one.end - 1 else number + 1
+            assert alert is not None
+            if alert.state == "firing":  # Until the last moment there is nothing to decide.
+                number = max(number + 1, one.end - 1)
+            else:  # The moment before the hold is over, so that it was seen lately when it is.
+                over = grid.number_at(alert.active_s + rule.hold_s)
+                number = max(number + 1, min(over - 1, one.end - 1))
         until = grid.last + 1 if following is None else following.begin
-        for number in range(one.end, until):
-            if alert is None:
-                break
-            step(number, None)
+        if one.end < until:
+            step(one.end, None)
+        if alert is not None and alert.clearing_s is not None:
+            over = max(grid.number_at(alert.clearing_s + rule.keep_firing_s), one.end + 1)
+            if over < until:
+                step(over, None)
     if alert is not None and alert.state == "firing":
         found.append(_episode(alert, None, largest))
     return found
-
-
-def _fires(alert: Alert | None) -> bool:
-    return alert is not None and alert.state == "firing"
 
 
 def _episode(alert: Alert, resolved_s: float | None, largest: float) -> Episode:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import gcd
+from math import ceil, gcd
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,14 @@ class Grid:
     def moment_s(self, number: int) -> float:
         """Return when a moment is, in seconds since 1970."""
         return float(self.origin_s + number * self.step_s)
+
+    def number_at(self, time_s: float) -> int:
+        """Return the number of the first moment that is not before a time."""
+        return ceil((time_s - self.origin_s) / self.step_s)
+
+    def every(self, steps: int) -> "Grid":
+        """Return one moment of each `steps`, numbered anew: moment n is the former n * steps."""
+        return Grid(self.origin_s, self.step_s * steps, -(-self.first // steps), self.last // steps)
 
     def steps(self, seconds: int) -> int:
         """Return how many steps a window has."""

@@ -8,14 +8,16 @@ those come back: labels, `begin`, `end` and the largest `value`.
 
 # the pieces are names of the vocabulary; what a rule or a user says is a parameter
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mlobs.alerts import clauses as c
+from mlobs.alerts.conditions import ABOVE, Value
 from mlobs.alerts.indicators import Gauge, Ratio
 from mlobs.alerts.replay.grid import Grid
-from mlobs.alerts.replay.shapes import Shape, Window, shape, where
+from mlobs.alerts.replay.shapes import Shape, Window, shape
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.sql import Question, Value
+from mlobs.alerts.sql import Question
 from mlobs.semconv import attributes as a
 from mlobs.semconv.rows import Attribute
 
@@ -24,7 +26,49 @@ ROWS_MAX = 100_000
 
 def grouped(rule: Rule, grid: Grid) -> Question | None:
     """Return the question for `rule`, or None where moments have to be asked about one by one."""
-    params: dict[str, Value] = {
+    params = _params(rule, grid)
+    of = rule.indicator
+    if isinstance(of, Gauge):
+        series = f"{c.names((a.SERVICE_NAME, *of.metric.labels))}, instance"
+        return Question(_stretches(_gauge(of, grid, ABOVE), c.names(of.by), series), params)
+    found = shape(rule, grid, params)
+    if found is None:
+        return None
+    names = c.names(of.by)
+    return Question(_stretches(_running(rule, found, grid), names, names), found.params)
+
+
+def measured(rule: Rule, grid: Grid, labels: Mapping[str, str]) -> Question | None:
+    """Return the question for what `rule` measures at every moment; None where it cannot be asked at once.
+
+    Rows have `step`, `until`, the step before which it was the same, and `value`, which may be null.
+
+    Args:
+        rule: The rule.
+        grid: The moments.
+        labels: Of the one alert that is meant.
+    """
+    if rule.above is None:
+        return None
+    params, of = _params(rule, grid), rule.indicator
+    mine = " AND ".join(f"{one.label} = {{own_{one.label}:String}}" for one in of.by) or "true"
+    if isinstance(of, Gauge):
+        states = _gauge(of, grid, mine)
+    else:
+        found = shape(rule, grid, params)
+        if found is None:
+            return None
+        states, params = _running(rule, replace(found, broken=mine), grid), found.params
+    own: dict[str, Value] = {f"own_{one.label}": labels.get(one.label, "") for one in of.by}
+    return Question(
+        f"SELECT step, until, if(isFinite(value), value, NULL) AS value FROM ({states}) "
+        "WHERE step <= {last:Int64} ORDER BY step LIMIT {rows_max:UInt32}",
+        {**params, **own},
+    )
+
+
+def _params(rule: Rule, grid: Grid) -> dict[str, Value]:
+    return {
         "now_ms": round(grid.last_s * 1000),
         "from_ms": grid.origin_s * 1000,
         "memory_ms": grid.origin_s * 1000,
@@ -33,15 +77,6 @@ def grouped(rule: Rule, grid: Grid) -> Question | None:
         "rows_max": ROWS_MAX,
         **({} if rule.above is None else {"above": rule.above}),
     }
-    of = rule.indicator
-    if isinstance(of, Gauge):
-        return _gauge(of, params, grid)
-    found = shape(rule, grid, params)
-    if found is None:
-        return None
-    if isinstance(of, Ratio) and of.by != of.whole_by:
-        return _running(found, of.by, grid, whole=of.whole_by, split=a.ERROR_TYPE)
-    return _running(found, of.by, grid)
 
 
 def _step(ended: str) -> str:
@@ -50,24 +85,15 @@ def _step(ended: str) -> str:
     return f"intDiv({since} - 1, {{step_ms:Int64}}) + 1"
 
 
-def _running(
-    of: Shape,
-    by: Sequence[Attribute],
-    grid: Grid,
-    *,
-    whole: Sequence[Attribute] = (),
-    split: Attribute | None = None,
-) -> Question:
-    """Return the question for sums over windows.
-
-    Args:
-        of: What is summed.
-        by: The labels.
-        grid: The moments.
-        whole: With `split`, the labels without it.
-        split: A label whose values share the first count: each one's part of the whole is asked for.
-    """
+def _running(rule: Rule, of: Shape, grid: Grid) -> str:
+    """Return the question for sums over windows at the steps at which `of.broken` holds."""
+    by = rule.indicator.by
     names = c.names(by)
+    # A label whose values share the first count: each one's part of the whole is asked for.
+    whole: Sequence[Attribute] = ()
+    split: Attribute | None = None
+    if isinstance(rule.indicator, Ratio) and by != rule.indicator.whole_by:
+        whole, split = rule.indicator.whole_by, a.ERROR_TYPE
     counts = ", ".join(f"toInt64({expression}) AS {name}" for name, expression in of.counts.items())
     rows = (
         f"SELECT {c.listed(of.labels)}{_step(of.ended)} AS bucket, {counts} "
@@ -84,8 +110,11 @@ def _running(
     order = f"({_partition(names)}ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
     sums = ", ".join(f"toFloat64(sum(change_{one.name}) OVER {order}) AS {one.name}" for one in of.windows)
     following = f"({_partition(names)}ORDER BY step ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING)"
-    states = f"""SELECT *, {of.value} AS value
-        FROM (
+    last = "".join(
+        f", argMaxIf({one}, step, {when} > 0) OVER {order} AS {name}" for name, (one, when) in of.last.items()
+    )
+    return f"""SELECT *, {of.value} AS value
+        FROM (SELECT *{last} FROM (
             SELECT {c.listed(names)}step, {sums},
                 least(leadInFrame(step, 1, {{last:Int64}} + 1) OVER {following}, {{last:Int64}} + 1) AS until
             FROM (
@@ -94,9 +123,8 @@ def _running(
                 WHERE bucket <= {{last:Int64}}
                 GROUP BY {c.listed(names)}step
             )
-        )
+        ))
         WHERE {of.broken}"""
-    return Question(_stretches(states, names, names), of.params)
 
 
 def _split(rows: str, of: Shape, whole: str, split: Attribute) -> str:
@@ -141,20 +169,19 @@ GROUP BY {c.listed(series)}stretch
 ORDER BY begin LIMIT {{rows_max:UInt32}}"""
 
 
-def _gauge(of: Gauge, params: dict[str, Value], grid: Grid) -> Question:
-    """Ask how long each series stood above the limit: until its next point, or until it is too old."""
+def _gauge(of: Gauge, grid: Grid, when: str) -> str:
+    """Ask how long each series stood so: until its next point, or until it is too old."""
     series = f"{c.names((a.SERVICE_NAME, *of.metric.labels))}, instance"
     following = f"({_partition(series)}ORDER BY step ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING)"
-    states = f"""SELECT *, least(step + {grid.steps(of.fresh_s)}, next, {{last:Int64}} + 1) AS until
+    return f"""SELECT *, least(step + {grid.steps(of.fresh_s)}, next, {{last:Int64}} + 1) AS until
         FROM (
             SELECT {series}, step, value, leadInFrame(step, 1, {{last:Int64}} + 1) OVER {following} AS next
             FROM (
                 SELECT {c.points((a.SERVICE_NAME, *of.metric.labels))}, {c.INSTANCE} AS instance,
                     {_step("TimeUnix")} AS step, argMax(Value, TimeUnix) AS value
                 FROM otel_metrics_gauge
-                WHERE MetricName = {c.text(of.metric.name)} AND {c.pointed("from_ms")}{where(of.where)}
+                WHERE MetricName = {c.text(of.metric.name)} AND {c.pointed("from_ms")}{c.having(of.where)}
                 GROUP BY {series}, step
             )
         )
-        WHERE value > {{above:Float64}}"""
-    return Question(_stretches(states, c.names(of.by), series), params)
+        WHERE {when}"""

@@ -16,7 +16,7 @@ from mlobs.alerts.replay.grid import Grid, grid
 from mlobs.alerts.replay.grouped import ROWS_MAX, grouped
 from mlobs.alerts.replay.shapes import windows_s
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.sql import question
+from mlobs.alerts.sql import ALERTS_MAX, question
 from mlobs.alerts.states import Finding, finding
 from mlobs.errors import QueryError
 
@@ -82,32 +82,48 @@ def replay(rule: Rule, ask: Ask, *, from_s: float, to_s: float, interval_s: floa
     Raises:
         QueryError: The store cannot answer, or the rule was broken too often to be told.
     """
-    looks_back_s = windows_s(rule)
+    looks_back_s, apart_s = windows_s(rule), looks_every_s(rule, interval_s)
     # What is usual is known in whole windows, so that is how far apart it is asked for.
     often_s = rule.indicator.window_s if isinstance(rule.indicator, Growth) else interval_s
     moments = grid(from_s, to_s, interval_s=often_s, windows_s=looks_back_s)
     if grouped(rule, moments) is None:
-        apart_s = max(interval_s, math.ceil((to_s - from_s) / MOMENTS_MAX))
-        moments = grid(from_s, to_s, interval_s=apart_s, windows_s=())
-        broken = _one_by_one(rule, moments, ask)
+        apart_s = max(apart_s, math.ceil((to_s - from_s) / MOMENTS_MAX))
+        looks = grid(from_s, to_s, interval_s=apart_s, windows_s=())
+        broken = _one_by_one(rule, looks, ask)
     else:
-        broken = {}
+        # Windows are whole numbers of steps, and of the steps only those at which the evaluator looks count.
+        stride = max(int(apart_s) // moments.step_s, 1)
+        looks, broken = moments.every(stride), {}
         for part in moments.slices(max(SLICE_S, *looks_back_s), max(looks_back_s)):
-            _stretches(rule, part, moments, ask, broken)
-    found = [one for labels, times in broken.items() for one in episodes(rule, labels, times, moments)]
+            _stretches(rule, part, moments, stride, ask, broken)
+    found = [one for labels, times in broken.items() for one in episodes(rule, labels, times, looks)]
     found.sort(key=lambda one: one.firing_s)
     return Replayed(
         rule,
-        moments.moment_s(moments.first),
-        moments.last_s,
-        moments.step_s,
+        looks.moment_s(looks.first),
+        looks.last_s,
+        looks.step_s,
         tuple(found),
         tuple(_shown(rule, one, ask) for one in found[-SHOWN_MAX:]),
     )
 
 
-def _stretches(rule: Rule, part: Grid, whole: Grid, ask: Ask, found: dict[Labels, list[Broken]]) -> None:
-    """Add when the rule was broken within a part, in numbers of the whole."""
+def looks_every_s(rule: Rule, interval_s: float) -> float:
+    """Return how far apart the evaluator's looks at a rule are, if its rounds are so far apart.
+
+    >>> from mlobs.alerts.catalogue import catalogue
+    >>> from mlobs.thresholds import Thresholds
+    >>> rules = {rule.name: rule for rule in catalogue(Thresholds())}
+    >>> [looks_every_s(rules[name], 15) for name in ("MlobsErrorRatioHigh", "MlobsAvailabilityBurn3d")]
+    [15, 300]
+    """
+    return interval_s * max(1, math.ceil((rule.every_s - interval_s / 2) / interval_s))
+
+
+def _stretches(
+    rule: Rule, part: Grid, whole: Grid, stride: int, ask: Ask, found: dict[Labels, list[Broken]]
+) -> None:
+    """Add when the rule was broken within a part, in numbers of one moment of `stride` of the whole."""
     asked = grouped(rule, part)
     assert asked is not None
     rows = ask(asked.sql, asked.params)
@@ -119,8 +135,14 @@ def _stretches(rule: Rule, part: Grid, whole: Grid, ask: Ask, found: dict[Labels
     for row in rows:
         labels = tuple((one.label, str(row[one.label])) for one in rule.indicator.by)
         value = math.inf if row["value"] is None else float(row["value"])  # JSON has no infinity
-        begin, end = int(row["begin"]) + shift, int(row["end"]) + shift
-        found.setdefault(labels, []).append(Broken(begin, end, value))
+        begin, end = (-(-(int(row[name]) + shift) // stride) for name in ("begin", "end"))
+        if begin < end:
+            found.setdefault(labels, []).append(Broken(begin, end, value))
+    if len(found) > ALERTS_MAX:
+        raise QueryError(
+            f"{rule.name} was broken for more than {ALERTS_MAX} combinations of labels, and the evaluator "
+            "sees no more at once; group by fewer labels."
+        )
 
 
 def _one_by_one(rule: Rule, moments: Grid, ask: Ask) -> dict[Labels, list[Broken]]:

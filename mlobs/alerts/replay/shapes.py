@@ -5,10 +5,10 @@ The conditions are those of `sql`, on sums over windows instead of rows.
 
 # the pieces are names of the vocabulary; what a rule or a user says is a parameter
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlobs.alerts import clauses as c
+from mlobs.alerts.conditions import ABOVE, ENOUGH, Value, condition, enough, used_to
 from mlobs.alerts.indicators import (
     Absence,
     BurnRate,
@@ -19,10 +19,8 @@ from mlobs.alerts.indicators import (
     Ratio,
     Silence,
 )
-from mlobs.alerts.measured import Labelled
 from mlobs.alerts.replay.grid import Grid
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.sql import Value
 from mlobs.semconv import attributes as a
 from mlobs.semconv.rows import Metric
 
@@ -57,6 +55,7 @@ class Shape:
         value: The measured value, of the sums.
         broken: The condition that the rule is broken, of the sums and `value`.
         params: Of the rows and conditions.
+        last: What is remembered of an earlier step: by name, a sum as it was when another was last not 0.
     """
 
     rows: str
@@ -67,6 +66,7 @@ class Shape:
     value: str
     broken: str
     params: dict[str, Value]
+    last: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def windows_s(rule: Rule) -> tuple[int, ...]:
@@ -77,7 +77,9 @@ def windows_s(rule: Rule) -> tuple[int, ...]:
             return (of.long_s, of.short_s)
         case PerCallGrowth() | Growth():
             return (of.window_s, of.window_s + of.memory_s)
-        case Absence() | Silence():
+        case Absence():
+            return (of.window_s, of.memory_s, of.missed_s, of.missed_s + of.memory_s)
+        case Silence():
             return (of.window_s, of.memory_s)
     return (of.window_s,)
 
@@ -98,7 +100,7 @@ def shape(rule: Rule, grid: Grid, params: dict[str, Value]) -> Shape | None:
         case PerCallGrowth():
             return _per_call_growth(of, params)
         case Absence():
-            return _absence(of, params)
+            return _absence(of, params, grid.step_s)
         case Silence():
             return _silence(of, params)
         case Increase():
@@ -107,41 +109,42 @@ def shape(rule: Rule, grid: Grid, params: dict[str, Value]) -> Shape | None:
 
 
 def _ratio(of: Ratio, params: dict[str, Value]) -> Shape:
+    when = condition(of)
     return Shape(
         rows=c.calls(of.metric, "from_ms"),
         labels=c.columns(of.by),
         ended=c.ENDED,
-        counts={"calls": "count()", "bad": f"countIf({c.bad(of.metric, of.bad)})"},
+        counts={"calls": c.SPANS, "bad": c.spans_if(c.bad(of.metric, of.bad))},
         windows=(Window("volume", "calls", of.window_s), Window("failed", "bad", of.window_s)),
-        value="failed / volume",
-        broken="volume >= {calls_min:UInt64} AND value > {above:Float64}",
-        params={**params, "calls_min": of.calls_min},
+        value=when.value,
+        broken=when.broken,
+        params={**params, **when.params},
     )
 
 
 def _burn_rate(of: BurnRate, params: dict[str, Value]) -> Shape:
+    when = condition(of)
     return Shape(
         rows=c.calls(of.metric, "from_ms"),
         labels=c.columns(of.by),
         ended=c.ENDED,
-        counts={"calls": "count()", "bad": f"countIf({c.bad(of.metric, of.bad)})"},
+        counts={"calls": c.SPANS, "bad": c.spans_if(c.bad(of.metric, of.bad))},
         windows=(
             Window("volume", "calls", of.long_s),
             Window("failed", "bad", of.long_s),
             Window("calls_lately", "calls", of.short_s),
             Window("bad_lately", "bad", of.short_s),
         ),
-        value="failed / volume / {allowed:Float64}",
-        broken="volume >= {calls_min:UInt64} AND failed >= {bad_min:UInt64} AND value > {above:Float64} "
-        "AND bad_lately / calls_lately / {allowed:Float64} > {above:Float64}",
-        params={**params, "allowed": 1 - of.objective, "calls_min": of.calls_min, "bad_min": of.bad_min},
+        value=when.value,
+        broken=when.broken,
+        params={**params, **when.params},
     )
 
 
 def _quantile(of: Quantile, params: dict[str, Value]) -> Shape:
     measured = c.measured(of.metric)
     bounds = [float(bound) for bound in of.metric.buckets]
-    within = {f"within_{place}": f"countIf({measured} <= {bound!r})" for place, bound in enumerate(bounds)}
+    within = {f"within_{place}": c.spans_if(f"{measured} <= {bound!r}") for place, bound in enumerate(bounds)}
     sums = ", ".join(f"sum_{name}" for name in within)
     place = f"arrayFirstIndex(count -> count >= {{quantile:Float64}} * volume, [{sums}])"
     low = f"if({place} > 1, {bounds}[{place} - 1], 0.)"
@@ -154,20 +157,20 @@ def _quantile(of: Quantile, params: dict[str, Value]) -> Shape:
         rows=c.calls(of.metric, "from_ms"),
         labels=c.columns(of.by),
         ended=c.ENDED,
-        counts={"calls": "count()", **within},
+        counts={"calls": c.SPANS, **within},
         windows=(
             Window("volume", "calls", of.window_s),
             *(Window(f"sum_{name}", name, of.window_s) for name in within),
         ),
         value=f"if({place} = 0, {bounds[-1]!r}, {inside})",
-        broken="volume >= {calls_min:UInt64} AND value > {above:Float64}",
-        params={**params, "quantile": of.quantile, "calls_min": of.calls_min},
+        broken=f"{ENOUGH} AND {ABOVE}",
+        params={**params, **enough(of), "quantile": of.quantile},
     )
 
 
 def _growth(of: Growth, params: dict[str, Value]) -> Shape:
-    memory_s = of.window_s + of.memory_s
-    amount = _amount(c.measured(of.metric), _parts(of.metric))
+    memory_s, when = of.window_s + of.memory_s, condition(of, _parts(of.metric))
+    amount = _spent(of.metric)
     return Shape(
         rows=c.calls(of.metric, "memory_ms"),
         labels=c.columns(of.by),
@@ -178,10 +181,9 @@ def _growth(of: Growth, params: dict[str, Value]) -> Shape:
             Window("earlier", "amount", memory_s, enters_s=of.window_s),
             Window("times", "grew", memory_s, enters_s=of.window_s),
         ),
-        value="recent / (earlier / times)",
-        broken=f"recent >= {{amount_min:Float64}} * {_parts(of.metric)} "
-        f"AND times * {of.window_s} >= {{history_s:UInt64}} AND value > {{above:Float64}}",
-        params={**params, "amount_min": of.amount_min, "history_s": of.history_s},
+        value=when.value,
+        broken=when.broken,
+        params={**params, **when.params},
     )
 
 
@@ -209,28 +211,28 @@ def _silence(of: Silence, params: dict[str, Value]) -> Shape:
 
 
 def _per_call_growth(of: PerCallGrowth, params: dict[str, Value]) -> Shape:
-    memory_s = of.window_s + of.memory_s
+    memory_s, when = of.window_s + of.memory_s, condition(of)
     return Shape(
         rows=c.calls(of.per, "memory_ms"),
         labels=c.columns(of.by),
         ended=c.ENDED,
-        counts={"calls": "count()", "amount": _amount(c.measured(of.metric), _parts(of.metric))},
+        counts={"calls": c.SPANS, "amount": _spent(of.metric)},
         windows=(
             Window("volume", "calls", of.window_s),
             Window("recent", "amount", of.window_s),
             Window("calls_before", "calls", memory_s, enters_s=of.window_s),
             Window("earlier", "amount", memory_s, enters_s=of.window_s),
         ),
-        value="(recent / volume) / (earlier / calls_before)",  # Parts of a unit, in both.
-        broken="volume >= {calls_min:UInt64} AND calls_before >= {calls_min:UInt64} "
-        "AND value > {above:Float64}",
-        params={**params, "calls_min": of.calls_min},
+        value=when.value,
+        broken=when.broken,
+        params={**params, **when.params},
     )
 
 
-def _absence(of: Absence, params: dict[str, Value]) -> Shape:
-    counts = {f"calls_{place}": f"countIf({c.of(metric)})" for place, metric in enumerate(of.metrics)}
-    most = f"arrayMax([{', '.join(f'memory_{name}' for name in counts)}])"
+def _absence(of: Absence, params: dict[str, Value], step_s: int) -> Shape:
+    """Remember how busy a service was at the step of its last call."""
+    counts = {f"calls_{place}": c.spans_if(c.of(metric)) for place, metric in enumerate(of.metrics)}
+    most = f"greatest(0, {', '.join(f'memory_{name}' for name in counts)})"
     return Shape(
         rows=f"otel_traces WHERE ({' OR '.join(f'({c.of(metric)})' for metric in of.metrics)}) "
         f"AND {c.between('from_ms')}",
@@ -238,12 +240,15 @@ def _absence(of: Absence, params: dict[str, Value]) -> Shape:
         ended=c.ENDED,
         counts={"anything": "count()", **counts},
         windows=(
+            Window("calling", "anything", step_s),
             Window("alive", "anything", of.window_s),
+            Window("missed", "anything", of.missed_s),
             *(Window(f"memory_{name}", name, of.memory_s) for name in counts),
         ),
+        last={"busy": (most, "calling")},
         value="1",
-        broken=f"alive = 0 AND {most} >= {{used_to:Float64}}",
-        params={**params, "used_to": of.calls_min * of.memory_s / of.window_s},
+        broken="alive = 0 AND missed > 0 AND busy >= {used_to:Float64}",
+        params={**params, "used_to": used_to(of)},
     )
 
 
@@ -252,10 +257,10 @@ def _added(of: Increase, params: dict[str, Value]) -> Shape:
         rows=c.added_calls(of),
         labels=c.columns(of.by),
         ended=c.ENDED,
-        counts={"amount": _amount(c.measured(of.metric), _parts(of.metric))},
+        counts={"amount": _spent(of.metric)},
         windows=(Window("grown", "amount", of.window_s),),
         value=f"grown / {_parts(of.metric)}",
-        broken="value > {above:Float64}",
+        broken=ABOVE,
         params=params,
     )
 
@@ -278,15 +283,15 @@ def _increase(of: Increase, params: dict[str, Value]) -> Shape:
     SELECT {c.names(series)}, TimeUnix, {grown} AS more
     FROM (
         SELECT *, {c.points(series)}, {c.INSTANCE} AS instance FROM otel_metrics_sum
-        WHERE MetricName = {c.text(of.metric.name)} AND {c.pointed("from_ms")}{where(of.where)}
+        WHERE MetricName = {c.text(of.metric.name)} AND {c.pointed("from_ms")}{c.having(of.where)}
     )
 ) WHERE true""",
         labels=c.names(of.by),
         ended="TimeUnix",
-        counts={"amount": _amount("more", _parts(of.metric))},
+        counts={"amount": f"sum({_whole('more', _parts(of.metric))})"},
         windows=(Window("grown", "amount", of.window_s),),
         value=f"grown / {_parts(of.metric)}",
-        broken="value > {above:Float64}",
+        broken=ABOVE,
         params={**params, "window_s": of.window_s},
     )
 
@@ -296,12 +301,10 @@ def _parts(metric: Metric) -> int:
     return 1 if metric.unit == "{token}" else 10**9 if metric.operations else 1000
 
 
-def _amount(value: str, parts: int) -> str:
-    return f"sum(toInt64(round(toFloat64({value}) * {parts})))"
+def _spent(metric: Metric) -> str:
+    """Return what calls add up to, with those that stored ones stand for."""
+    return f"sum({_whole(c.measured(metric), _parts(metric))} * {c.WEIGHT})"
 
 
-def where(conditions: Sequence[Labelled]) -> str:
-    """Return the condition that points have values of labels."""
-    return "".join(
-        f" AND Attributes[{c.text(one.label.name)}] IN ({c.texts(one.values)})" for one in conditions
-    )
+def _whole(value: str, parts: int) -> str:
+    return f"toInt64(round(toFloat64({value}) * {parts}))"

@@ -1,6 +1,7 @@
 """Who is told of what: routes by labels, groups, quiet hours, flapping, a budget of pages.
 
-`config` is what users write, `file` reads it and says where it is wrong, `router` decides;
+`config` is what users write, `file` reads it and says where it is wrong, `router` decides what becomes
+of a message (`plans`), which `silence` may keep for a while;
 `state` is what the router remembers and `memory` keeps that in SQLite; `dispatcher` puts what
 was decided into the outbox.
 

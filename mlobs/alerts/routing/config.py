@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from mlobs.alerts.routing.matchers import Matcher, matcher
+from mlobs.alerts.routing.matchers import LABEL, Matcher, matcher
 
 NAME = r"[A-Za-z0-9_.-]{1,64}"
 
@@ -63,10 +63,22 @@ def _matchers(value: object) -> object:
     if isinstance(value, str):
         value = [value]
     if isinstance(value, Mapping):
-        return tuple(Matcher(str(label), "=", str(wanted)) for label, wanted in value.items())
+        return tuple(_equal(label, wanted) for label, wanted in value.items())
     if not isinstance(value, list | tuple):
         raise ValueError("a list such as [severity=critical] was wanted")  # noqa: TRY004 # pydantic's contract
     return tuple(one if isinstance(one, Matcher) else matcher(str(one)) for one in value)
+
+
+def _equal(label: object, wanted: object) -> Matcher:
+    if not isinstance(label, str) or LABEL.fullmatch(label) is None:
+        raise ValueError(f"{str(label)[:80]!r} is no label's name; one such as severity was wanted")
+    if isinstance(wanted, bool) or not isinstance(wanted, str | int):
+        # YAML reads true, yes, on and ~ as something else than the words that labels hold.
+        raise ValueError(  # noqa: TRY004 # pydantic's contract
+            f"{label} is {wanted!r:.80} there, and labels are texts; write it in quotes, such as "
+            f'{label}: "true", or "" for a label that an alert does not have'
+        )
+    return Matcher(label, "=", str(wanted))
 
 
 def _several(value: object) -> object:

@@ -4,12 +4,14 @@ Edge: SQLite, by way of the outbox. It is used under the outbox's lock, so by on
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from mlobs.alerts.letters import Message, Put
 from mlobs.alerts.message import encode
-from mlobs.alerts.outbox import Message, Outbox
+from mlobs.alerts.outbox import Outbox, gone
 from mlobs.alerts.routing.memory import Memory
-from mlobs.alerts.routing.router import Planned, Router, Told
+from mlobs.alerts.routing.plans import Planned, Told
+from mlobs.alerts.routing.router import Router
 
 STEP_S, STEPS = 1e-6, 1_000_000
 
@@ -19,12 +21,22 @@ class Dispatcher:
 
     Args:
         router: Who is told of what.
+        sinks: Those that are there.
         outbox: Where messages wait.
     """
 
-    def __init__(self, router: Router, outbox: Outbox) -> None:
-        self.router = router
+    def __init__(self, router: Router, sinks: Collection[str], outbox: Outbox) -> None:
         self._outbox = outbox
+        self.use(router, sinks)
+
+    def use(self, router: Router, sinks: Collection[str]) -> None:
+        """Route by these routes, to these sinks, from the next message on."""
+        self._now = router, frozenset(sinks)
+
+    @property
+    def router(self) -> Router:
+        """Return who is told of what."""
+        return self._now[0]
 
     def dispatch(self, db: sqlite3.Connection, messages: Iterable[Told], now_s: float) -> int:
         """Write what is planned for messages; return how many found no room.
@@ -34,9 +46,14 @@ class Dispatcher:
             messages: Changes of alerts' states, in order.
             now_s: Seconds since 1970.
         """
+        return self.put(db, messages, now_s).dropped
+
+    def put(self, db: sqlite3.Connection, messages: Iterable[Told], now_s: float) -> Put:
+        """Write what is planned for messages; return how many found room, and how many did not."""
+        router, sinks = self._now
         memory = Memory(db)
-        planned = [self.router.plan(message, memory, now_s) for message in messages]
-        return self._write(db, planned, now_s)
+        planned = [router.plan(message, memory, now_s) for message in messages]
+        return self._write(db, planned, sinks, now_s)
 
     def wake(self, now_s: float) -> int:
         """Write what has become due; return how many messages found no room.
@@ -47,10 +64,17 @@ class Dispatcher:
         Raises:
             StoreError: The file cannot be written; it is due until it can.
         """
+        router, sinks = self._now
         with self._outbox.transaction() as db:
-            return self._write(db, [[one] for one in self.router.wake(Memory(db), now_s)], now_s)
+            return self._write(db, router.wake(Memory(db), now_s), sinks, now_s).dropped
 
-    def _write(self, db: sqlite3.Connection, planned: Sequence[Sequence[Planned]], now_s: float) -> int:
+    def _write(
+        self,
+        db: sqlite3.Connection,
+        planned: Sequence[Sequence[Planned]],
+        sinks: Collection[str],
+        now_s: float,
+    ) -> Put:
         """Write plans, each with a moment of its own.
 
         A message's id is made of its moment, and a clock may stand still or be set back; so the
@@ -59,25 +83,24 @@ class Dispatcher:
         counted = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'").fetchone()
         first = counted[0] if counted else 0
         messages = [
-            message
+            _written(one, sinks, now_s + number % STEPS * STEP_S)
             for number, plan in enumerate(planned, first)
-            for message in _written(plan, now_s + number % STEPS * STEP_S)
+            for one in plan
         ]
-        return self._outbox.add(db, messages)
+        return self._outbox.put(db, messages)
 
 
-def _written(planned: Iterable[Planned], at_s: float) -> list[Message]:
-    return [
-        Message(
-            sink=one.sink,
-            fingerprint=one.message["fingerprint"],
-            rule=one.message["rule"],
-            status=one.message["status"],
-            changed_s=at_s,
-            not_before_s=one.not_before_s,
-            state="waiting" if one.kind == "page" else one.kind,
-            why=one.why,
-            body=encode(one.message),
-        )
-        for one in planned
-    ]
+def _written(one: Planned, sinks: Collection[str], at_s: float) -> Message:
+    lost = one.kind == "page" and one.sink not in sinks  # It was told of the beginning and is gone since.
+    return Message(
+        sink=one.sink,
+        fingerprint=one.message["fingerprint"],
+        rule=one.message["rule"],
+        status=one.message["status"],
+        changed_s=at_s,
+        not_before_s=one.not_before_s,
+        state="dead" if lost else ("waiting" if one.kind == "page" else one.kind),
+        why=gone(one.sink) if lost else one.why,
+        part=one.message.get("part", 1),
+        body=encode(one.message),
+    )

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-SHAPE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_.]*)\s*(=~|!~|!=|=)\s*(.*?)\s*", re.DOTALL)
+LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+SHAPE = re.compile(rf"\s*({LABEL.pattern})\s*(=~|!~|!=|=)\s*(.*?)\s*", re.DOTALL)
 LABEL_CHARACTERS_MAX = 1024  # Longer values are cut before a pattern sees them.
 
 

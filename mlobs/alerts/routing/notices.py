@@ -8,7 +8,7 @@ from mlobs.alerts.message import VERSION, iso
 from mlobs.alerts.routing.config import Flap, Route
 
 GRAVEST_FIRST = ("critical", "error", "warning", "info", "")
-LISTED_MAX = 100  # A message lists so many of its alerts; `count` says how many there are.
+LISTED_MAX = 100  # A message lists so many of its alerts; `count` says how many there are in all.
 NAMED_MAX = 3
 TAKEN_FROM_FIRST = (
     "rule", "severity", "component", "runbook_url", "trace_url", "trace_ids", "server_url", "top", "links",
@@ -49,7 +49,7 @@ def gathered(
         "group": dict(by),
         "firing": firing,
         "count": len(members),
-        "alerts": [dict(one) for one in ordered[:LISTED_MAX]],
+        "alerts": [dict(one) for one in ordered],
     }
     if len(members) == 1 and first["status"] == status:
         return {**first, **common}
@@ -71,6 +71,25 @@ def gathered(
         "truncated": max(one.get("truncated", 0) for one in members),
         **common,
     }
+
+
+def parts(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a message as several, so that each lists at most `LISTED_MAX` alerts and none is left out."""
+    alerts = message.get("alerts", ())
+    starts = range(0, len(alerts), LISTED_MAX)
+    if len(starts) < 2:
+        return [dict(message)]
+    return [
+        {**message, "alerts": alerts[start : start + LISTED_MAX], "part": number, "parts": len(starts)}
+        for number, start in enumerate(starts, 1)
+    ]
+
+
+def cut(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message that lists at most `LISTED_MAX` of its alerts."""
+    if len(message.get("alerts", ())) <= LISTED_MAX:
+        return dict(message)
+    return {**message, "alerts": message["alerts"][:LISTED_MAX]}
 
 
 def _title(members: Sequence[Mapping[str, Any]]) -> str:
@@ -127,6 +146,19 @@ def budget_notice(route: Route, *, again_s: float, now_s: float) -> dict[str, An
         "since": iso(now_s),
         "started": iso(now_s),
         "fingerprint": sha256(f"budget:{route.name}".encode()).hexdigest()[:16],
+    }
+
+
+def budget_again(notice: Mapping[str, Any], *, now_s: float) -> dict[str, Any]:
+    """Return what ends the notice of a spent budget."""
+    route = notice["labels"]["route"]
+    said = f"The page budget of {route} has room again"
+    return {
+        **notice,
+        "status": "resolved",
+        "title": said,
+        "summary": f"{said}: alerts go where the route sends them.",
+        "resolved": iso(now_s),
     }
 
 

@@ -5,48 +5,41 @@ Pure: what is remembered is an argument. A message goes through a route in three
 each other, and for the end of quiet hours), and spending (a page is taken from the week's budget,
 or goes where the route demotes to). Whoever is not told has a receipt that says why.
 
-An end goes to those who were told of the beginning, whatever the budget is by then, and costs
-nothing.
+An end goes to those who were told of the beginning, whatever the budget and the routes are by then,
+and to nobody else, and costs nothing; of a group each alert counts by itself, so two sinks may be told
+of different ends. What ended before anybody was told of it, such as while it waited for its group, is
+told to nobody, with a receipt.
+
+What is open is remembered by alert (or group) and route, so that routes can be changed meanwhile:
+what waits for a route that is gone takes those that are there, and what a former route told is
+ended where it was told.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 
+from mlobs.alerts.routing import heard
 from mlobs.alerts.routing.config import Route, named
 from mlobs.alerts.routing.matchers import labels_of
-from mlobs.alerts.routing.notices import budget_notice, calm_notice, flapping_notice, gathered
+from mlobs.alerts.routing.notices import (
+    budget_again,
+    budget_notice,
+    calm_notice,
+    cut,
+    flapping_notice,
+    parts,
+)
+from mlobs.alerts.routing.plans import Planned, Told, alert_mark, pages, receipt
 from mlobs.alerts.routing.quiet import quiet_until
+from mlobs.alerts.routing.silence import ENDED, HOLDS, HUSHING, LISTED_S, forget, hush, waiting
 from mlobs.alerts.routing.state import State
 
 WEEK_S = 7 * 86_400.0
-FORGOTTEN_S = 90 * 86_400.0  # An alert whose end nobody ever sent is forgotten.
-
-Told = dict[str, Any]  # A message, "mlobs/1".
-Kind = Literal["page", "demoted", "muted"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """What becomes of a message at one sink.
-
-    Args:
-        sink: Whose; "" where no route wanted the message.
-        kind: page: it is sent. demoted or muted: it is not, and this is the receipt.
-        not_before_s: When it may be sent.
-        why: For the receipt.
-        group: Which group it is told with, or "".
-        message: What is sent, or would have been.
-    """
-
-    sink: str
-    kind: Kind
-    not_before_s: float
-    why: str
-    group: str
-    message: Told
+CLOCK_S = 5.0  # A moment as far ahead is now, by a clock that is adjusted.
+UNHEARD = "it ended, and this sink was not told that it began"
 
 
 class Router:
@@ -54,13 +47,15 @@ class Router:
 
     Args:
         routes: In order.
+        machines: Sinks that read every alert of a list; theirs comes in parts, others' is cut.
 
     Raises:
         ValueError: Two have the same name.
     """
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[Route], machines: Collection[str] = ()) -> None:
         self.routes = {route.name: route for route in named(tuple(routes))}
+        self._machines = frozenset(machines)
 
     def matching(self, message: Mapping[str, object]) -> list[Route]:
         """Return the routes that a message takes."""
@@ -80,63 +75,110 @@ class Router:
             state: What is remembered; changed.
             now_s: Seconds since 1970.
         """
-        routes = self.matching(message)
-        if not routes:
-            return (_receipt("", "muted", "no route fits its labels", message, now_s),)
-        return tuple(one for route in routes for one in self._through(route, message, state, now_s))
+        return self._fitted(self._planned(message, state, now_s))
 
-    def wake(self, state: State, now_s: float) -> tuple[Planned, ...]:
-        """Return what has become due: groups that have waited, alerts that are calm again.
+    def wake(self, state: State, now_s: float) -> list[tuple[Planned, ...]]:
+        """Return what has become due: groups that waited, what is calm, budgets, ends of silences.
 
         Args:
             state: What is remembered; changed.
             now_s: Seconds since 1970.
         """
-        planned: list[Planned] = []
+        planned = []
         for kind, of, key, row in state.due(now_s):
+            if state.get(kind, of, key) != row:
+                continue  # What became due before it has changed it; it has a time of its own again.
             state.drop(kind, of, key)
             route = self.routes.get(row.get("route", ""))
             if kind == "group":
-                planned += self._flush(route, of, row, state, now_s)
+                planned.append(self._flush(route, of, row, state, now_s))
             elif kind == "flap" and row["held"] and row["last"] and row["last"]["status"] != row["told"]:
-                calm = calm_notice(row["last"])
-                planned += (
-                    self._gather(route, calm, state, now_s)
-                    if route
-                    else [_receipt("", "muted", "its route is no more", calm, now_s)]
-                )
-        return tuple(planned)
+                planned.append(self._calm(route, calm_notice(row["last"]), state, now_s))
+            elif kind == HOLDS:
+                state.put(ENDED, of, key, row, due_s=now_s + LISTED_S)
+            elif kind == HUSHING and (kept := waiting(row, state)) is not None:
+                planned.append(self._planned(kept, state, now_s))
+            elif kind == "spent":
+                quiet_s = quiet_until(route.quiet, row["notice"]["severity"], now_s) if route else None
+                again = budget_again(row["notice"], now_s=now_s)
+                planned.append(pages(row["sinks"], again, now_s if quiet_s is None else quiet_s))
+        return [self._fitted(one) for one in planned if one]
+
+    def _fitted(self, planned: Iterable[Planned]) -> tuple[Planned, ...]:
+        """Return what is planned with lists that are as long as they may be."""
+        return tuple(
+            replace(one, message=message)
+            for one in planned
+            for message in (
+                parts(one.message)
+                if one.kind == "page" and one.sink in self._machines
+                else [cut(one.message)]
+            )
+        )
+
+    def _planned(self, message: Told, state: State, now_s: float) -> list[Planned]:
+        if message["status"] == "resolved":
+            forget(message, state)
+        elif why := hush(message, state, now_s):
+            return self._spared(message, why, now_s)
+        routes = self.matching(message)
+        _undamp(routes, message, state)
+        planned = [one for route in routes for one in self._through(route, message, state, now_s)]
+        if message["status"] == "resolved":
+            planned += _of_former_routes(routes, message, state, now_s)
+        if not planned and not routes:
+            return [receipt("", "muted", "no route fits its labels", message, now_s)]
+        return planned
+
+    def _spared(self, message: Told, why: str, now_s: float) -> list[Planned]:
+        """Return receipts for those who would have been told."""
+        sinks = [sink for route in self.matching(message) for sink in route.sinks]
+        return [receipt(sink, "muted", why, message, now_s) for sink in dict.fromkeys(sinks or [""])]
 
     def _through(self, route: Route, message: Told, state: State, now_s: float) -> list[Planned]:
         if not route.sinks:
             why = f"the route {route.name} tells nobody"
-            return [_receipt("", "muted", why, message, now_s)]
+            return [receipt("", "muted", why, message, now_s)]
         if route.flap is not None:
             told = _damp(route, message, state, now_s)
             if told is None:
                 why = f"it flaps; told again after {route.flap.calm_s:g} s without a change"
-                return [_receipt(sink, "muted", why, message, now_s) for sink in route.sinks]
+                return [receipt(sink, "muted", why, message, now_s) for sink in route.sinks]
             message = told
         return self._gather(route, message, state, now_s)
 
     def _gather(self, route: Route, message: Told, state: State, now_s: float) -> list[Planned]:
         quiet_s = quiet_until(route.quiet, str(message["severity"]), now_s)
         if not route.group_wait_s:
-            return _spend(route, message, state, now_s, now_s if quiet_s is None else quiet_s)
-        labels = labels_of(message)
-        by = {label: labels.get(label, "") for label in route.group_by}
-        group, mark = _mark(route.name, by), _alert_mark(message)
+            return _alone(route, message, state, now_s, now_s if quiet_s is None else quiet_s)
+        by, group = _group(route, message)
+        mark = alert_mark(message)
         # Held and not held are told apart, or a critical alert would wait for the morning with the rest.
-        held = f"{group}/quiet" if quiet_s is not None else group
-        due_s = max(now_s + route.group_wait_s, quiet_s or 0.0)
-        if state.get("group", held) is None:
-            state.put("group", held, "", {"route": route.name, "by": by, "group": group}, due_s=due_s)
-        state.put("member", held, mark, message)
+        held, other = (group, f"{group}/quiet") if quiet_s is None else (f"{group}/quiet", group)
+        if route.quiet:  # Else nothing was ever held.
+            state.drop("member", other, mark)
+        row = {"route": route.name, "by": by, "group": group}
         if message["status"] == "firing":
-            state.put("active", group, mark, {})
-        else:
-            state.drop("active", group, mark)
+            heard.enter(row, mark, state, now_s)
+        elif not heard.end(group, mark, state):
+            state.drop("member", held, mark)
+            return [receipt(sink, "muted", UNHEARD, message, now_s) for sink in route.sinks]
+        state.put("member", held, mark, message)
+        if state.get("group", held) is None:
+            due_s = max(now_s + route.group_wait_s, quiet_s or 0.0)
+            # The end of quiet hours is a time of the calendar's, whatever a clock said when they began.
+            state.put("group", held, "", row, due_s=due_s, since_s=now_s if quiet_s is None else None)
         return []
+
+    def _calm(self, route: Route | None, calm: Told, state: State, now_s: float) -> list[Planned]:
+        if route is None:
+            return self._planned(calm, state, now_s)
+        if calm["status"] == "firing" and (why := hush(calm, state, now_s)):
+            return self._spared(calm, why, now_s)
+        planned = self._gather(route, calm, state, now_s)
+        if calm["status"] == "resolved":
+            planned += _of_former_routes(self.matching(calm), calm, state, now_s)
+        return planned
 
     def _flush(
         self, route: Route | None, held: str, row: Mapping[str, Any], state: State, now_s: float
@@ -144,20 +186,84 @@ class Router:
         members = state.rows("member", held)
         state.drop("member", held)
         group = row["group"]
-        firing = state.count("active", group)
-        if route is None:
-            return [_receipt("", "muted", "its route is no more", member, now_s) for member in members]
-        if not members:
-            return []
-        told = gathered(members, by=row["by"], group=group, firing=firing)
-        return _spend(route, told, state, now_s, now_s, group=group)
+        if route is None or not route.sinks:
+            return self._leave(members, row, state, now_s)
+        begun: list[Told] = []
+        spared: list[Planned] = []
+        for member in members:
+            mark = alert_mark(member)
+            sinks = heard.sinks_of(group, mark, state)
+            if member["status"] != "firing" or sinks is None:  # It ended since, under other routes.
+                continue
+            if why := hush(member, state, now_s):  # The silence is younger than the alert.
+                spared += self._spared(member, why, now_s)
+                if not sinks:
+                    heard.leave(group, mark, state)
+                continue
+            begun.append(member)
+        ended = [member for member in members if member["status"] == "resolved"]
+        return [*_together(route, row, begun, ended, state, now_s), *spared]
+
+    def _leave(
+        self, members: Sequence[Told], row: Mapping[str, Any], state: State, now_s: float
+    ) -> list[Planned]:
+        """Return what becomes of a group whose route was taken out of the file.
+
+        Routes that are there are asked about what was not told yet; what was is ended where it was.
+        """
+        group, planned = row["group"], []
+        for member in members:
+            mark = alert_mark(member)
+            if member["status"] == "firing" and heard.sinks_of(group, mark, state) == []:
+                heard.leave(group, mark, state)
+                planned += self._planned(member, state, now_s)
+        ended = [member for member in members if member["status"] == "resolved"]
+        return [*planned, *_ended(ended, row, state, now_s)]
+
+
+def _ended(members: Sequence[Told], row: Mapping[str, Any], state: State, now_s: float) -> list[Planned]:
+    """Return the ends of alerts of a group for those who heard of them."""
+    messages = heard.told(row, state, now_s, ended=members)
+    return [
+        one for sink, message in messages.items() for one in pages([sink], message, now_s, "", row["group"])
+    ]
+
+
+def _of_former_routes(routes: Sequence[Route], message: Told, state: State, now_s: float) -> list[Planned]:
+    """Return the ends for those who were told of the beginning by routes that no longer take the alert."""
+    mark = alert_mark(message)
+    telling = [route for route in routes if route.sinks]
+    alone = {route.name for route in telling if not route.group_wait_s}
+    groups = {_group(route, message)[1] for route in telling if route.group_wait_s}
+    planned = []
+    for row in state.rows("open", mark):
+        if row["route"] not in alone:
+            state.drop("open", mark, row["route"])
+            planned += pages(row["sinks"], message, now_s, f"the route {row['route']} told of its beginning")
+    for row in state.rows("within", mark):
+        group = row["group"]
+        if group in groups:
+            continue
+        for held in (group, f"{group}/quiet"):
+            state.drop("member", held, mark)
+        planned += _ended([message], row, state, now_s)
+    return planned
+
+
+def _undamp(routes: Sequence[Route], message: Told, state: State) -> None:
+    """Forget that an alert flapped for routes that no longer take it: others have told what came since."""
+    mark = alert_mark(message)
+    damping = {route.name for route in routes if route.flap is not None and route.sinks}
+    for row in state.rows("flap", mark):
+        if row["route"] not in damping:
+            state.drop("flap", mark, row["route"])
 
 
 def _damp(route: Route, message: Told, state: State, now_s: float) -> Told | None:
     """Return what is told of a change, or None while the alert flaps."""
-    flap, mark = route.flap, _alert_mark(message)
+    flap, mark = route.flap, alert_mark(message)
     assert flap is not None
-    row = state.get("flap", route.name, mark) or {
+    row = state.get("flap", mark, route.name) or {
         "route": route.name,
         "times": [],
         "held": False,
@@ -165,77 +271,103 @@ def _damp(route: Route, message: Told, state: State, now_s: float) -> Told | Non
         "last": None,
     }
     if row["held"]:
-        state.put("flap", route.name, mark, {**row, "last": message}, due_s=now_s + flap.calm_s)
+        row["last"] = message
+        state.put("flap", mark, route.name, row, due_s=now_s + flap.calm_s, since_s=now_s)
         return None
-    times = [one for one in row["times"] if one > now_s - flap.within_s]
+    times = _lately(row["times"], flap.within_s, now_s)
     row["times"] = [*times, now_s][-flap.changes :]
     if len(row["times"]) < flap.changes:
-        state.put("flap", route.name, mark, row, due_s=now_s + flap.within_s)
+        state.put("flap", mark, route.name, row, due_s=now_s + flap.within_s, since_s=now_s)
         return message
     row |= {"held": True, "told": message["status"], "times": []}
-    state.put("flap", route.name, mark, row, due_s=now_s + flap.calm_s)
+    state.put("flap", mark, route.name, row, due_s=now_s + flap.calm_s, since_s=now_s)
     return flapping_notice(message, flap)
 
 
-def _spend(
-    route: Route, message: Told, state: State, now_s: float, not_before_s: float, *, group: str = ""
-) -> list[Planned]:
-    """Return pages, or what is told in their place when the week's budget is spent."""
-    mark = group or _alert_mark(message)
-    told: list[str] = (state.get("open", route.name, mark) or {"sinks": []})["sinks"]
-
-    def pages(sinks: Sequence[str], why: str) -> list[Planned]:
-        return [
-            Planned(sink=sink, kind="page", not_before_s=not_before_s, why=why, group=group, message=message)
-            for sink in sinks
-        ]
-
+def _alone(route: Route, message: Told, state: State, now_s: float, not_before_s: float) -> list[Planned]:
+    """Return what becomes of an alert that waits for no others."""
+    mark = alert_mark(message)
+    opened = state.get("open", mark, route.name)
     if message["status"] == "resolved":
-        state.drop("open", route.name, mark)
-        return pages(told or route.sinks, "")
-    begins = any(one["status"] == "firing" for one in message.get("alerts", (message,)))
-    if not begins:  # Some of a group ended, others go on.
-        return pages(told or route.sinks, "")
-    spared, notices = _budget(route, state, now_s)
-    sinks = [str(route.demote_to)] if spared else list(route.sinks)
-    after = {"sinks": list(dict.fromkeys((*told, *sinks)))}
-    state.put("open", route.name, mark, after, due_s=now_s + FORGOTTEN_S)
-    if not spared:
-        return pages(sinks, "")
-    why = f"the route {route.name} has spent its {route.pages_per_week} pages of this week"
-    receipts = [_receipt(sink, "demoted", why, message, now_s) for sink in route.sinks]
-    said = [
-        Planned(sink=sink, kind="page", not_before_s=not_before_s, why="", group="", message=notice)
-        for notice in notices
-        for sink in route.sinks
+        state.drop("open", mark, route.name)
+        if opened is None:
+            return [receipt(sink, "muted", UNHEARD, message, now_s) for sink in route.sinks]
+        return pages(opened["sinks"], message, not_before_s)
+    sinks, why, notice = _spend(route, state, now_s)
+    told: list[str] = [] if opened is None else opened["sinks"]
+    after = {"route": route.name, "sinks": list(dict.fromkeys((*told, *sinks)))}
+    state.put("open", mark, route.name, after, due_s=now_s + heard.FORGOTTEN_S)
+    told_now = pages(sinks, message, not_before_s, f"demoted: {why}" if why else "")
+    return [*told_now, *_demoted(route, message, why, notice, now_s, not_before_s)]
+
+
+def _together(
+    route: Route,
+    row: Mapping[str, Any],
+    begun: Sequence[Told],
+    ended: Sequence[Told],
+    state: State,
+    now_s: float,
+) -> list[Planned]:
+    """Return what becomes of the alerts of a group that has waited; those that ended cost nothing."""
+    if not begun:
+        return _ended(ended, row, state, now_s)
+    sinks, why, notice = _spend(route, state, now_s)
+    messages = heard.told(row, state, now_s, begun=begun, sinks=sinks, ended=ended)
+    planned = [
+        one
+        for sink, message in messages.items()
+        for one in pages(
+            [sink], message, now_s, f"demoted: {why}" if why and sink in sinks else "", row["group"]
+        )
     ]
-    return [*pages(sinks, f"demoted: {why}"), *receipts, *said]
+    return [*planned, *_demoted(route, messages[sinks[0]], why, notice, now_s, now_s)]
 
 
-def _budget(route: Route, state: State, now_s: float) -> tuple[bool, list[Told]]:
+def _demoted(
+    route: Route, message: Told, why: str, notice: Told | None, now_s: float, not_before_s: float
+) -> list[Planned]:
+    """Return what the sinks of a route get in place of a message, if its budget is spent."""
+    receipts = [receipt(sink, "demoted", why, message, now_s) for sink in route.sinks] if why else []
+    return [*receipts, *(pages(route.sinks, notice, not_before_s) if notice is not None else ())]
+
+
+def _spend(route: Route, state: State, now_s: float) -> tuple[list[str], str, Told | None]:
+    """Take a page from the week's budget; return who is told, why others are, and what is said of it."""
+    spared, notice = _budget(route, state, now_s)
+    if not spared:
+        return list(route.sinks), "", None
+    why = f"the route {route.name} has spent its {route.pages_per_week} pages of this week"
+    return [str(route.demote_to)], why, notice
+
+
+def _budget(route: Route, state: State, now_s: float) -> tuple[bool, Told | None]:
     """Take one page from the budget; return whether there was none left, and what is to be said of it."""
     if route.pages_per_week is None:
-        return False, []
+        return False, None
     week = state.get("week", route.name) or {"times": [], "said": False}
-    times = [one for one in week["times"] if one > now_s - WEEK_S]
+    times = _lately(week["times"], WEEK_S, now_s)
     if len(times) < route.pages_per_week:
         state.put("week", route.name, "", {"times": [*times, now_s], "said": False})
-        return False, []
+        return False, None
     state.put("week", route.name, "", {"times": times, "said": True})
     if week["said"]:
-        return True, []
-    return True, [budget_notice(route, again_s=times[0] + WEEK_S, now_s=now_s)]
+        return True, None
+    again_s = times[-route.pages_per_week] + WEEK_S
+    notice = budget_notice(route, again_s=again_s, now_s=now_s)
+    row = {"route": route.name, "sinks": list(route.sinks), "notice": notice}
+    state.put("spent", route.name, "", row, due_s=again_s, since_s=now_s)
+    return True, notice
 
 
-def _receipt(sink: str, kind: Kind, why: str, message: Told, now_s: float) -> Planned:
-    return Planned(sink=sink, kind=kind, not_before_s=now_s, why=why, group="", message=message)
+def _lately(times: Sequence[float], within_s: float, now_s: float) -> list[float]:
+    """Return which of some moments count: those that are to come were before the clock was set back."""
+    return [one for one in times if now_s - within_s < one <= now_s + CLOCK_S]
 
 
-def _alert_mark(message: Mapping[str, Any]) -> str:
-    """Return what names an alert among those of every source."""
-    return f"{message['source']}:{message['fingerprint']}"
-
-
-def _mark(route: str, by: Mapping[str, str]) -> str:
-    text = json.dumps([route, sorted(by.items())], ensure_ascii=True)
-    return sha256(text.encode()).hexdigest()[:16]
+def _group(route: Route, message: Mapping[str, Any]) -> tuple[dict[str, str], str]:
+    """Return the labels by which a route gathers a message, and the group's fingerprint."""
+    labels = labels_of(message)
+    by = {label: labels.get(label, "") for label in route.group_by}
+    text = json.dumps([route.name, sorted(by.items())], ensure_ascii=True)
+    return by, sha256(text.encode()).hexdigest()[:16]

@@ -1,24 +1,35 @@
 """What routing remembers: rows of JSON, each with a kind, an owner, a key, and perhaps a time.
 
-The router reads and writes only through `State`, so it is the same whether the rows are in SQLite
-(`memory`) or, for tests and dry runs, in this process.
+The router reads and writes only through `State`, so it knows nothing of SQLite, where `memory` keeps
+the rows.
 """
 
-import copy
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 Row = dict[str, Any]
 
 
 class State(Protocol):
-    """Rows. `of` is what a row belongs to, such as a route or a group; `key` may be empty."""
+    """Rows. `of` is what a row belongs to, such as a route or an alert; `key` may be empty."""
 
     def get(self, kind: str, of: str, key: str = "") -> Row | None:
         """Return a row, or None."""
 
-    def put(self, kind: str, of: str, key: str, row: Row, *, due_s: float | None = None) -> None:
-        """Write a row, over the one that was there; `due` returns it from `due_s` on."""
+    def put(
+        self,
+        kind: str,
+        of: str,
+        key: str,
+        row: Row,
+        *,
+        due_s: float | None = None,
+        since_s: float | None = None,
+    ) -> None:
+        """Write a row, over the one that was there; `due` returns it from `due_s` on.
+
+        If `since_s` is given, it does so also once it is well before that: the clock was set back, and
+        nobody knows for how long the row has waited.
+        """
 
     def drop(self, kind: str, of: str, key: str | None = None) -> None:
         """Remove a row, or with no key all of an owner's."""
@@ -31,44 +42,3 @@ class State(Protocol):
 
     def due(self, now_s: float) -> list[tuple[str, str, str, Row]]:
         """Return kind, owner, key and row of what is due, the longest overdue first."""
-
-
-class Remembered:
-    """A state in this process; it ends with it."""
-
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, str, str], tuple[Row, float | None]] = {}
-
-    def get(self, kind: str, of: str, key: str = "") -> Row | None:
-        """Return a row, or None."""
-        found = self._rows.get((kind, of, key))
-        return None if found is None else copy.deepcopy(found[0])
-
-    def put(self, kind: str, of: str, key: str, row: Row, *, due_s: float | None = None) -> None:
-        """Write a row."""
-        self._rows[kind, of, key] = copy.deepcopy(row), due_s
-
-    def drop(self, kind: str, of: str, key: str | None = None) -> None:
-        """Remove a row, or all of an owner's."""
-        for place in [place for place, _ in self._of(kind, of) if key is None or place[2] == key]:
-            del self._rows[place]
-
-    def rows(self, kind: str, of: str) -> list[Row]:
-        """Return all of an owner's rows."""
-        return [copy.deepcopy(row) for _, row in self._of(kind, of)]
-
-    def count(self, kind: str, of: str) -> int:
-        """Return how many there are."""
-        return sum(1 for _ in self._of(kind, of))
-
-    def due(self, now_s: float) -> list[tuple[str, str, str, Row]]:
-        """Return what is due."""
-        found = [
-            (due_s, place, row)
-            for place, (row, due_s) in self._rows.items()
-            if due_s is not None and due_s <= now_s
-        ]
-        return [(*place, copy.deepcopy(row)) for _, place, row in sorted(found, key=lambda one: one[0])]
-
-    def _of(self, kind: str, of: str) -> Iterator[tuple[tuple[str, str, str], Row]]:
-        return ((place, row) for place, (row, _) in self._rows.items() if place[:2] == (kind, of))

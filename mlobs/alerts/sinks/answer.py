@@ -40,7 +40,12 @@ class Sink(Protocol):
     gap_s: float
 
     def send(self, delivery_id: str, body: bytes, *, now_s: float) -> Answer:
-        """Send one message and say how it went; never raise, and end within a bounded time."""
+        """Send one message and say how it went, within a bounded time.
+
+        Raises:
+            LookupError, TypeError, ValueError: The message cannot be laid out; it never will.
+            RuntimeError: No thread could be started, and the like; it may pass.
+        """
         ...
 
 

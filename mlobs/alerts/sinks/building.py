@@ -108,6 +108,12 @@ def _post(config: Http, url: str | Secret, where: str, allow: Iterable[str], res
         raise SettingError(f"{where}: url cannot be used: {error}.") from None
     guard = Guard((*allow, *config.allow))
     check_now(guard, host, where)
+    # What is sent to these holds their secret, in the address or the body; a webhook's is only signed.
+    if url.lower().startswith("http:") and not isinstance(config, WebhookConfig) and not guard.lists(host):
+        raise SettingError(
+            f"{where}: url begins with http, so whoever is on the way could read its secret; https was "
+            f"wanted. If its host is one of your own, list it under allow."
+        )
     return Post(url, guard, trust(config.ca, where), resolve)
 
 

@@ -54,10 +54,10 @@ class Command:
     def send(self, delivery_id: str, body: bytes, *, now_s: float) -> Answer:  # of Sink
         """Run the program once and say how it went."""
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        with tempfile.TemporaryFile() as given:  # a pipe would fill up if nobody reads it
-            given.write(body)
-            given.seek(0)
-            try:
+        try:
+            with tempfile.TemporaryFile() as given:  # a pipe would fill up if nobody reads it
+                given.write(body)
+                given.seek(0)
                 process = subprocess.Popen(
                     self._argv,
                     stdin=given,
@@ -67,8 +67,8 @@ class Command:
                     env={**passed_on, **self._env, "MLOBS_DELIVERY": delivery_id},
                     start_new_session=True,
                 )
-            except OSError as error:
-                return Answer("failed", f"{self.address} cannot be started: {error.strerror}")
+        except OSError as error:
+            return Answer("failed", f"{self.address} cannot be started: {error.strerror}")
         return self._answer(process)
 
     def _answer(self, process: "subprocess.Popen[bytes]") -> Answer:
@@ -77,7 +77,13 @@ class Command:
         reader = threading.Thread(
             target=_keep, args=(process.stdout, output), name="mlobs-command", daemon=True
         )
-        reader.start()
+        try:
+            reader.start()
+        except RuntimeError:  # no more threads; nobody would read what it says
+            _signal(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+            return Answer("failed", f"{self.address} was killed at once: this machine has no more threads")
         ended = _ended(process.pid, self._timeout_s)
         if not ended:
             _signal(process.pid, signal.SIGTERM)

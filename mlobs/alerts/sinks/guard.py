@@ -26,12 +26,14 @@ from mlobs.errors import SettingError
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Credentials of clouds (AWS, GCP, Azure, Oracle, Alibaba), and what no name should lead to.
+# Credentials of clouds (AWS, GCP, Azure, Oracle, Alibaba), and what no name should lead to. The two
+# networks after ::/128 are translated to IPv4 addresses that nobody can read off them here.
 NEVER_BY_NAME = tuple(
     ipaddress.ip_network(one)
     for one in (
         "0.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "168.63.129.16/32", "100.100.100.200/32",
-        "224.0.0.0/4", "240.0.0.0/4", "::/128", "fe80::/10", "fd00:ec2::254/128", "ff00::/8",
+        "224.0.0.0/4", "240.0.0.0/4", "::/128", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fe80::/10", "fec0::/10",
+        "fd00:ec2::254/128", "fd20:ce::254/128", "ff00::/8",
     )
 )  # fmt: skip
 SHARED = ipaddress.ip_network("100.64.0.0/10")  # Carrier-grade NAT; not "private" in Python's words.
@@ -69,6 +71,14 @@ class Guard:
         networks = [_network(one) for one in entries]
         self._networks = tuple(one for one in networks if one is not None)
         self._names = {one for one, network in zip(entries, networks, strict=True) if network is None}
+
+    def lists(self, host: str) -> bool:
+        """Return whether a host, a name or an address, is on the list as it is written."""
+        number = literal(host)
+        if number is None:
+            return host.lower().rstrip(".") in self._names
+        ip = ipaddress.ip_address(number)
+        return any(ip in network for network in self._networks if network.version == ip.version)
 
     def refusal(self, host: str, ip: str) -> str | None:
         """Return why `host` must not be reached at `ip`, or None if it may.

@@ -36,8 +36,8 @@ def for_pagerduty(
             "severity": SEVERITIES.get(told.field("severity"), "warning"),
             "class": told.field("rule"),
             "custom_details": {
-                "description": told.text if text is None else fill(text, told),
                 **told.facts,
+                "description": told.text if text is None else fill(text, told),
                 "fingerprint": told.field("fingerprint"),
                 "delivery": told.delivery,
                 **({"alerts": [*told.alerts], "more alerts": told.more} if told.alerts else {}),

@@ -22,6 +22,10 @@ NOTICES = {
     "calm": "It is calm again.",
     "budget": "The budget of pages of this week is spent; more goes elsewhere.",
 }
+OWN = (
+    "rule", "severity", "since", "resolved", "value", "most of it", "description", "fingerprint", "delivery",
+    "alerts", "more alerts",
+)  # fmt: skip
 _HIDDEN = {"severity", "component", "alertname"}  # Shown elsewhere.
 
 
@@ -59,7 +63,7 @@ class Told:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Return names and values for a table."""
+        """Return names and values for a table; a label with a name of ours is called labels.NAME."""
         facts = {
             "rule": self.field("rule"),
             "severity": self.field("severity"),
@@ -67,7 +71,7 @@ class Told:
             "resolved": self.field("resolved"),
             "value": self.field("value"),
             "most of it": self.field("top"),
-            **dict(list(_shown(self.labels).items())[:LABELS_SHOWN_MAX]),
+            **_shown(self.labels),
         }
         return {name: value for name, value in facts.items() if value}
 
@@ -129,7 +133,8 @@ def _texts(given: object) -> dict[str, str]:
 
 
 def _shown(labels: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in labels.items() if name not in _HIDDEN}
+    shown = [(name, value) for name, value in labels.items() if name not in _HIDDEN]
+    return {(f"labels.{name}" if name in OWN else name): value for name, value in shown[:LABELS_SHOWN_MAX]}
 
 
 def _top(value: object) -> str:

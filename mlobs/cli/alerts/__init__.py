@@ -16,6 +16,7 @@ VERBS = (
     "routes",
     "deliveries",
     "redrive",
+    "silence",
     "test",
 )
 

@@ -1,12 +1,11 @@
 """`mlobs alerts backtest`: what rules would have done, before they ship."""
 
 import argparse
-import re
+import time
 from pathlib import Path
 from typing import Any
 
 from mlobs.cli.alerts.verbs import add_verb
-from mlobs.errors import SettingError
 
 EPILOG = """\
 The server replays what it has stored through the rules, step by step as it evaluates them. An episode is
@@ -21,7 +20,6 @@ examples:
 
 exit status: 0 replayed, 1 a rule could not be replayed, 2 nothing could be asked
 """
-UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 MISSING = "The server cannot replay rules: it is of an older release. Upgrade it."
 SECONDS_MAX = 3600.0
 
@@ -30,7 +28,9 @@ def register(verbs: Any) -> None:
     """Add the verb."""
     about = "Replay what is stored through rules and print which alerts there would have been."
     backtest = add_verb(verbs, "backtest", _backtest, about, EPILOG)
-    backtest.add_argument("--since", metavar="AGE", default="7d", help="such as 24h, 7d, 30d (default: 7d)")
+    backtest.add_argument(
+        "--since", metavar="AGE", default="7d", help="such as 24h, 30d, 2026-05-01 (default: 7d)"
+    )
     backtest.add_argument("--rule", metavar="NAME", help="one rule only")
     backtest.add_argument("--rules", metavar="FILE", type=Path, help="the rules of this file only")
     backtest.add_argument(
@@ -39,19 +39,16 @@ def register(verbs: Any) -> None:
     backtest.add_argument("--json", action="store_true", help="print the server's whole answer as JSON")
 
 
-def seconds(text: str) -> int:
-    """Return how long `text` is.
+def _since_s(text: str) -> float:
+    """Return how long ago a moment was, in seconds.
 
     Raises:
-        SettingError: It is no such length.
-
-    >>> seconds("30d"), seconds("90m")
-    (2592000, 5400)
+        QueryError: It is no moment.
     """
-    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text)
-    if found is None:
-        raise SettingError(f"--since {text!r} came; a number with m, h, d or w was expected, such as 30d.")
-    return int(found[1]) * UNITS_S[found[2]]
+    from mlobs.server.ask.ranges import NS, read_range
+
+    now_ns = time.time_ns()
+    return (now_ns - read_range({"since": text}, now_ns).since_ns) / NS
 
 
 def _backtest(arguments: argparse.Namespace) -> int:
@@ -59,22 +56,30 @@ def _backtest(arguments: argparse.Namespace) -> int:
     from mlobs.alerts.document import read_text
     from mlobs.alerts.rulefile import WHAT, parse_rules
     from mlobs.cli.alerts.backtest_route import BACKTEST
-    from mlobs.cli.printing import print_json
+    from mlobs.cli.printing import console, print_json
     from mlobs.server.client import Client
     from mlobs.settings import AlertSettings, ClientSettings, from_flags, load
 
-    wanted: dict[str, Any] = {"since_s": seconds(arguments.since), "rule": arguments.rule}
+    wanted: dict[str, Any] = {"since_s": _since_s(arguments.since), "rule": arguments.rule}
+    own = None
     if arguments.rules is not None:
         text = read_text(arguments.rules, WHAT)
-        parse_rules(text, str(arguments.rules), catalogue(load(AlertSettings)))  # A typo is told from here.
+        own = parse_rules(text, str(arguments.rules), catalogue(load(AlertSettings)))  # A typo is told here.
         wanted |= {"rules": text, "name": str(arguments.rules)}
     server = from_flags(ClientSettings, server=arguments.server).server
-    with Client(server, timeout_s=SECONDS_MAX) as client:
+    talk = console(stderr=True)
+    with (
+        Client(server, timeout_s=SECONDS_MAX) as client,
+        talk.status("the server replays"),
+    ):
         answer = client.post(BACKTEST, wanted, missing=MISSING)
     if arguments.json:
         print_json(answer)
     else:
         _print(answer)
+        for rule in own.rules if own is not None and arguments.rule is None else ():
+            if "server" not in rule.engines:
+                talk.print(f"{rule.name} is evaluated by Prometheus only; it was not replayed.", markup=False)
     return 1 if any(rule["error"] for rule in answer["rules"]) else 0
 
 

@@ -1,5 +1,6 @@
 """The server's route for replaying rules over what it has stored."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mlobs.alerts.replay.asking import WANTED, chosen, read_wanted
+from mlobs.alerts.replay.asking import WANTED, AbandonedError, chosen, read_wanted
 from mlobs.errors import PayloadError, QueryError, RuleError, SettingError
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import READ
@@ -28,16 +29,17 @@ def backtest_route(alerting: Callable[[], "Alerting | None"]) -> GuardedRoute:
     """
     running = threading.Lock()  # One at a time: each may use a whole core.
 
-    def replay(found: "Alerting", body: bytes) -> Response:
-        wanted = read_wanted(body)
-        try:
-            rules = chosen(wanted, found.watch.rules, found.watch.packaged)
-        except (RuleError, SettingError) as error:
-            raise QueryError(str(error)) from None
+    def replay(found: "Alerting", body: bytes, is_abandoned: Callable[[], bool]) -> Response:
         if not running.acquire(blocking=False):
             return _later("Another backtest runs; ask again when it is over.")
         try:
-            return JSONResponse(found.backtest(wanted, rules))
+            wanted = read_wanted(body)
+            rules = chosen(wanted, found.watch.rules, found.watch.packaged)
+            return JSONResponse(found.backtest(wanted, rules, is_abandoned))
+        except (RuleError, SettingError) as error:
+            raise QueryError(str(error)) from None
+        except AbandonedError:
+            return _later("Nobody waited for the backtest.")
         finally:
             running.release()
 
@@ -50,7 +52,17 @@ def backtest_route(alerting: Callable[[], "Alerting | None"]) -> GuardedRoute:
         found = alerting()
         if found is None:
             return _later("The server is starting; ask again.")
-        return await run_in_threadpool(replay, found, body)
+        gone = threading.Event()
+
+        async def watch() -> None:
+            await request.receive()  # The body is read, so what comes is that the client has left.
+            gone.set()
+
+        watching = asyncio.create_task(watch())
+        try:
+            return await run_in_threadpool(replay, found, body, gone.is_set)
+        finally:
+            watching.cancel()
 
     return route(BACKTEST, backtest, scope=READ, methods=["POST"])
 

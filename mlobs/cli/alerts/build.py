@@ -1,11 +1,14 @@
-"""`mlobs alerts build`: the rule files for Prometheus, Alertmanager and Grafana."""
+"""`mlobs alerts build`: the rule files for Prometheus, its operator, Alertmanager and Grafana."""
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlobs.cli.alerts.verbs import add_verb
 from mlobs.errors import SettingError
+
+if TYPE_CHECKING:
+    from mlobs.settings import AlertSettings
 
 EPILOG = """\
 Thresholds come from MLOBS_ALERT_* variables and your own rules from MLOBS_ALERT_RULES, so this makes the
@@ -17,7 +20,11 @@ rules of your house:
 def register(verbs: Any) -> None:
     """Add the verb."""
     build = add_verb(
-        verbs, "build", _build, "Write the rule files for Prometheus, Alertmanager and Grafana.", EPILOG
+        verbs,
+        "build",
+        _build,
+        "Write the rule files for Prometheus, its operator, Alertmanager and Grafana.",
+        EPILOG,
     )
     build.add_argument(
         "-o", "--output", metavar="DIR", type=Path, default=Path("alerts"), help="(default: alerts)"
@@ -32,19 +39,21 @@ def register(verbs: Any) -> None:
 
 def _build(arguments: argparse.Namespace) -> int:
     from mlobs.alerts.grafana import FILE, grafana_file
-    from mlobs.alerts.prometheus import files
+    from mlobs.alerts.kubernetes import FILE as OBJECT_FILE
+    from mlobs.alerts.kubernetes import rule_object
+    from mlobs.alerts.prometheus import RULES_FILE, files
     from mlobs.alerts.rulefile import all_rules
     from mlobs.settings import AlertSettings, load
 
     settings = load(AlertSettings)
-    base = settings.runbook_base or f"{_here()}/runbooks"
+    base = runbooks(settings)
     rules = all_rules(settings)
     rendered = files(rules, runbook_base=base)
     rendered[FILE] = grafana_file(rules, runbook_base=base, source=arguments.datasource)
+    rendered[OBJECT_FILE] = rule_object(rendered[RULES_FILE])
     try:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / FILE).parent.mkdir(exist_ok=True)
         for name, text in rendered.items():
+            (arguments.output / name).parent.mkdir(parents=True, exist_ok=True)
             (arguments.output / name).write_text(text, encoding="utf-8")
             print(arguments.output / name)
     except OSError as error:
@@ -55,8 +64,9 @@ def _build(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _here() -> str:
+def runbooks(settings: "AlertSettings") -> str:
+    """Return what the address of a runbook begins with: as it is set, or the server of this machine."""
     from mlobs.settings import ServerSettings, load
 
-    settings = load(ServerSettings)
-    return f"http://{settings.host}:{settings.port}"
+    server = load(ServerSettings)
+    return settings.runbook_base or f"http://{server.host}:{server.port}/runbooks"

@@ -7,12 +7,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mlobs.alerts.desk import REDRIVE_WANTED, Desk
-from mlobs.errors import PayloadError
+from mlobs.cli.alerts.bodies import read_body
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import ADMIN, READ
 
 DELIVERIES, REDRIVE = "/api/alerts/deliveries", "/api/alerts/redrive"
-BODY_BYTES_MAX = 100_000
 
 
 def desk_routes(desk: Callable[[], Desk | None]) -> list[GuardedRoute]:
@@ -27,11 +26,7 @@ def desk_routes(desk: Callable[[], Desk | None]) -> list[GuardedRoute]:
         return _starting() if found is None else JSONResponse(found.deliveries(request.query_params))
 
     async def redrive(request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_BYTES_MAX:
-                raise PayloadError(f"More than {BODY_BYTES_MAX} bytes came; {REDRIVE_WANTED}.")
+        body = await read_body(request, REDRIVE_WANTED)
         found = desk()
         if found is None:
             return _starting()

@@ -13,6 +13,7 @@ from mlobs.alerts.prometheus import RULES_FILE, rules_file
 from mlobs.alerts.rulefile import WHAT, parse_rules
 from mlobs.alerts.rules import Rule, Severity
 from mlobs.alerts.runbooks import FOLDER, SUFFIX, pages
+from mlobs.alerts.words import never_fires
 from mlobs.cli.alerts.promql_names import problems
 from mlobs.errors import RuleError
 from mlobs.settings import AlertSettings
@@ -95,8 +96,14 @@ def _of_rules(rules: Sequence[Rule], name: str, path: Path | None) -> Report:
             report.findings.append(
                 Finding(name, rule.name, f"has no runbook: write {where} beside the file, or name a page")
             )
-    for text in (rules_file(rules, runbook_base=BASE), grafana_file(rules, runbook_base=BASE)):
-        rendered = _of_groups(Document(text, name, "A file of rules"), path)
+    report.findings += [
+        Finding(name, rule.name, f"can never fire: {why}") for rule in rules if (why := never_fires(rule))
+    ]
+    texts = (rules_file(rules, runbook_base=BASE), grafana_file(rules, runbook_base=BASE))
+    documents = [Document(text, name, "A file of rules") for text in texts]
+    recorded = set().union(*map(_series, documents))  # Grafana asks for what Prometheus records.
+    for document in documents:
+        rendered = _of_groups(document, path, recorded)
         # Lines of what was rendered say nothing to whoever wrote the rule.
         of_promql = [one for one in rendered.findings if one.rule and "runbook" not in one.problem]
         report.findings += [Finding(name, one.rule, one.problem) for one in of_promql]
@@ -137,11 +144,7 @@ def _of_rule(
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield field and problem."""
     if "data" in rule:
-        for index, query in enumerate(rule["data"]):
-            model = query.get("model", {})
-            if "expr" in model:
-                expr = str(model["expr"])
-                yield from ((("data", index, "model", "expr"), one) for one in problems(expr, recorded))
+        yield from _of_queries(rule["data"], recorded)
     else:
         for name in rule:
             if name not in PROMETHEUS_FIELDS:
@@ -154,9 +157,28 @@ def _of_rule(
         yield from _of_alert(rule, known)
 
 
+def _of_queries(queries: Any, recorded: Iterable[str]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield field and problem of what Grafana asks."""
+    if not isinstance(queries, list):
+        yield ("data",), "has something else under 'data' than a list of queries"
+        return
+    for index, query in enumerate(queries):
+        model = query.get("model") if isinstance(query, dict) else None
+        if not isinstance(model, dict):
+            yield ("data", index), "has a query without a 'model' with its fields"
+        elif "expr" in model:
+            expr = str(model["expr"])
+            yield from ((("data", index, "model", "expr"), one) for one in problems(expr, recorded))
+
+
 def _of_alert(
     rule: Mapping[str, Any], known: Mapping[str, Any]
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    wrong = [name for name in ("labels", "annotations") if not isinstance(rule.get(name) or {}, dict)]
+    for name in wrong:
+        yield (name,), f"has something else under {name!r} than names and values"
+    if wrong:
+        return
     severity = (rule.get("labels") or {}).get("severity")
     if severity not in SEVERITIES:
         came = "has no severity" if severity is None else f"has the severity {severity!r}"

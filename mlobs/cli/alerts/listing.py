@@ -27,9 +27,12 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(answer)
         return 0
+    # A server of an older release says no source.
+    foreign = any(alert.get("source", "mlobs") != "mlobs" for alert in answer["firing"])
     rows = [
         {
             "alert": alert["rule"],
+            **({"from": alert["source"]} if foreign else {}),
             "severity": alert["severity"],
             "state": alert["state"],
             "since": alert["since"].replace("T", " ")[:19],
@@ -46,7 +49,11 @@ def _list(arguments: argparse.Namespace) -> int:
     talk.print(f"{firing} {fire}, {pending} {'is' if pending == 1 else 'are'} about to")
     if answer.get("rules_error"):
         talk.print(visible(f"The former rules are evaluated: {answer['rules_error']}"), markup=False)
+    if answer.get("routes_error"):
+        talk.print(visible(f"The former routes are used: {answer['routes_error']}"), markup=False)
     for rule in answer["rules"]:
         if rule["error"]:
             talk.print(visible(f"{rule['rule']} cannot be evaluated: {rule['error']}"), markup=False)
+        if rule.get("cut"):  # a server of an older release does not say
+            talk.print(f"{rule['rule']} is broken for more than one answer holds; some alerts are not shown.")
     return 0

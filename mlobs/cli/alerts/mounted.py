@@ -8,9 +8,10 @@ from starlette.responses import JSONResponse, Response
 
 from mlobs.alerts.alerting import Alerting, Sample
 from mlobs.alerts.receive.receiving import Receiving, authenticator
+from mlobs.errors import SettingError
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import INGEST, OPEN
-from mlobs.settings import ReceiveSettings, ServerSettings
+from mlobs.settings import ReceiveSettings, ServerSettings, variable
 
 PATH = "/api/alerts/receive"
 
@@ -18,21 +19,31 @@ PATH = "/api/alerts/receive"
 class Mounted:
     """Takes webhooks on the server's own port.
 
-    Where MLOBS_ALERT_RECEIVE_* has a secret, whoever knows it may send; so may a token for ingest,
-    where the server has tokens. On loopback without either, everybody on the machine may.
+    Where MLOBS_ALERT_RECEIVE_* has a secret, whoever knows it may send. Where the server has tokens, so
+    may one for ingest; any other Authorization is refused before it comes here, so a bearer token or
+    a name and password of this receiver's own cannot be had beside them. On loopback without any,
+    everybody on the machine may.
 
     Args:
         server: Whether there are tokens.
         settings: Who else may send, and how much.
 
     Raises:
-        SettingError: The secrets cannot be used.
+        SettingError: The secrets cannot be used, or not beside the server's tokens.
     """
 
     def __init__(self, server: ServerSettings, settings: ReceiveSettings) -> None:
         self._tokens = server.tokens is not None
         self._settings = settings
         self._asks = authenticator(settings).asks
+        shadowed = [name for name in ("token", "basic") if getattr(settings, name).get_secret_value()]
+        if self._tokens and shadowed:
+            raise SettingError(
+                f"{' and '.join(variable(ReceiveSettings, name) for name in shadowed)} cannot be used where "
+                f"{variable(ServerSettings, 'tokens')} is set, for the server's own tokens decide over every "
+                f"Authorization. Give the sender one of those with the scope ingest, or let it sign with "
+                f"{variable(ReceiveSettings, 'secret')}."
+            )
         self._receiving: Receiving | None = None
 
     def route(self) -> GuardedRoute:

@@ -20,6 +20,7 @@ examples:
   MLOBS_ALERT_ROUTES=routes.yml mlobs alerts receive
   MLOBS_ALERT_RECEIVE_SECRET=$(cat secret) mlobs alerts receive --routes routes.yml --host 0.0.0.0
 
+The file of routes is read again when it changes, and on SIGHUP.
 exit status: 0 stopped, 2 could not start (port taken, a mistake in the routes, no secret beyond loopback)
 """
 
@@ -51,6 +52,8 @@ def _receive(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     with Receiver(settings, alerts, data) as receiver:
+        if alerts.routes is not None and not sys.stdin.isatty():  # a terminal's end still ends the receiver
+            signal.signal(signal.SIGHUP, lambda *_: receiver.read_routes())
         print(f"webhooks  {receiver.url}{PATH}  (POST)")
         print(f"health    {receiver.url}/-/healthy  {receiver.url}/-/ready")
         print(f"metrics   {receiver.url}/metrics")

@@ -76,6 +76,10 @@ class Receiver:
         """Answer what is being asked, write down what waits, end. Twice is harmless."""
         self._undo.close()
 
+    def read_routes(self) -> None:
+        """Read the file of routes again soon, even if it seems unchanged; safe in a signal handler."""
+        self._telling.watch.ask()
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -140,10 +144,20 @@ class Receiver:
         return PlainTextResponse("healthy\n")
 
     async def _ready(self, _: Request) -> Response:
-        failure = self._receiving.inbox.failure
-        return PlainTextResponse("ready\n") if failure is None else PlainTextResponse(f"{failure}\n", 503)
+        if self._receiving.inbox.failure is not None:  # The sentence would show a stranger where the file is.
+            return PlainTextResponse("Webhooks cannot be written down now; the log says why.\n", 503)
+        return PlainTextResponse("ready\n")
 
-    def _metrics(self, _: Request) -> Response:
+    def _metrics(self, request: Request) -> Response:
+        client = request.client
+        near = client is not None and client.host in LOOPBACK and _is_local(request.headers.get("host", ""))
+        if not near and not self._receiving.authenticator.knows(request.headers):
+            return PlainTextResponse(
+                "Beyond this machine, metrics want the credentials of webhooks: Authorization with "
+                "MLOBS_ALERT_RECEIVE_TOKEN (bearer) or MLOBS_ALERT_RECEIVE_BASIC (name:password).\n",
+                401,
+                {"WWW-Authenticate": 'Bearer realm="mlobs alerts"'},
+            )
         counts = Counts()
         for metric, labels, value in (*self._receiving.samples(), *self._telling.courier.samples()):
             counts.set(metric, *labels.values(), to=value)

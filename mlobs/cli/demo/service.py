@@ -7,7 +7,7 @@ flights of the same population; the second is July.
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import mlobs
 from mlobs.cli.demo.desk import Desk
@@ -71,7 +71,18 @@ class Service:
             self._serve(rows, step)
         return began, [watch.feature for watch in self.monitor.state() if watch.alarm]
 
-    def _serve(self, rows: list[Row], step: Step) -> None:
+    def serve_year_after_year(self, step: Step, rows_a_question: int) -> NoReturn:
+        """Serve both populations in turn, without end.
+
+        Args:
+            step: Called after each flight; how long it takes is the pace.
+            rows_a_question: How many flights there are for each question to the desk.
+        """
+        while True:
+            for season, count in ((self._year.unchanged, UNCHANGED_ROWS), (self._year.july, JULY_ROWS)):
+                self._serve(season.rows[:count], step, rows_a_question)
+
+    def _serve(self, rows: list[Row], step: Step, rows_a_question: int = ROWS_A_QUESTION) -> None:
         predict = mlobs.predict(model=MODEL, monitor=self.monitor)(self._model.chance)
 
         async def traffic() -> None:
@@ -79,7 +90,7 @@ class Service:
                 for number, row in enumerate(rows):
                     predict(row)
                     step()
-                    if number % ROWS_A_QUESTION == 0:
+                    if number % rows_a_question == 0:
                         await self._question(desk)
 
         asyncio.run(traffic())

@@ -22,6 +22,7 @@ from pathlib import Path
 MAGIC = b"mlobs-spool\x00"
 VERSION = 1
 _HEADER = struct.Struct(">12sHIQI")  # magic, version, spans, length, crc32 of the body
+REASONS = ("spool_full", "spool_corrupt")  # why spans on the disk are lost
 SUFFIX, CLAIMED, CORRUPT, PART = ".otlp", ".claimed-", ".corrupt", ".part"
 
 
@@ -55,6 +56,8 @@ class Spool:
         self._claims: set[Path] = set()
         self.healthy = True
         self.dropped: dict[str, int] = {}
+        self.kept = 0  # spans that this process put here
+        self.left = 0  # spans that it delivered from here, or dropped
         self.waiting = False  # whether files may be there; a folder is not listed for nothing
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,6 +84,7 @@ class Spool:
             self._remove(part)
             return False
         self.healthy = self.waiting = True
+        self.kept += spans
         return True
 
     def oldest(self) -> Item | None:
@@ -101,6 +105,7 @@ class Spool:
         """Remove a request that was delivered."""
         self._claims.discard(item.path)
         self._remove(item.path)
+        self.left += item.spans
 
     def back(self, item: Item) -> None:
         """Give a request back, to be tried again."""
@@ -160,7 +165,9 @@ class Spool:
             if (magic, version, length, crc) == (MAGIC, VERSION, len(body), zlib.crc32(body)):
                 return Item(path, body, spans)
         self._claims.discard(path)
-        self._drop("spool_corrupt", max(1, spans if spans < 1 << 20 else 1))
+        lost = max(1, spans if spans < 1 << 20 else 1)
+        self._drop("spool_corrupt", lost)
+        self.left += lost
         try:
             path.rename(self.folder / f"{path.name.partition(CLAIMED)[0]}{CORRUPT}")
         except OSError:
@@ -182,8 +189,8 @@ class Spool:
                 break
             claimed = self._claim(self.folder / name) if name.endswith(SUFFIX) else None
             if claimed is not None and (item := self._read(claimed)) is not None:
-                self.done(item)
                 self._drop("spool_full", item.spans)
+                self.done(item)
                 total -= bytes_
         return total + size <= self._bytes_max
 

@@ -28,6 +28,7 @@ from mlobs.server.ask.ranges import Range, length_ns, read_range
 from mlobs.server.ask.sql_routes import cancel_query, run_sql
 from mlobs.server.ask.syntax import Term
 from mlobs.server.costs.routes import OPERATIONS as COSTS
+from mlobs.server.ledger.routes import OPERATION as LEDGER
 from mlobs.server.replies import Reply
 from mlobs.server.store import Store
 
@@ -290,6 +291,7 @@ OPERATIONS = (
         answer=api.objects(cancelled="string"), scope="admin",
     ),
     *COSTS,
+    LEDGER,
     api.Operation("GET", "/openapi.json", describe, "This description.", answer={"type": "object"}),
 )  # fmt: skip
 ROUTES = tuple(

@@ -16,6 +16,7 @@ HEADS = (
     re.compile(r"^(CREATE MATERIALIZED VIEW (?:IF NOT EXISTS )?\w+)", re.MULTILINE),
     re.compile(r"^(DROP (?:TABLE|VIEW) (?:IF EXISTS )?\w+)", re.MULTILINE),
     re.compile(r"^(ALTER TABLE \w+)", re.MULTILINE),
+    re.compile(r"^(TRUNCATE TABLE \w+)", re.MULTILINE),
     re.compile(r"^(EXCHANGE TABLES \w+ AND \w+)", re.MULTILINE),
     re.compile(r"^(CREATE DATABASE (?:IF NOT EXISTS )?\w+)", re.MULTILINE),
 )

@@ -1,7 +1,8 @@
 """The model calls of a range, one row each, with their tokens in disjoint buckets, as SQL.
 
 The buckets and how they are cut to fit their totals are those of `mlobs.usage`: a total is what is billed,
-and of a detail only as much counts as is left of its total.
+and of a detail only as much counts as is left of its total. A call that a sampler kept stands for several,
+and has the tokens of all of them.
 """
 
 from collections.abc import Sequence
@@ -107,13 +108,13 @@ def calls(where: Condition, edges: Edges, extra: str = "", *, repeated: bool) ->
 def _branch(edges: Edges, extra: str, wanted: str, *, rare: bool) -> str:
     details = {name: _count(row, rare=rare) for name, row in _DETAILS.items()}
     cut = ", ".join(f"{text.format(**details)} AS {name}" for name, text in _CUT.items())
-    buckets = ", ".join(f"toUInt64({_BUCKETS[name]}) AS t_{name}" for name in BUCKETS)
+    buckets = ", ".join(f"toUInt64({_BUCKETS[name]}) * Weight AS t_{name}" for name in BUCKETS)
     sizes = _reached([f"inputs > {size}" for size in edges.sizes])
     days = _reached([f"Timestamp >= fromUnixTimestamp64Nano({start}, 'UTC')" for start in edges.starts()])
     return f"""SELECT TraceId, SpanId, ParentSpanId, Timestamp, Provider AS provider,
     ResponseModel AS response_model, RequestModel AS request_model, {_tier(rare=rare)} AS tier,
-    InputTokens IS NULL AND OutputTokens IS NULL AS unused, CostUsd AS told,
-    {cut}, {sizes} AS size, {days} AS period, {buckets}{extra}
+    InputTokens IS NULL AND OutputTokens IS NULL AS unused, CostUsd * Weight AS told,
+    Weight AS weight, {cut}, {sizes} AS size, {days} AS period, {buckets}{extra}
 FROM otel_traces WHERE {wanted}"""
 
 

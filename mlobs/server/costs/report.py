@@ -39,13 +39,19 @@ class Question:
     then: Pricing | None = None
 
 
-def report(ask: Ask, asked: Question) -> Row:
+def report(ask: Ask, asked: Question, also: Question | None = None) -> Row:
     """Return what the calls of a range cost.
+
+    Args:
+        ask: To the store.
+        asked: What is asked.
+        also: The same calls divided by something else, for `also_rows`: all calls are then priced once.
 
     Raises:
         QueryError: Nothing is grouped by one of the names, or the store refused the question.
     """
     wanted = groups(asked.by)  # refuses before anything is read
+    more = None if also is None else groups(also.by)
     priced = _priced(ask, asked)
     found: Row = {
         "from": moment(asked.within.since_ns),
@@ -57,7 +63,11 @@ def report(ask: Ask, asked: Question) -> Row:
         "repeated_calls": priced.repeated,
         "unpriced": priced.unpriced[:UNPRICED_MAX],
     }
-    return found | _divided(ask, asked, wanted, priced) if asked.by else found
+    if asked.by:
+        found |= _divided(ask, asked, wanted, priced)
+    if also is not None and more is not None:
+        found["also_rows"] = _divided(ask, also, more, priced)["rows"]
+    return found
 
 
 def total(ask: Ask, asked: Question) -> Figures:

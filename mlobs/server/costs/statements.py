@@ -13,16 +13,18 @@ from mlobs.server.costs.pricing import Edges
 CLASSES_MAX = 5_000
 _TOKENS = ", ".join(f"sum(t_{name}) AS n_{name}" for name in BUCKETS)
 _CLASS_ID = f"cityHash64({', '.join(CLASS)}) AS class"
+# A trace that a sampler kept stands for several: different ones are counted by how many each stands for.
 # A trace is a success unless its root failed.
 _FAILED = f"SELECT sipHash64(TraceId) FROM otel_traces WHERE {TIMES} AND ParentSpanId = '' AND {FAILED}"
-_TRACES = f"""uniqExactState(sipHash64(c.TraceId)) AS s_traces,
-        uniqExactIfState(sipHash64(c.TraceId), sipHash64(c.TraceId) NOT IN ({_FAILED})) AS s_successes"""
+_TRACE = "map(c.weight, sipHash64(c.TraceId))"
+_TRACES = f"""uniqExactMapState({_TRACE}) AS s_traces,
+        uniqExactMapIfState({_TRACE}, sipHash64(c.TraceId) NOT IN ({_FAILED})) AS s_successes"""
 
 
 def classes(where: Condition, edges: Edges, *, repeated: bool) -> str:
     """Return the statement for the classes, the largest first, and for the sums of all calls."""
     in_all = ", ".join(f"sum(n_{name}) OVER () AS all_{name}" for name in BUCKETS)
-    return f"""SELECT {", ".join(CLASS)}, {_CLASS_ID}, count() AS calls, countIf(unused) AS unused,
+    return f"""SELECT {", ".join(CLASS)}, {_CLASS_ID}, sum(weight) AS calls, sumIf(weight, unused) AS unused,
     sum(told) AS told_usd, {_TOKENS}, sum(calls) OVER () AS all_calls,
     sum(unused) OVER () AS all_unused, {in_all}
 FROM ({calls(where, edges, repeated=repeated)})
@@ -40,11 +42,12 @@ def rows(where: Condition, edges: Edges, groups: Groups, *, repeated: bool) -> s
     counts = ", ".join(f"n_{name}" for name in BUCKETS)
     order = f"{keys[0]}, " if groups.by_time else ""
     return f"""SELECT {listed}, groupArray((class, calls, unused, counts)) AS parts,
-    uniqExactMerge(s_traces) AS traces, uniqExactIfMerge(s_successes) AS successful_traces,
+    {_stood_for("uniqExactMapMerge(s_traces)")} AS traces,
+    {_stood_for("uniqExactMapIfMerge(s_successes)")} AS successful_traces,
     sum(arraySum(arrayMap((n, p) -> n * p, counts, arrayResize(price, {len(BUCKETS)}, 0.)))) AS rank,
     count() OVER () AS groups
 FROM (
-    SELECT {named}, {_CLASS_ID}, count() AS calls, countIf(unused) AS unused, {_TRACES}, {_TOKENS},
+    SELECT {named}, {_CLASS_ID}, sum(weight) AS calls, sumIf(weight, unused) AS unused, {_TRACES}, {_TOKENS},
         [{counts}] AS counts
     FROM ({calls(where, edges, groups.extra, repeated=repeated)}) AS c{groups.joins}
     GROUP BY {listed}, {", ".join(CLASS)}
@@ -61,12 +64,18 @@ LIMIT {{limit:UInt32}}"""
 def traces(where: Condition, *, repeated: bool) -> str:
     """Return the statement for the traces that have calls, and how many calls another span repeats."""
     same, once = (f", {SAME}", f"NOT {REPEATED}") if repeated else ("", "true")
-    return f"""SELECT uniqExactIf(trace, once) AS traces,
-    uniqExactIf(trace, once AND trace NOT IN ({_FAILED})) AS successful_traces,
-    countIf(NOT once) AS repeated_calls
+    successes = f"uniqExactMapIf(map(Weight, trace), once AND trace NOT IN ({_FAILED}))"
+    return f"""SELECT {_stood_for("uniqExactMapIf(map(Weight, trace), once)")} AS traces,
+    {_stood_for(successes)} AS successful_traces,
+    sumIf(Weight, NOT once) AS repeated_calls
 FROM (
-    SELECT trace, {once} AS once FROM (
-        SELECT sipHash64(TraceId) AS trace{same} FROM otel_traces
+    SELECT trace, Weight, {once} AS once FROM (
+        SELECT sipHash64(TraceId) AS trace, Weight{same} FROM otel_traces
         WHERE {IN_RANGE} AND {OF_CALLS} AND {where.sql}
     )
 )"""
+
+
+def _stood_for(traces: str) -> str:
+    """Return how many a map from weights to numbers of traces makes."""
+    return f"arraySum(arrayMap((w, n) -> w * n, mapKeys({traces}), mapValues({traces})))"

@@ -1,18 +1,27 @@
 -- How the answers of each model ended lately: of those that came, the share that are empty, cut off at the
--- limit of tokens, refusals, or stopped by a filter. Providers have words of their own for each.
+-- limit of tokens, refusals, or stopped by a filter. Which words say so, and where they stand, are parameters:
+-- mlobs.semconv.finishes. A span that a sampler kept counts as often as it stands for.
 SELECT
-    ServiceName AS service, RequestModel AS model, count() AS answers,
-    countIf(filtered) / answers AS content_filter,
-    countIf(refused AND NOT filtered) / answers AS refusal,
-    countIf(cut AND NOT refused AND NOT filtered) / answers AS length,
-    countIf(OutputTokens = 0 AND NOT cut AND NOT refused AND NOT filtered) / answers AS empty
+    ServiceName AS service, RequestModel AS model, sum(Weight) AS answers,
+    sumIf(Weight, filtered) / answers AS content_filter,
+    sumIf(Weight, refused AND NOT filtered) / answers AS refusal,
+    sumIf(Weight, cut AND NOT refused AND NOT filtered) / answers AS length,
+    sumIf(Weight, OutputTokens = 0 AND NOT cut AND NOT refused AND NOT filtered) / answers AS empty
 FROM (
     SELECT
-        ServiceName, RequestModel, OutputTokens,
-        extractAll(lower(SpanAttributes[{reasons:String}]), '[a-z_]+') AS words,
-        hasAny(words, ['content_filter', 'content_filtered', 'safety', 'recitation', 'prohibited_content', 'guardrail_intervened']) AS filtered,
-        has(words, 'refusal') AS refused,
-        hasAny(words, ['length', 'max_tokens', 'max_output_tokens', 'model_length']) AS cut
+        ServiceName, RequestModel, OutputTokens, Weight,
+        arrayStringConcat(arrayMap(key -> SpanAttributes[key], splitByChar(',', {keys:String})), ' ') AS told,
+        -- In a message's own text the quotes are escaped, so this finds members of messages and no words in them.
+        arrayFlatten(arrayMap(
+            key -> extractAll(SpanAttributes[key], '"finish_reason"\\s*:\\s*"([^"\\\\]*)"'), splitByChar(',', {messages:String})
+        )) AS members,
+        arrayMap(
+            word -> replaceRegexpOne(replaceRegexpAll(word, '[_ -]', ''), {prefix:String}, ''),
+            extractAll(lower(concat(told, ' | ', arrayStringConcat(members, ' | '))), '[a-z][a-z_-]*')
+        ) AS words,
+        hasAny(words, splitByChar(',', {content_filter:String})) AS filtered,
+        hasAny(words, splitByChar(',', {refusal:String})) AS refused,
+        hasAny(words, splitByChar(',', {length:String})) AS cut
     FROM otel_traces
     WHERE Timestamp > fromUnixTimestamp64Milli({now_ms:Int64}) - toIntervalSecond({window_s:UInt32})
         AND Timestamp <= fromUnixTimestamp64Milli({now_ms:Int64})

@@ -1,7 +1,8 @@
--- Which share of each guardrail's checks blocked lately.
+-- Which share of each guardrail's checks blocked lately. A span that a sampler kept counts as often as it
+-- stands for.
 SELECT
-    ServiceName AS service, SpanAttributes[{name:String}] AS guardrail, count() AS checks,
-    countIf(SpanAttributes[{verdict:String}] = 'block') / checks AS blocked
+    ServiceName AS service, SpanAttributes[{name:String}] AS guardrail, sum(Weight) AS checks,
+    sumIf(Weight, SpanAttributes[{verdict:String}] = 'block') / checks AS blocked
 FROM otel_traces
 WHERE Timestamp > fromUnixTimestamp64Milli({now_ms:Int64}) - toIntervalSecond({window_s:UInt32})
     AND Timestamp <= fromUnixTimestamp64Milli({now_ms:Int64})

@@ -18,6 +18,8 @@ REQUESTS: dict[str, type[Message]] = {
     "metrics": ExportMetricsServiceRequest,
     "logs": ExportLogsServiceRequest,
 }
+# Of metrics, in the order of their tables.
+KINDS = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 NAME_MAX = 200
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -46,6 +48,28 @@ def _looks(body: bytes) -> str:
     if body.lstrip()[:1] == b"{":
         return "it seems to be JSON; send Content-Type: application/json with it"
     return "it is cut short or damaged, has text that is not UTF-8, or values over 40 deep inside each other"
+
+
+def items(request: Message, first: int = 0) -> int:
+    """Return how many spans, metric points or log records a request has.
+
+    Args:
+        request: Of any signal.
+        first: The number of the first table whose rows count, in the order of KINDS; of others than metrics
+            there is only one.
+    """
+    if isinstance(request, ExportTraceServiceRequest):
+        return sum(len(scope.spans) for one in request.resource_spans for scope in one.scope_spans)
+    if isinstance(request, ExportLogsServiceRequest):
+        return sum(len(scope.log_records) for one in request.resource_logs for scope in one.scope_logs)
+    assert isinstance(request, ExportMetricsServiceRequest)
+    return sum(
+        len(getattr(metric, kind).data_points)
+        for one in request.resource_metrics
+        for scope in one.scope_metrics
+        for metric in scope.metrics
+        if (kind := metric.WhichOneof("data")) in KINDS[first:]
+    )
 
 
 def parses(signal: str, body: bytes) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from google.protobuf.message import Message
 
 from mlobs.errors import PayloadError, StoreError
+from mlobs.semconv import loss
 from mlobs.semconv import metrics as m
 from mlobs.server.counts import Counts
 from mlobs.server.journal import Journal
@@ -14,8 +15,9 @@ from mlobs.server.receive.encodings import inflate
 from mlobs.server.receive.memory import Held, Memory
 from mlobs.server.receive.notation import from_json, weight
 from mlobs.server.receive.quotas import Quotas
-from mlobs.server.receive.refusals import RefusedError
+from mlobs.server.receive.refusals import LOSING, RefusedError
 
+RECEIVED = "received"  # The origin of what senders sent.
 BODIES_IN_FLIGHT = 8  # Times body_bytes_max is what all requests together may hold in memory.
 INFLATING_MAX = 2  # At once for each signal; each has to be given room for the largest body.
 PARSED_FACTOR = 2  # A parsed message takes about so many times its bytes, until it is looked at.
@@ -53,6 +55,8 @@ class Receiver:
         self.body_bytes_max = body_bytes_max
         self._journal = journal
         self._counts = counts
+        for reason in LOSING:  # From nought on, so that the first are seen to be more.
+            counts.add(m.SERVER_REFUSED, signal, reason, by=0)
         self._pending_bytes = pending_bytes
         self._pending_bytes_max = pending_bytes_max
         self._inflating = asyncio.Semaphore(INFLATING_MAX)
@@ -100,7 +104,7 @@ class Receiver:
             raise
         except PayloadError as error:
             raise RefusedError(400, "not_otlp", str(error)) from None
-        answer = messages.partial(message)
+        answer, items = messages.partial(message), messages.items(message)
         del message  # One is alive at a time: nothing is awaited between its making and here.
         if answer is not None:
             self.refuse("unsupported")
@@ -109,6 +113,7 @@ class Receiver:
             await self._write(body, held)
         self._counts.add(m.SERVER_RECEIVED, self.signal)
         self._counts.add(m.SERVER_RECEIVED_BYTES, self.signal, by=len(body))
+        self._counts.add(loss.SERVER_ITEMS_TAKEN, self.signal, RECEIVED, by=items)
         return answer
 
     def refuse(self, reason: str) -> None:

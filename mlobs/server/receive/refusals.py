@@ -32,6 +32,11 @@ CODES = {
     503: UNAVAILABLE,
 }
 DELETE = 127  # As a length, the first beyond those that are printed as a letter.
+# Reasons for which a sender gives up: what is refused so is lost, perhaps all of it at once.
+LOSING = (
+    "no_token", "wrong_token", "scope", "content_type", "encoding", "not_otlp", "body_bytes_max",
+    "json_values", "unsupported",
+)  # fmt: skip
 PRESSURE = ("pending", "busy", "quota")  # Reasons that pass with time.
 
 

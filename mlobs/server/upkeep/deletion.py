@@ -2,7 +2,8 @@
 
 Traces are removed whole: those with a span of the session or user. With them go the log records and
 scores that name one of these traces, and log records that carry the session or user themselves.
-Metrics hold no such ids but in exemplars, where a trace id may stay until the points grow old.
+The exemplars of derived metrics go as well; metrics that were sent hold no such ids but in theirs, where a
+trace id may stay until the points grow old.
 
 Rows are rewritten away (ALTER TABLE … DELETE), so that they are gone from the disk when this returns,
 but for the parts that the engine removes some minutes later. The engine keeps the text of what it was
@@ -12,11 +13,14 @@ told to delete, so the ids are in a table of the request's own, which is dropped
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import sha256
 from uuid import uuid4
 
 from mlobs.errors import QueryError, StoreError
 from mlobs.semconv import attributes as a
 from mlobs.server.engine import Connection, EngineError
+from mlobs.server.exemplars import TABLE as EXEMPLARS
+from mlobs.server.minutes import taken_off
 
 CHARACTERS_MAX = 1_000
 TRACE = re.compile(r"[0-9a-f]{32}")
@@ -76,10 +80,14 @@ def delete(connection: Connection, what: str, value: str) -> dict[str, int]:
             "otel_logs": _condition(of, LOGS_TOO[what]),
             "otel_traces": _condition(of, SPANS_TOO[what]),
         }
+        if _count(connection, EXEMPLARS, "count()", _condition(of, ())):
+            _remove(connection, EXEMPLARS, _condition(of, ()), of)
         report = {"traces": _count(connection, "otel_traces", "uniqExact(TraceId)", _condition(of, ()))}
         for table, condition in conditions.items():
             report[table] = _count(connection, table, "count()", condition)
             if report[table]:
+                if table == "otel_traces":
+                    _take_off(connection, condition, f"{what} {value}")
                 _remove(connection, table, condition, of)
             if left := _count(connection, table, "count()", condition):
                 raise StoreError(f"{left} rows of {table} came while others were deleted; ask again.")
@@ -92,6 +100,14 @@ def _condition(of: str, columns: tuple[str, ...]) -> str:
     found = [f"(TraceId != '' AND TraceId IN (SELECT TraceId FROM {of}))"]
     found += [f"({column} != '' AND {column} IN (SELECT Value FROM {of}))" for column in columns]
     return " OR ".join(found)
+
+
+def _take_off(connection: Connection, condition: str, about: str) -> None:
+    """Take the spans off the sums by minute; once, if the same call goes on after a failure."""
+    spans = "toString(sum(cityHash64(TraceId, SpanId, Timestamp))) AS sum, count() AS spans"
+    same = connection.run(f"SELECT {spans} FROM otel_traces WHERE {condition}")
+    token = sha256(f"{about} {same[0]['spans']} {same[0]['sum']}".encode()).hexdigest()
+    connection.run(f"{taken_off(condition)} SETTINGS insert_deduplication_token = '{token}'")
 
 
 def _count(connection: Connection, table: str, what: str, condition: str) -> int:

@@ -7,12 +7,14 @@ from mlobs.server.wire import TABLES
 UNKNOWN_CLOCK = "1970-01-01"  # The partition of rows whose clock is not believed.
 TIMES: Mapping[str, str] = {
     "otel_traces": "Timestamp",
+    "minutes": "Minute",
+    "ten_minutes": "Minute",
     "otel_logs": "Timestamp",
     "scores": "Timestamp",
     **dict.fromkeys(TABLES["metrics"], "TimeUnix"),
 }
 SIGNALS: Mapping[str, tuple[str, ...]] = {
-    "traces": ("otel_traces",),
+    "traces": ("otel_traces", "minutes", "ten_minutes"),
     "logs": ("otel_logs", "scores"),
     "metrics": TABLES["metrics"],
 }

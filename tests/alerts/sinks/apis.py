@@ -60,7 +60,7 @@ def teams_problem(sent: Any) -> Problem:
     """Return what a workflow of Teams has against a card."""
     if sent.get("type") != "message" or len(sent.get("attachments", [])) != 1:
         return "Property 'attachments' must be there"
-    if len(json.dumps(sent).encode()) > 28_000:
+    if len(json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace")) > 28_000:
         return "RequestEntityTooLarge"
     (one,) = sent["attachments"]
     card = one["content"]

@@ -139,6 +139,41 @@ def test_templates_of_the_user_are_filled_in_and_values_are_escaped(sink):
     assert "cost $5, (no nothing), 1" in json.dumps(sent)
 
 
+EMOJI = "\N{FIRE}" * 300
+
+
+def test_a_card_fits_into_what_teams_takes_whatever_strangers_call_their_labels():
+    """It takes 28 kB; the title, the first facts and the fingerprint are what is kept."""
+    labels = {f"{n:02}{EMOJI}": EMOJI for n in range(64)}
+    links = {f"{n}": "https://example.org/" + "x" * 1900 for n in range(8)}
+    alerts = [message(summary=EMOJI) for _ in range(50)]
+    many = {"labels": labels, "links": links, "alerts": alerts, "description": EMOJI * 9, "summary": EMOJI}
+    card = for_teams(told(body(**many), DELIVERY))
+    assert len(json.dumps(card, ensure_ascii=False).encode()) <= 28_000
+    facts = [one["title"] for one in card["attachments"][0]["content"]["body"][-1]["facts"]]
+    assert facts[:2] == ["rule", "severity"]
+    assert facts[-1] == "fingerprint"
+    few = for_teams(told(body(labels={"team": "web"}), DELIVERY))["attachments"][0]["content"]
+    assert len(few["actions"]) == 4, "and where there is room nothing is left out"
+
+
+def test_a_label_called_as_one_of_our_fields_does_not_take_its_place():
+    """A stranger's description is not the alert's."""
+    taken = {
+        "description": "x",
+        "rule": "y",
+        "delivery": "z",
+        "fingerprint": "f",
+        "alerts": "a",
+        "team": "web",
+    }
+    event = for_pagerduty(told(body(labels=taken), DELIVERY), routing_key=KEY)
+    details = event["payload"]["custom_details"]
+    assert details["description"].startswith("12% of the calls")
+    assert (details["rule"], details["delivery"]) == ("MlobsErrorRatioHigh", DELIVERY)
+    assert (details["labels.description"], details["labels.rule"], details["team"]) == ("x", "y", "web")
+
+
 WORDS = st.text(max_size=300) | st.sampled_from([NASTY, "", "<" * 5000, "&" * 5000, "\\" * 5000, "]" * 9000])
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | WORDS,

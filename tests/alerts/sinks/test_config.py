@@ -35,6 +35,20 @@ def refusal(**config):
     return str(refused.value)
 
 
+@pytest.mark.parametrize("kind", ["slack", "teams", "pagerduty"])
+def test_an_address_that_holds_a_secret_is_not_sent_to_in_the_clear(kind, monkeypatch):
+    """Unless the host is one that is listed, such as a proxy of one's own."""
+    monkeypatch.setenv("URL", "http://hooks.example.org/secret")
+    monkeypatch.setenv("KEY", "k" * 32)
+    given = {"type": kind, "url": {"env": "URL"}}
+    if kind == "pagerduty":
+        given = {"type": kind, "url": "http://hooks.example.org/", "routing_key": {"env": "KEY"}}
+    config = ADAPTER.validate_python({"x": given})["x"]
+    with pytest.raises(SettingError, match=r"The sink 'x': url begins with http, so .*; https was wanted"):
+        build("x", config)
+    assert build("x", config, allow=["hooks.example.org"]).kind == kind
+
+
 def test_every_kind_can_be_written_in_a_file():
     """These are the examples of the manual."""
     assert len(ADAPTER.validate_python(yaml.safe_load(EXAMPLES))) == 7

@@ -26,7 +26,7 @@ PRIVATE = [
     "169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192", "224.0.0.1", "255.255.255.255",
     "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1",
     "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "64:ff9b::7f00:1", "2002:7f00:1::",
-    "::127.0.0.1",
+    "::127.0.0.1", "64:ff9b:1::a9fe:a9fe", "::ffff:0:7f00:1", "fec0::1", "fd20:ce::254",
 ]  # fmt: skip
 PUBLIC = ["93.184.215.14", "8.8.8.8", "2606:4700::6810:84e5", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 
@@ -61,7 +61,14 @@ def test_a_listed_host_may_be_private_but_never_where_clouds_keep_credentials():
     guard = Guard(["Hooks.Internal."])
     assert guard.refusal("hooks.internal", "10.0.0.1") is None
     assert guard.refusal("other.internal", "10.0.0.1") is not None
-    for ip in ("169.254.169.254", "fd00:ec2::254", "168.63.129.16", "64:ff9b::a9fe:a9fe"):
+    for ip in (
+        "169.254.169.254",
+        "fd00:ec2::254",
+        "168.63.129.16",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe",
+        "fd20:ce::254",
+    ):
         assert guard.refusal("hooks.internal", ip) is not None
     assert Guard(["169.254.169.254"]).refusal("x", "169.254.169.254") is None
 

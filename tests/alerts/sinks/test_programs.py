@@ -57,6 +57,38 @@ def gone(*pids: int) -> None:
         time.sleep(0.01)
 
 
+def test_a_full_disk_or_no_more_threads_may_pass(monkeypatch):
+    """Neither is the message's own fault, and no program is left behind."""
+    echo = python("import time; time.sleep(60)")
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.tempfile, "TemporaryFile", full)
+        answer = echo.send(DELIVERY, body(), now_s=NOW_S)
+    assert answer.outcome == "failed"
+    assert answer.text.endswith("cannot be started: No space left on device")
+
+    started = []
+    popen = module.subprocess.Popen
+
+    def remembered(*given, **named):
+        started.append(popen(*given, **named))
+        return started[-1]
+
+    def no_more(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.subprocess, "Popen", remembered)
+        patch.setattr(module.threading.Thread, "start", no_more)
+        answer = echo.send(DELIVERY, body(), now_s=NOW_S)
+    assert answer.outcome == "failed"
+    assert "no more threads" in answer.text
+    gone(started[0].pid)
+
+
 def test_a_program_gets_the_message_on_standard_input(tmp_path):
     """And the delivery's id, by which it knows what it has done already."""
     to = tmp_path / "got.json"

@@ -114,10 +114,10 @@ def test_a_trace_of_more_spans_than_are_shown_says_so(served, monkeypatch):
         span(request, f"s{number}", trace=trace)
     assert post(served.url, request.SerializeToString()).status_code == 200
     served.drain()
-    monkeypatch.setattr("mlobs.server.api.SPANS_DEFAULT", 3)
+    monkeypatch.setattr("mlobs.server.pages.trace.routes.SPANS_MAX", 3)
     page = requests.get(f"{served.url}/traces/{trace.hex()}", timeout=30).text
     assert "3 of 5 spans are shown" in page
-    assert page.count("<li") == 3
+    assert page.count('<a class="row') == 3
     answer = requests.get(f"{served.url}/api/traces/{trace.hex()}?limit=4", timeout=30).json()
     assert (answer["truncated"], answer["spans_stored"], len(answer["spans"])) == (True, 5, 4)
 

@@ -9,10 +9,18 @@ import pytest
 from mlobs.server.clickhouse.definitions import adapted, spread
 from mlobs.server.derived import exporter_view, latest_views, scores_view, totals_view
 from mlobs.server.migrations import statements
+from mlobs.server.minutes import minutes_view, ten_minutes_view
 from mlobs.server.wire import expand
 
 GOLDEN = Path(__file__).parent / "cluster.sql"
-VIEWS = {"totals": totals_view(), "scores": scores_view(), "exporter": exporter_view(), **latest_views()}
+VIEWS = {
+    "totals": totals_view(),
+    "minutes": minutes_view(),
+    "tens": ten_minutes_view(),
+    "scores": scores_view(),
+    "exporter": exporter_view(),
+    **latest_views(),
+}
 STORED = re.compile(r"\{stored \w+\}")
 STEPS = [
     STORED.sub("Timestamp", expand(statement))
@@ -25,11 +33,12 @@ OTHERS = [
     "CREATE DATABASE IF NOT EXISTS mlobs",
     "CREATE TABLE migrating (Nothing UInt8) ENGINE = MergeTree ORDER BY Nothing",
     "DROP VIEW IF EXISTS scores_view",
+    "TRUNCATE TABLE ten_minutes",
     "ALTER TABLE otel_traces ADD COLUMN A String MATERIALIZED SpanAttributes['a']",
     "ALTER TABLE scores_view MODIFY COMMENT 'x'",
 ]
 EVERY = [*STEPS, *OTHERS, *VIEWS.values()]
-MAKING = re.compile(r"^(CREATE|DROP|ALTER|EXCHANGE)\b", re.MULTILINE)
+MAKING = re.compile(r"^(CREATE|DROP|ALTER|EXCHANGE|TRUNCATE)\b", re.MULTILINE)
 
 
 def test_on_a_cluster_the_statements_are_these():

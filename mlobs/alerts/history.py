@@ -1,0 +1,72 @@
+"""What fired, from when until when, whoever was told: in the outbox's file.
+
+Edge: this writes to the disk, inside the transaction it is given. Bounded: the oldest go first.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from mlobs.alerts.message import iso
+from mlobs.alerts.outbox import Outbox
+
+EPISODES_MAX = 5_000
+SHOWN = ("rule", "severity", "summary", "labels", "value", "trace_ids")
+
+
+def note(
+    db: sqlite3.Connection,
+    *,
+    source: str,
+    fingerprint: str,
+    status: str,
+    at_s: float,
+    said: Mapping[str, Any],
+) -> None:
+    """Write down that an alert began, or that it is over.
+
+    Args:
+        db: The outbox's connection, with a transaction begun.
+        source: Who found it.
+        fingerprint: Of the alert.
+        status: firing or resolved.
+        at_s: When.
+        said: What is shown of it, with the keys in `SHOWN`.
+    """
+    if status == "resolved":
+        db.execute(
+            "UPDATE episodes SET ended_s = ? WHERE source = ? AND fingerprint = ? AND ended_s IS NULL",
+            (at_s, source, fingerprint),
+        )
+        return
+    text = json.dumps({name: said[name] for name in SHOWN}, ensure_ascii=True)
+    db.execute(
+        "INSERT INTO episodes (source, fingerprint, began_s, shown) VALUES (?, ?, ?, ?)",
+        (source, fingerprint, at_s, text),
+    )
+    db.execute("DELETE FROM episodes WHERE number <= (SELECT max(number) FROM episodes) - ?", (EPISODES_MAX,))
+
+
+def recent(
+    outbox: Outbox, episodes_max: int, *, source: str | None = None, fingerprint: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the newest episodes, the newest first; of one alert if that is given."""
+    asked = {"source": source, "fingerprint": fingerprint}
+    given = {name: value for name, value in asked.items() if value is not None}
+    where = " AND ".join(f"{name} = ?" for name in given) or "1"
+    rows = outbox.read(
+        f"SELECT source, fingerprint, began_s, ended_s, shown FROM episodes WHERE {where} "
+        "ORDER BY number DESC LIMIT ?",
+        (*given.values(), episodes_max),
+    )
+    return [
+        {
+            "source": source,
+            "fingerprint": mark,
+            "started": iso(began_s),
+            "resolved": None if ended_s is None else iso(ended_s),
+            **json.loads(text),
+        }
+        for source, mark, began_s, ended_s, text in rows
+    ]

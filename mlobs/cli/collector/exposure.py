@@ -1,0 +1,150 @@
+"""Checks of who reaches a collector, and of what goes over the network for all to read."""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Any
+
+from mlobs.cli.collector.finding import Found
+from mlobs.cli.collector.reading import Document, Path, Place
+
+# Extensions that only answer; what they say is no secret, and no business of strangers either.
+PAGES = ("health_check",)
+
+
+def open_receivers(document: Document) -> Iterator[Found]:
+    """Anyone who reaches the port could send."""
+    for name, settings in _map(document.data, "receivers").items():
+        for path, inner in _maps(settings, ("receivers", name)):
+            endpoint, auth = inner.get("endpoint"), inner.get("auth")
+            asks = isinstance(auth, dict) and auth.get("authenticator")
+            if isinstance(endpoint, str) and not is_loopback(endpoint) and not asks:
+                yield Found(
+                    (*path, "endpoint"),
+                    f"{endpoint!r} listens beyond this machine, and nobody is asked who they are. Listen on "
+                    f"127.0.0.1, or add auth: {{authenticator: bearertokenauth/senders}} and that extension.",
+                )
+
+
+def authenticators(document: Document) -> Iterator[Found]:
+    """A name that no extension has stops the collector, and its dry run does not tell."""
+    defined, listed = _map(document.data, "extensions"), _map(document.data, "service").get("extensions")
+    for section in ("receivers", "exporters"):
+        for path, inner in _maps(_map(document.data, section), (section,)):
+            auth = inner.get("auth")
+            named = auth.get("authenticator") if isinstance(auth, dict) else None
+            if named and named not in defined:
+                yield Found(
+                    (*path, "auth", "authenticator"),
+                    f"there is no extension {named!r}. Define it under extensions: and list it in service:.",
+                )
+            elif named and named not in (listed or []):
+                yield Found(
+                    (*path, "auth", "authenticator"),
+                    f"the extension {named!r} is not listed in service: extensions:. List it there.",
+                )
+
+
+def open_pages(document: Document) -> Iterator[Found]:
+    """Metrics name services, queues and addresses, and derived ones every model, agent and tool."""
+    telemetry = _map(_map(_map(document.data, "service"), "telemetry"), "metrics")
+    for path, inner in _maps(telemetry, ("service", "telemetry", "metrics")):
+        host = inner.get("host", inner.get("address"))
+        if isinstance(host, str) and host and not is_loopback(host if ":" in host else f"{host}:0"):
+            key = "host" if "host" in inner else "address"
+            yield _shown((*path, key), "the collector's own metrics", host)
+    for section, kinds, what in (
+        ("exporters", ("prometheus",), "the metrics of"),
+        ("extensions", PAGES, "the page of"),
+    ):
+        for name, settings in _map(document.data, section).items():
+            endpoint = settings.get("endpoint") if isinstance(settings, dict) else None
+            if name.split("/")[0] in kinds and isinstance(endpoint, str) and not is_loopback(endpoint):
+                yield _shown((section, name, "endpoint"), f"{what} {name!r}", endpoint)
+
+
+def clear_text(document: Document) -> Iterator[Found]:
+    """What is sent, and the token with it, may be read on the way."""
+    told_of: list[Place | None] = []
+    for name, settings in _map(document.data, "exporters").items():
+        for path, inner in _maps(settings, ("exporters", name)):
+            endpoint, tls = inner.get("endpoint"), _map(inner, "tls")
+            if tls.get("insecure_skip_verify") is True:
+                yield Found(
+                    (*path, "tls", "insecure_skip_verify"),
+                    f"{name!r} sends its token to whoever answers. Remove it, and name a ca_file.",
+                    "note",
+                )
+            http = isinstance(endpoint, str) and endpoint.startswith("http://")
+            if isinstance(endpoint, str) and http and not is_loopback(endpoint):
+                yield _clear((*path, "endpoint"), name, endpoint, "Use https://")
+            elif isinstance(endpoint, str) and tls.get("insecure") is True and not is_loopback(endpoint):
+                yield _clear((*path, "tls", "insecure"), name, endpoint, "Remove insecure")
+        hosts = _map(_map(_map(document.data, "exporters"), name), "resolver")
+        inner_tls = _map(_map(_map(settings, "protocol"), "otlp"), "tls")
+        told = _map(hosts, "static").get("hostnames") or [hosts] if hosts else []
+        beyond = [one for one in told if not (isinstance(one, str) and is_loopback(one))]
+        path = ("exporters", name, "protocol", "otlp", "tls", "insecure")
+        place = document.place(path)  # Several exporters may share one text.
+        if inner_tls.get("insecure") is True and beyond and place not in told_of:
+            told_of.append(place)
+            where = beyond[0] if isinstance(beyond[0], str) else "what its resolver finds"
+            yield _clear(path, name, where, "Give the samplers certificates and set it to false")
+
+
+def one_port_twice(document: Document) -> Iterator[Found]:
+    """The second to listen on an address stops the collector."""
+    seen: dict[str, Path] = {}
+    for section in ("receivers", "extensions"):
+        for path, inner in _maps(_map(document.data, section), (section,)):
+            endpoint = inner.get("endpoint")
+            if not isinstance(endpoint, str) or endpoint.endswith(":0"):
+                continue
+            if endpoint in seen:
+                yield Found(
+                    (*path, "endpoint"),
+                    f"{endpoint!r} is where {'.'.join(seen[endpoint])} listens already. Take another port.",
+                )
+            seen.setdefault(endpoint, path)
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    address = endpoint.strip().rpartition("://")[2]
+    if "://" in endpoint:
+        address = address.partition("/")[0]
+        address = address if ":" in address else f"{address}:0"
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost" or "/" in address:  # A socket in the file system.
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(path: Path, what: str, where: str) -> Found:
+    text = f"{what} are open beyond this machine at {where!r}. Use 127.0.0.1, or "
+    return Found(path, f"{text}let only your Prometheus or your probes reach that port.", "note")
+
+
+def _clear(path: Path, name: str, where: str, remedy: str) -> Found:
+    text = (
+        f"{name!r} sends to {where!r} without TLS, its token too. {remedy}, or keep it to a network of yours."
+    )
+    return Found(path, text, "note")
+
+
+def _maps(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield every map in `value`, itself included."""
+    if isinstance(value, dict):
+        yield path, value
+        for key, inner in value.items():
+            yield from _maps(inner, (*path, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _maps(inner, (*path, str(number)))
+
+
+def _map(value: Any, key: str) -> dict[str, Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,120 @@
+"""`mlobs collector run`: run the collector in the foreground."""
+
+import argparse
+import math
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mlobs.cli.collector.binary import binary
+from mlobs.cli.collector.config import add_configuration, added
+from mlobs.cli.collector.configurations import SAMPLER, WEIGHTS, routes, sources
+from mlobs.cli.collector.exposure import is_loopback
+from mlobs.cli.collector.reading import Source, merged, required
+from mlobs.errors import SettingError
+
+ENDPOINT = "MLOBS_ENDPOINT"
+TOKEN_FILE, FROM_FILE = "MLOBS_TOKEN_FILE", "MLOBS_TOKEN_FROM_FILE"
+SAMPLERS, INSECURE = "MLOBS_SAMPLERS", "MLOBS_SAMPLER_INSECURE"
+SCRAPE, JOB = "MLOBS_SIDECAR_SCRAPE", "MLOBS_SIDECAR_SCRAPE_JOB"
+# Variables of configurations that are numbers, by how their names end.
+NUMBERS = re.compile(r"_(MIB|BYTES|PORT|PERCENT|MS|USD|BELOW|SPANS|SAMPLER_TRACES|MEGABYTES|BACKUPS)$")
+EPILOG = """\
+examples:
+  MLOBS_ENDPOINT=http://127.0.0.1:4319 mlobs collector run
+  mlobs collector run --endpoint http://127.0.0.1:4319 my-collector.yaml
+  mlobs collector run gateway --sink mlobs --sink remote-write --with mine.yaml
+
+The variables of a configuration are at its top: mlobs collector config gateway
+"""
+
+
+def register(verbs: Any) -> None:
+    """Add `run` to the verbs of `collector`."""
+    about = "Run the collector in the foreground."
+    run: argparse.ArgumentParser = verbs.add_parser("run", help=about, description=about)
+    run.epilog, run.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
+    add_configuration(run)
+    add_endpoint(run)
+    run.set_defaults(handler=_run)
+
+
+def add_endpoint(verb: argparse.ArgumentParser) -> None:
+    """Add the address that a configuration sends to."""
+    verb.add_argument(
+        "--endpoint",
+        metavar="URL",
+        default=os.environ.get(ENDPOINT, ""),
+        help=f"where it sends to: an mlobs server (default: ${ENDPOINT})",
+    )
+
+
+def variables(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the environment the collector gets."""
+    found = {**routes(arguments.configuration, arguments.sink), **os.environ}
+    if arguments.endpoint:
+        found[ENDPOINT] = arguments.endpoint
+    if all(map(is_loopback, found.get(SAMPLERS, "127.0.0.1:4337").strip("[] ").split(","))):
+        found.setdefault(INSECURE, "true")
+    if found.get(TOKEN_FILE):
+        found.setdefault(FROM_FILE, "true")
+    return found
+
+
+def command(verb: str, files: list[Source], environment: dict[str, str]) -> list[str]:
+    """Return how the collector is started.
+
+    Raises:
+        SettingError: It is not built, or a variable it needs is not set.
+    """
+    missing = {name: about for name, about in required(files).items() if not environment.get(name)}
+    if ENDPOINT in missing:
+        raise SettingError(
+            f"The configuration {files[-1].name!r} sends to ${ENDPOINT}, which is not set. "
+            f"Give the address of an mlobs server with --endpoint, such as http://127.0.0.1:4319."
+        )
+    if missing:
+        told = "; ".join(f"${name}{f' ({about})' if about else ''}" for name, about in missing.items())
+        raise SettingError(f"The configuration needs variables that are not set. Set them: {told}.")
+    _check_numbers(files, environment)
+    if environment.get(SCRAPE, "").strip("[] ") and not environment.get(JOB):
+        raise SettingError(
+            f"${SCRAPE} is set and ${JOB} is not, so that the series of all services would be one. "
+            f"Set ${JOB} to the service's name."
+        )
+    built = binary()
+    if not built.exists():
+        raise SettingError(
+            f"The collector is not built yet: {built} does not exist. Build it with: mlobs collector build"
+        )
+    configs = [f"--config=file:{Path(file.name).absolute()}" for file in files]
+    samples = any(name.split("/")[0] == SAMPLER for name in merged(files).get("processors") or {})
+    return [str(built), *([verb] if verb else []), *configs, *([WEIGHTS] if samples else [])]
+
+
+def _check_numbers(files: list[Source], environment: dict[str, str]) -> None:
+    """A text where a number belongs stops the collector late, or becomes a part of a condition."""
+    texts = "".join(file.text for file in files)
+    for name in sorted(set(re.findall(r"\$\{env:(MLOBS_\w+)", texts))):
+        given = environment.get(name)
+        if not given or not NUMBERS.search(name):
+            continue
+        try:
+            number = float(given)
+        except ValueError:
+            number = math.nan
+        least = -math.inf if name.endswith("_BELOW") else 0
+        most = 100 if name.endswith("_PERCENT") else math.inf
+        if not least <= number <= most:
+            wanted = "a number from 0 to 100" if most == 100 else "a number, such as its default"
+            raise SettingError(f"${name} is {given!r}. Give {wanted}.")
+
+
+def _run(arguments: argparse.Namespace) -> NoReturn:
+    environment = variables(arguments)
+    started = command("", sources(arguments.configuration, arguments.sink, added(arguments)), environment)
+    sys.stdout.flush()
+    # Replaces this process, so that signals and exit status are the collector's own.
+    os.execve(started[0], started, environment)  # noqa: S606  a list of our own, and no shell wanted

@@ -1,0 +1,35 @@
+"""`mlobs dashboards check`."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mlobs.cli.dashboards.shipped import in_place, shipped
+from mlobs.cli.dashboards.verbs import verb
+from mlobs.cli.printing import console, print_rows
+
+
+def register(verbs: Any) -> None:
+    """Add `check`."""
+    check = verb(verbs, "check", _check, "Check dashboards: queries, names, units, layout.")
+    check.add_argument(
+        "directory", metavar="DIR|FILE", type=Path, nargs="?", help="(default: the shipped ones)"
+    )
+    check.add_argument("--json", action="store_true", help="print findings as JSON")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from mlobs.dashboards.lint import check, choices
+
+    ours = shipped()
+    dashboards = in_place(arguments.directory) if arguments.directory else ours
+    boards = choices([*ours.values(), *dashboards.values()])
+    found = [finding for dashboard in dashboards.values() for finding in check(dashboard, boards)]
+    if found or arguments.json:
+        print_rows([asdict(finding) for finding in found], as_json=arguments.json)
+    errors = sum(finding.level == "error" for finding in found)
+    console(stderr=True).print(
+        f"{len(dashboards)} dashboards checked, {errors} errors and {len(found) - errors} warnings found"
+    )
+    return 1 if errors else 0

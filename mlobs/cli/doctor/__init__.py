@@ -1,0 +1,89 @@
+"""`mlobs doctor`: the one reason why nothing arrives; with --loss, where some of it went missing."""
+
+import argparse
+from typing import Any
+
+from mlobs.errors import SettingError
+from mlobs.settings import ClientSettings, SdkSettings, from_flags, load
+
+EPILOG = """\
+It reads the same variables as an instrumented program, so run it where the program runs, with its
+environment. One span of the service mlobs-doctor is sent and looked for.
+
+--loss sends nothing. It reads what programs, collectors and the server count, and sets it against each
+other: what was made, sent, taken, left out, dropped, waits, is stored. Collectors that no flag names are
+looked for at MLOBS_SIDECAR_METRICS_PORT, MLOBS_GATEWAY_METRICS_PORT and MLOBS_SAMPLER_METRICS_PORT of
+this machine. Where hops were not started together, compare a while:
+
+  mlobs doctor --loss --for 60
+  mlobs doctor --loss --gateway http://gateway:8889 --sampler http://sampler-0:8890 --for 60
+  mlobs doctor --loss --prometheus http://prometheus:9090 --since 6h
+
+exit status: 0 all is well, 1 something is not (with --loss: something is missing that no counter
+explains), 2 could not be asked
+"""
+LOSS_ONLY = ("sidecar", "gateway", "sampler", "prometheus", "since", "seconds")
+FLAGS = {"seconds": "for"}
+
+
+def register(nouns: Any) -> None:
+    """Add `mlobs doctor`."""
+    command = nouns.add_parser(
+        "doctor",
+        help="find out why nothing arrives, or where something got lost",
+        description="Go the way of a span from here to the server's tables and say where it ends.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--server", help="the server to ask (default: http://127.0.0.1:4318, MLOBS_SERVER)")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    loss = command.add_argument_group("what was lost")
+    loss.add_argument("--loss", action="store_true", help="say where telemetry is missing, and why")
+    for hop in ("sidecar", "gateway", "sampler"):
+        loss.add_argument(
+            f"--{hop}",
+            action="append",
+            metavar="URL",
+            help=f"a {hop}'s page of its own metrics; may come again",
+        )
+    loss.add_argument("--prometheus", metavar="URL", help="ask this Prometheus, which scrapes them all")
+    loss.add_argument("--since", metavar="TIME", help="of the last 15m, 6h, 7d; with --prometheus (1h)")
+    loss.add_argument(
+        "--for",
+        dest="seconds",
+        type=float,
+        metavar="SECONDS",
+        help="read twice, so long apart, and compare",
+    )
+    command.set_defaults(handler=doctor)
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Do what was asked for."""
+    if arguments.loss:
+        from mlobs.cli.doctor.loss import loss
+
+        return loss(arguments)
+    for name in LOSS_ONLY:
+        if getattr(arguments, name) is not None:
+            raise SettingError(f"--{FLAGS.get(name, name)} goes with --loss. Add --loss, or leave it out.")
+    return _steps(arguments)
+
+
+def _steps(arguments: argparse.Namespace) -> int:
+    """Print each step, and at the end the reason."""
+    from mlobs.cli.doctor.steps import Patient, examine
+    from mlobs.cli.printing import print_json, visible
+
+    patient = Patient(load(SdkSettings), from_flags(ClientSettings, server=arguments.server))
+    steps, reason = examine(patient)
+    if arguments.json:
+        print_json({"ok": not reason, "reason": reason or None, "steps": steps, "remarks": patient.remarks})
+        return 1 if reason else 0
+    for one in steps:
+        print(f"{'ok  ' if one['ok'] else 'FAIL'} {one['step']}: {visible(one['found'])}")
+    for remark in patient.remarks:
+        print(f"note {visible(remark)}")
+    if not reason:
+        print("All is well: a span that this environment sends can be asked for.")
+    return 1 if reason else 0

@@ -1,0 +1,1 @@
+"""One module per dashboard: what is on it, from symptoms to causes."""

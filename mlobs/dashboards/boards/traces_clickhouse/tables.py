@@ -1,0 +1,266 @@
+"""The tables of the board that asks spans in SQL: runs, steps and tools, who, what fails, one trace."""
+
+from mlobs.dashboards.layout import Row
+from mlobs.dashboards.panels import Bounds, Json
+from mlobs.dashboards.sql import statements as sql
+from mlobs.dashboards.sql.panels import Look, logs, of_a_trace, table, trace
+
+ERRORS = Bounds(red=1)
+FAILURES = Bounds(orange=0.01, red=0.05)
+SECONDS, DOLLARS, SHARE = Look("s"), Look("currencyUSD"), Look("percentunit", FAILURES)
+RUN = {
+    "Began": Look("dateTimeFromNow"),
+    "Duration": SECONDS,
+    "Errors": Look("short", ERRORS),
+    "Cost": DOLLARS,
+}
+SPENT = {"Cost": sql.COST, "Tokens": sql.TOKENS, "Calls": "count()"}
+PAID_CALLS = f"{sql.WHERE_MODEL} AND {sql.PAID_CALLS}"
+
+SERVICES = table(
+    "Services",
+    sql.ranked(
+        {
+            "Service": "ServiceName",
+            "Calls": "count()",
+            "Failed": f"countIf({sql.FAILED}) / count()",
+            "p95": sql.quantile(0.95),
+            "Last failure": f"maxOrNullIf(Timestamp, {sql.FAILED})",
+        },
+        f"{sql.WHERE} AND {sql.ANY_CALL}",
+        by=["Service"],
+        order="Failed",
+    ),
+    looks={"Failed": SHARE, "p95": SECONDS, "Last failure": Look("dateTimeFromNow")},
+    meaning="Calls of models, tools and agents by service, those that fail most on top.",
+)
+_REPEATED = sql.top_traces("count()", f"{sql.WHERE} AND {sql.TOOL_CALLS}", by="TraceId, ToolName")
+
+
+def _runs(trace_id: Look) -> tuple[Json, ...]:
+    return (
+        table(
+            "Slowest runs",
+            sql.of_traces(sql.top_spans("Duration", f"{sql.WHERE_AGENT} AND {sql.AGENT_RUNS}")),
+            looks={**RUN, "Trace": trace_id},
+            sort="Duration",
+            meaning="The runs of agents and workflows that took longest, with their steps.",
+        ),
+        table(
+            "Dearest runs",
+            sql.of_traces(sql.top_traces(sql.COST, PAID_CALLS)),
+            looks={**RUN, "Trace": trace_id},
+            sort="Cost",
+            meaning="The runs whose model calls were estimated to cost most.",
+        ),
+        table(
+            "Runs with most steps",
+            sql.of_traces(
+                sql.top_traces("count()", f"{sql.WHERE} AND (({sql.MODEL_CALLS}) OR ({sql.TOOL_CALLS}))")
+            ),
+            looks={**RUN, "Trace": trace_id},
+            meaning="The runs with most calls of models and tools; one that goes in circles is on top.",
+        ),
+        table(
+            "Calls repeated most in one run",
+            sql.ranked(
+                {
+                    "Trace": "TraceId",
+                    "Service": "any(ServiceName)",
+                    "Tool": "ToolName",
+                    "Calls": "count()",
+                    "Failed": f"countIf({sql.FAILED}) / count()",
+                    "Took": "sum(Duration) / 1e9",
+                },
+                f"{sql.WHEN} AND {sql.TOOL_CALLS} AND TraceId IN (SELECT id FROM ({_REPEATED}))",
+                by=["Trace", "Tool"],
+                order="Calls",
+                having="count() > 1",
+            ),
+            none="No run called a tool twice.",
+            looks={"Trace": trace_id, "Failed": SHARE, "Took": SECONDS},
+            meaning="A tool that one run calls again and again is what a loop looks like.",
+        ),
+    )
+
+
+_STEPS = (
+    table(
+        "Tools",
+        sql.ranked(
+            {
+                "Tool": "ToolName",
+                "Calls": "count()",
+                "Failed": f"countIf({sql.FAILED}) / count()",
+                "p95": sql.quantile(0.95),
+                "All calls": "sum(Duration) / 1e9",
+            },
+            f"{sql.WHERE} AND {sql.TOOL_CALLS}",
+            by=["Tool"],
+            order="All calls",
+        ),
+        looks={"Failed": SHARE, "p95": SECONDS, "All calls": SECONDS},
+        meaning="Where runs spend their time in tools.",
+    ),
+    table(
+        "Agents",
+        sql.ranked(
+            {
+                "Agent": "AgentName",
+                "Service": "ServiceName",
+                "Runs": "count()",
+                "Failed": f"countIf({sql.FAILED}) / count()",
+                "p50": sql.quantile(0.5),
+                "p95": sql.quantile(0.95),
+            },
+            f"{sql.WHERE_AGENT} AND {sql.AGENT_RUNS}",
+            by=["Agent", "Service"],
+            order="Runs",
+        ),
+        looks={"Failed": SHARE, "p50": SECONDS, "p95": SECONDS},
+        meaning="Runs of agents and workflows: how many, how slow, how often in vain.",
+    ),
+    table(
+        "Prediction models",
+        sql.ranked(
+            {
+                "Model": "ModelName",
+                "Version": "ModelVersion",
+                "Service": "any(ServiceName)",
+                "Predictions": "count()",
+                "Failed": f"countIf({sql.FAILED}) / count()",
+                "p95": sql.quantile(0.95),
+            },
+            f"{sql.WHERE_PREDICTOR} AND {sql.PREDICTIONS}",
+            by=["Model", "Version"],
+            order="Predictions",
+        ),
+        looks={"Failed": SHARE, "p95": SECONDS},
+        meaning="Classical models by version: how often they were asked, how slow, how often in vain.",
+    ),
+)
+_WHO = (
+    table(
+        "Users by cost",
+        sql.ranked({"User": "UserId", **SPENT}, f"{PAID_CALLS} AND UserId != ''", by=["User"], order="Cost"),
+        looks={"Cost": DOLLARS},
+        meaning="For whom the calls were made that cost most.",
+    ),
+    table(
+        "Tenants by cost",
+        sql.ranked(
+            {"Tenant": "Tenant", **SPENT}, f"{PAID_CALLS} AND Tenant != ''", by=["Tenant"], order="Cost"
+        ),
+        looks={"Cost": DOLLARS},
+        meaning="The same by the tag `tenant` of sessions.",
+    ),
+    table(
+        "Conversations by cost",
+        sql.ranked(
+            {
+                "Conversation": "ConversationId",
+                **SPENT,
+            },
+            f"{PAID_CALLS} AND ConversationId != ''",
+            by=["Conversation"],
+            order="Cost",
+        ),
+        looks={"Cost": DOLLARS},
+        meaning="Conversations that cost most; one that never ends is on top.",
+    ),
+)
+
+
+def _fails(trace_id: Look) -> tuple[Json, ...]:
+    return (
+        table(
+            "Errors by type and span",
+            sql.ranked(
+                {
+                    "Error": "ErrorType",
+                    "Span": "SpanName",
+                    "Service": "ServiceName",
+                    "Times": "count()",
+                    "Last": "max(Timestamp)",
+                    "Trace": "argMax(TraceId, Timestamp)",
+                },
+                f"{sql.WHERE} AND {sql.FAILED}",
+                by=["Error", "Span", "Service"],
+                order="Times",
+            ),
+            looks={"Last": Look("dateTimeFromNow"), "Trace": trace_id},
+            meaning="What fails where; the trace is the newest that has it.",
+        ),
+        table(
+            "Evaluations",
+            sql.ranked(
+                {
+                    "Name": "Name",
+                    "Judged by": "JudgedBy",
+                    "Scores": "count()",
+                    "Mean": "avg(Value)",
+                    "Lowest tenth": "quantile(0.1)(Value)",
+                    "Lowest": "min(Value)",
+                    "Trace": "argMin(TraceId, Value)",
+                },
+                sql.WHERE,
+                by=["Name", "Judged by"],
+                order="Scores",
+                table=sql.scores(),
+            ),
+            looks={"Trace": trace_id},
+            meaning="Scores of judges, rules and people; the trace is the one with the lowest.",
+        ),
+    )
+
+
+_ATTRIBUTES = "arrayMap(k -> map('key', k, 'value', {0}[k]), mapKeys({0}))"
+_ONE = (
+    trace(
+        "The trace",
+        sql.asked(
+            "TraceId AS traceID, SpanId AS spanID, ParentSpanId AS parentSpanID, ServiceName AS serviceName, "
+            "SpanName AS operationName, toUnixTimestamp64Micro(Timestamp) / 1000 AS startTime, "
+            f"{_ATTRIBUTES.format('SpanAttributes')} AS tags, "
+            f"{_ATTRIBUTES.format('ResourceAttributes')} AS serviceTags, "
+            f"if({sql.FAILED}, 2, 0) AS statusCode, Duration / 1e6 AS duration",
+            sql.THE_TRACE,
+            rest="ORDER BY Timestamp LIMIT 5000",
+        ),
+        meaning="The trace whose id stands at the top, 5,000 spans of it at most; empty until one is chosen.",
+    ),
+    table(
+        "Its spans",
+        sql.asked(
+            "Timestamp AS `Began`, SpanName AS `Span`, ServiceName AS `Service`, Duration / 1e9 AS `Took`, "
+            "ErrorType AS `Error`, InputTokens AS `Read`, OutputTokens AS `Written`, CostUsd AS `Cost`",
+            sql.THE_TRACE,
+            rest="ORDER BY Timestamp LIMIT 5000",
+        ),
+        looks={"Began": Look("dateTimeAsLocal"), "Took": SECONDS, "Cost": DOLLARS},
+        meaning="The spans of the trace in the order in which they began.",
+    ),
+    logs(
+        "Its logs",
+        f"SELECT Timestamp AS timestamp, Body AS body, SeverityText AS level, LogAttributes AS labels "
+        f"FROM {sql.LOGS} WHERE {sql.THE_TRACE} ORDER BY Timestamp LIMIT 1000",
+        meaning="Log records that were written within the trace, evaluations among them.",
+    ),
+)
+
+
+def rows(pages: str) -> tuple[Row, ...]:
+    """Return the rows of tables.
+
+    Args:
+        pages: Where people open the server, for runs to lead to its pages; "" for no such link.
+    """
+    trace_id = of_a_trace(pages)
+    return (
+        Row("Which runs?", _runs(trace_id), width=12, height=8),
+        Row("Which steps, tools and models?", _STEPS, width=8, height=8),
+        Row("Who?", _WHO, width=8, height=9),
+        Row("What fails, and what is bad?", _fails(trace_id), width=12, height=9),
+        Row("One trace", _ONE[:1], width=24, height=11),
+        Row("", _ONE[1:], width=12, height=10),
+    )

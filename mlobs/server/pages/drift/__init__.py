@@ -1,0 +1,1 @@
+"""Which models are watched, which of their features have moved, and each feature by itself."""

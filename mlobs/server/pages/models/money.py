@@ -1,0 +1,217 @@
+"""The pages of costs: divided by anything, with other prices, and over the month."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from functools import wraps
+from typing import Any
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mlobs.errors import PayloadError, QueryError
+from mlobs.prices.book import Book
+from mlobs.server.ask import asked
+from mlobs.server.costs.books import Books
+from mlobs.server.costs.month import forecast, month_of
+from mlobs.server.costs.pricing import Pricing
+from mlobs.server.costs.report import Question, report
+from mlobs.server.pages.handling import View, is_busy, message, page
+from mlobs.server.pages.links import address, term
+from mlobs.server.pages.models import asking, spending, what_if
+from mlobs.server.pages.period import NAMES, read_period
+from mlobs.server.pages.rendering import render
+from mlobs.server.store import Store
+from mlobs.settings import PriceSettings, load
+from mlobs.thresholds import Thresholds
+
+COST, PRICES, MONTH = "/models/cost", "/models/prices", "/models/month"
+SERVICES_MAX = 200
+TIMEOUT = "TIMEOUT_EXCEEDED"
+_books = Books()
+
+
+def show_cost(request: Request) -> Response:
+    """GET /models/cost: what calls cost by the list of prices, divided by anything."""
+    given = _given(request, ("q", "by", *NAMES))
+    store, period = _store(request), read_period(given, time.time_ns())
+    by, pricing = asking.divided(given), Pricing(_book())
+    step = asking.step(period.range)
+    asked_for = asking.question(given, period.range, (by,), pricing)
+    by_time = replace(asked_for, by=(step, by), limit=asking.TIME_ROWS) if step else None
+    found = report(store.query, asked_for, by_time)
+    rows = spending.rows(found, by, period.given)
+    chart: Markup | None = None
+    legend: list[tuple[str, str]] = []
+    if step and rows:
+        names = [row["name"] for row in rows]
+        chart, legend = spending.over_time(found["also_rows"], by, names, step, period.range)
+    return render(
+        request,
+        "models_cost.html",
+        section="models",
+        tab="cost",
+        path=COST,
+        given=given,
+        question=given.get("q", ""),
+        by=given.get("by", "model"),
+        divisions=asking.DIVISIONS,
+        period=period,
+        report=found,
+        total=found["total"],
+        rows=rows,
+        left=found["groups"] - len(rows),
+        buckets=spending.buckets(found["total"]["tokens"]),
+        unpriced=spending.unpriced(found),
+        chart=chart,
+        legend=legend,
+        step=step,
+    )
+
+
+def show_prices(request: Request) -> Response:
+    """GET /models/prices: what the calls of a range would have cost with other prices."""
+    given = _given(request, ("q", "model", "as_model", *asking.BUCKETS_ASKED, *NAMES))
+    store, now_ns = _store(request), time.time_ns()
+    period, book = read_period(given, now_ns), _book()
+    day = asking.today(now_ns)
+    model = asked.checked("model", given.get("model", ""))
+    try:
+        pricing, way = asking.other_prices(given, book, day)
+        problem = ""
+    except PayloadError as error:
+        pricing, way, problem = Pricing(book, day), "today", str(error)
+    filtered = {**given, "q": " ".join(filter(None, (given.get("q", ""), model and term("model", model))))}
+    then = Pricing(book)
+    found = report(
+        store.query, asking.question(filtered, period.range, ("model",), pricing, then=then, limit=200)
+    )
+    listed = book.find(None, model, day) if model else None
+    new = book.find(None, pricing.model, day) if way == "as" and pricing.model else None
+    new = pricing.book.own[0] if way == "own" else new or listed
+    return render(
+        request,
+        "models_prices.html",
+        status=400 if problem else 200,
+        section="models",
+        tab="prices",
+        path=PRICES,
+        given=given,
+        question=given.get("q", ""),
+        model=model,
+        way=way,
+        problem=problem,
+        period=period,
+        models=[row["group"]["model"] for row in found["rows"] if row["group"]["model"]],
+        every=address(PRICES, period.given, q=given.get("q", "")),
+        offered=asking.offered(book, day),
+        prices=asking.prices(listed),
+        total=found["total"],
+        changed=what_if.changed(found["total"]),
+        partly=what_if.partly(found["total"]),
+        rows=what_if.compared(found["rows"]),
+        tokens=what_if.tokens(found["total"]["tokens"], listed, new) if model and way != "today" else [],
+        monthly=_monthly(found["total"], period.hours),
+    )
+
+
+def show_month(request: Request) -> Response:
+    """GET /models/month: what this month has cost, where a straight line leads, and the budgets."""
+    given = _given(request, ("q", "budget"))
+    store, month, pricing = _store(request), month_of(time.time_ns()), Pricing(_book())
+    budget = asking.amount(given, "budget") if given.get("budget") else None
+    each = load(Thresholds).budget_usd or None
+    where = asked.spans(given)
+
+    services = Question(where, month.range, ("service",), SERVICES_MAX, pricing)
+    found = report(store.query, services, replace(services, by=("day",)))
+    sums = found["total"]
+    spent = forecast(month, Decimal(repr(sums["cost_usd"] or 0.0)), None)
+    return render(
+        request,
+        "models_month.html",
+        section="models",
+        tab="month",
+        path=MONTH,
+        given=given,
+        question=given.get("q", ""),
+        spent=spent,
+        budget=budget,
+        each=each,
+        begins=f"{month.begins:%Y-%m-%d}",
+        calls_without_price=sums["calls_without_price"],
+        chart=spending.month_chart(found["also_rows"], month, budget),
+        services=[_service(row, month.past, each) for row in found["rows"]],
+        cost_address=address(COST, {"from": f"{month.begins:%Y-%m-%d}", "q": given.get("q", "")}),
+    )
+
+
+def _in_time(view: View) -> View:
+    """Return a view that says so when its range has too many calls, where asking again would not help."""
+
+    @wraps(view)
+    def shown(request: Request) -> Response:
+        try:
+            return view(request)
+        except QueryError as error:
+            if not is_busy(error) or TIMEOUT not in str(error):
+                raise
+            return message(
+                request,
+                503,
+                "Too many calls to add up in time",
+                "Every call of the range is priced, and the store gave up after MLOBS_QUERY_SECONDS_MAX.",
+                checks=(
+                    "A shorter range, or a question such as service:x, has fewer.",
+                    "The page Models adds up minutes and answers for any range.",
+                    "A larger MLOBS_QUERY_SECONDS_MAX gives the store more time.",
+                ),
+            )
+
+    return shown
+
+
+ROUTES = tuple(
+    page(path, _in_time(view))
+    for path, view in ((COST, show_cost), (PRICES, show_prices), (MONTH, show_month))
+)
+
+
+def _given(request: Request, known: tuple[str, ...]) -> dict[str, str]:
+    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
+    asked.known(given, known)
+    return given
+
+
+def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store
+
+
+def _book() -> Book:
+    return _books.current(load(PriceSettings).prices)
+
+
+def _monthly(figures: Mapping[str, Any], hours: float) -> float | None:
+    """Return the change over 30 days, if they are as the range was."""
+    change = figures["change_usd"]
+    return None if change is None else change / hours * 24 * 30
+
+
+def _service(row: Mapping[str, Any], past: float, budget: float | None) -> dict[str, Any]:
+    cost = row["cost_usd"]
+    expected = cost / past if cost is not None and past else None
+    return {
+        "name": row["group"]["service"],
+        "calls": row["calls"],
+        "cost_usd": cost,
+        "forecast_usd": expected,
+        "spent": cost / budget if cost is not None and budget else None,
+        "over": bool(budget and expected is not None and expected > budget),
+        "calls_without_price": row["calls_without_price"],
+        "traces": address(
+            "/traces", {"since": "30d"}, q=f"{term('service', row['group']['service'] or '')} cost>0"
+        ),
+    }

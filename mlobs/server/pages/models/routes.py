@@ -1,0 +1,66 @@
+"""The page of models: how each works, and what its spans say it cost."""
+
+import time
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mlobs.server.ask import asked
+from mlobs.server.engine import Value
+from mlobs.server.pages.handling import page
+from mlobs.server.pages.links import address, term
+from mlobs.server.pages.models import view
+from mlobs.server.pages.overview.view import added_up, groups, links, window
+from mlobs.server.pages.period import NAMES, read_period
+from mlobs.server.pages.rendering import render
+from mlobs.server.pages.sessions.view import ids
+from mlobs.server.store import Store
+
+PATH = "/models"
+KNOWN = (*NAMES, "service")
+GROUPS_MAX = 5_000
+MODELS_SHOWN = 100
+LIVE_SECONDS = 10
+
+
+def show(request: Request) -> Response:
+    """GET /models: each model: calls, failures, latency, tokens, cache, cost."""
+    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
+    asked.known(given, KNOWN)
+    store: Store = request.app.state.store
+    period = read_period(given, time.time_ns())
+    service = asked.checked("service", given.get("service", ""))
+    question = term("service", service) if service else ""
+    params: dict[str, Value] = {**window(period), "service": service}
+    rows = store.named("page_totals", {**params, "limit": GROUPS_MAX})
+    calls = [row for row in rows if row["calls"] or row["noun"] == "predict"]
+    whole = added_up(calls)
+    listed = view.models(groups(calls, "model", "model", period, question), whole)
+    names = view.named(listed)
+    others = len(listed) > len(names) or any(not row["model"] for row in calls)
+    steps = store.named("page_models", {**params, "models": ids(names)})
+    return render(
+        request,
+        "models.html",
+        section="models",
+        tab="models",
+        path=PATH,
+        given=given,
+        service=service,
+        services=sorted({row["service"] for row in calls}),
+        everywhere=address(PATH, {name: text for name, text in given.items() if name != "service"}),
+        period=period,
+        live_s=LIVE_SECONDS,
+        whole=whole,
+        cache_share=view.cache_share(whole),
+        per_thousand=view.per_thousand(whole),
+        links=links(question, whole, period),
+        rows=listed[:MODELS_SHOWN],
+        left=len(listed) - MODELS_SHOWN,
+        nameless=sum(row["calls"] for row in calls if not row["model"]),
+        legend=view.legend(names, others=others),
+        charts=view.pictures(steps, names, period, f"{question} tokens>0".strip(), others=others),
+    )
+
+
+ROUTES = (page(PATH, show),)

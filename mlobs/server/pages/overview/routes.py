@@ -1,0 +1,133 @@
+"""The overview."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mlobs.server.ask import asked
+from mlobs.server.engine import Value
+from mlobs.server.minutes import TABLE
+from mlobs.server.pages.alerts.view import where
+from mlobs.server.pages.amounts import stamp
+from mlobs.server.pages.drift.view import where as drifted
+from mlobs.server.pages.drift.watched import watched
+from mlobs.server.pages.handling import page
+from mlobs.server.pages.links import address, term
+from mlobs.server.pages.overview import view
+from mlobs.server.pages.period import Period, read_period
+from mlobs.server.pages.rendering import render
+from mlobs.server.store import Store
+
+PATH = "/"
+KNOWN = ("since", "from", "to", "service")
+LIVE_SECONDS = 10
+GROUPS_MAX = 5_000
+OWN_RULES = "Mlobs"  # Each of these has a runbook of its name.
+ALERTS_SHOWN, DRIFT_SHOWN = 8, 5
+EARLIEST = f"SELECT toUInt32(min(Minute)) AS minute_s, count() AS held FROM {TABLE}"
+
+
+def show(request: Request) -> Response:
+    """GET /: how much there was, how it went, what it cost, and what is wrong now."""
+    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
+    asked.known(given, KNOWN)
+    store: Store = request.app.state.store
+    period = read_period(given, time.time_ns())
+    service = asked.checked("service", given.get("service", ""))
+    question = term("service", service) if service else ""
+    params: dict[str, Value] = {**view.window(period), "service": service, "limit": GROUPS_MAX}
+    rows = store.named("page_totals", params)
+    steps = store.named("page_steps", params)
+    requests = [row for row in rows if row["is_root"]]
+    agents = [row for row in rows if row["noun"] == "agent"]
+    models = [row for row in rows if row["calls"] or row["noun"] == "predict"]
+    whole, all_spans = view.added_up(requests), view.added_up(rows)
+    return render(
+        request,
+        "overview.html",
+        section="overview",
+        path=PATH,
+        given=given,
+        service=service,
+        period=period,
+        live_s=LIVE_SECONDS,
+        requests=whole,
+        spans=all_spans,
+        links=view.links(question, whole, period),
+        late=view.links(question, all_spans, period)["late"],
+        charts=view.pictures(steps, period, question),
+        services=_top(view.groups(requests, "service", "service", period)),
+        agents=_top(view.groups(agents, "agent", "agent", period, question)),
+        models=_top(view.groups(models, "model", "model", period, question)),
+        everywhere=address(PATH, {name: text for name, text in given.items() if name != "service"}),
+        late_since=_late_since(store, period),
+        alerts=_alerts(_told(request, "alerts")),
+        drift=_drift(_told(request, "drift"), store),
+    )
+
+
+ROUTES = (page(PATH, show),)
+
+
+def _top(groups: list[view.Group]) -> dict[str, Any]:
+    return {"rows": groups[: view.GROUPS_SHOWN], "left": max(0, len(groups) - view.GROUPS_SHOWN)}
+
+
+def _late_since(store: Store, period: Period) -> str:
+    """Return from when on spans are counted, where those before are not: a cluster's are not read again."""
+    if not store.sharded:
+        return ""
+    earliest = store.query(EARLIEST)[0]
+    begins_ns = earliest["minute_s"] * 10**9
+    return stamp(begins_ns) if earliest["held"] and begins_ns > period.range.since_ns else ""
+
+
+def _told(request: Request, about: str) -> Mapping[str, Any] | None:
+    """Return what another part of the server says of itself; None where it is not there."""
+    tells: Mapping[str, Callable[[], Mapping[str, Any]]] = request.app.state.tells
+    tell = tells.get(about)
+    return None if tell is None else tell()
+
+
+def _alerts(said: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if said is None:
+        return None
+    firing = [
+        {
+            "severity": one.get("severity") or "warning",
+            "summary": one.get("summary") or one.get("rule") or "an alert",
+            "since": one.get("since"),
+            "address": where(str(one["source"]), str(one["fingerprint"])),
+            "trace_id": next(reversed(one.get("trace_ids") or [""]), ""),
+            "runbook": f"/runbooks/{one['rule']}.md"
+            if str(one.get("rule", "")).startswith(OWN_RULES)
+            else "",
+        }
+        for one in said["firing"]
+    ]
+    return {
+        "firing": firing[:ALERTS_SHOWN],
+        "count": len(firing),
+        "pending": len(said["pending"]),
+        "rules": len(said["rules"]),
+    }
+
+
+def _runbook(rule: str) -> str:
+    return f"/runbooks/{rule}.md" if rule.startswith(OWN_RULES) else ""
+
+
+def _drift(said: Mapping[str, Any] | None, store: Store) -> Mapping[str, Any] | None:
+    if said is None:
+        return None
+    watches = watched(store, said["watches"])
+    alarms = [{**one, "address": drifted(one)} for one in watches if one["alarm"]]
+    return {
+        "watched": len(watches),
+        "alarms": alarms[:DRIFT_SHOWN],
+        "count": len(alarms),
+        "failure": said["failure"],
+    }

@@ -1,0 +1,189 @@
+"""Shapes the overview for its template: data in, data out.
+
+Everything is added up from `minutes`; requests are the first spans of traces, calls those of models. What is
+not known, such as the cost of calls without a price, is None and never nought.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from mlobs.server.ask.ranges import NS
+from mlobs.server.engine import Value
+from mlobs.server.minutes import TEN, TEN_S, added, quantiles, table_for
+from mlobs.server.pages import charts
+from mlobs.server.pages.amounts import count, duration, money
+from mlobs.server.pages.charts import Axis, Series
+from mlobs.server.pages.links import address, term
+from mlobs.server.pages.period import MINUTE_NS, Period
+
+Row = Mapping[str, Any]
+LEVELS = (0.5, 0.95)
+GROUPS_SHOWN = 12
+NANOS = 1e9
+TRACES = "/traces"
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What some rows of `queries/page_totals.sql` or `page_steps.sql` come to."""
+
+    spans: int
+    errors: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int
+    cost_usd: float | None
+    unpriced: int
+    took_ms: tuple[float, float] | None
+    first_chunk_ms: tuple[float, float] | None
+
+    @property
+    def error_ratio(self) -> float | None:
+        """The share that failed."""
+        return self.errors / self.spans if self.spans else None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A row of a table: a name, what it came to, and where its numbers lead.
+
+    Attributes:
+        name: Of the service, agent or model.
+        sums: What it came to.
+        share: Of the largest in the table, by number.
+        question: That finds its spans.
+        links: Addresses by what they are for.
+    """
+
+    name: str
+    sums: Sums
+    share: float
+    question: str
+    links: Mapping[str, str]
+
+
+def added_up(rows: Sequence[Row]) -> Sums:
+    """Return what rows come to."""
+    counted = any(row["counted"] for row in rows)
+    priced = sum(row["priced"] for row in rows)
+    return Sums(
+        spans=sum(row["spans"] for row in rows),
+        errors=sum(row["errors"] for row in rows),
+        input_tokens=sum(row["input_tokens"] for row in rows) if counted else None,
+        output_tokens=sum(row["output_tokens"] for row in rows) if counted else None,
+        cached_tokens=sum(row["cached_tokens"] for row in rows),
+        cost_usd=sum(row["cost_nanos"] for row in rows) / NANOS if priced else None,
+        unpriced=sum(row["calls"] for row in rows) - priced,
+        took_ms=_pair(added([row["durations"] for row in rows])),
+        first_chunk_ms=_pair(added([row["first_chunks"] for row in rows])),
+    )
+
+
+def groups(rows: Iterable[Row], by: str, key: str, period: Period, also: str = "") -> list[Group]:
+    """Return the table by one of the columns, those with most spans first.
+
+    Args:
+        rows: Of `queries/page_totals.sql`.
+        by: The column.
+        key: What the language of questions calls it.
+        period: Of the page.
+        also: A question that holds for all of it, such as for one service.
+    """
+    by_name: dict[str, list[Row]] = {}
+    for row in rows:
+        if row[by]:
+            by_name.setdefault(row[by], []).append(row)
+    sums = sorted(
+        ((name, added_up(of)) for name, of in by_name.items()), key=lambda one: (-one[1].spans, one[0])
+    )
+    most = max((one.spans for _, one in sums), default=1)
+    found = []
+    for name, one in sums:
+        question = f"{term(key, name)} {also}".strip()
+        found.append(Group(name, one, one.spans / most, question, links(question, one, period)))
+    return found
+
+
+def links(question: str, sums: Sums, period: Period) -> dict[str, str]:
+    """Return where numbers lead: to the traces behind them, those that matter first."""
+
+    def to(more: str = "", sort: str = "") -> str:
+        return address(TRACES, period.given, q=f"{question} {more}".strip(), sort=sort)
+
+    slow, late = sums.took_ms, sums.first_chunk_ms
+    return {
+        "all": to(),
+        "errors": to("status:error"),
+        "slow": to(f"duration>{slow[1]:.0f}ms" if slow and slow[1] >= 1 else "", "slowest"),
+        "middle": to("", "slowest"),
+        "late": to(f"ttfc>{late[1]:.0f}ms" if late and late[1] >= 1 else "ttfc>0s"),
+        "tokens": to("tokens>0"),
+        "cost": to("cost>0", "dearest"),
+    }
+
+
+def pictures(steps: Sequence[Row], period: Period, question: str) -> dict[str, Markup]:
+    """Return the charts by name; `steps` are the rows of `queries/page_steps.sql`."""
+    axis = time_axis(period, question)
+    by_time = {row["at_s"] * NS: row for row in steps}
+    rows = [by_time.get(time) for time in axis.times_ns]
+    took = [None if row is None else _pair(row["durations"]) for row in rows]
+    chunks = [None if row is None else _pair(row["first_chunks"]) for row in rows]
+    hours = axis.step_ns / (3600 * NS)
+
+    def values(read: Callable[[Row], float | None], mark: str, name: str) -> Series:
+        return Series(name, [0 if row is None else read(row) for row in rows], mark)
+
+    def spent(row: Row) -> float | None:
+        return row["cost_nanos"] / NANOS / hours if row["priced"] else None
+
+    requests = (
+        values(lambda row: row["requests"] - row["failed"], "s1", "well"),
+        values(lambda row: row["failed"], "bad", "failed"),
+    )
+    failed = (values(lambda row: row["errors"], "bad", "failed spans"),)
+    tokens = (
+        values(lambda row: row["input_tokens"], "s1", "input"),
+        values(lambda row: row["output_tokens"], "s3", "output"),
+    )
+    return {
+        "requests": charts.bars("Requests", axis, requests, told=count),
+        "errors": charts.bars("Failed spans", axis, failed, told=count),
+        "took": charts.lines("Latency of requests", axis, _levels(took), told=duration),
+        "first_chunk": charts.lines("Time to first token", axis, _levels(chunks), told=duration),
+        "tokens": charts.bars("Tokens", axis, tokens, told=count),
+        "cost": charts.bars("Cost an hour", axis, (values(spent, "s4", "cost an hour"),), told=money),
+    }
+
+
+def time_axis(period: Period, question: str) -> Axis:
+    """Return a period as an axis; each step leads to the traces that a question finds in it."""
+    step_ns = period.step_ns
+    times = range(period.range.since_ns // step_ns * step_ns, period.end_ns, step_ns)
+    return Axis(times, period.range.since_ns, period.end_ns, step_ns, address(TRACES, q=question))
+
+
+def window(period: Period) -> dict[str, Value]:
+    """Return the parameters of a question to `minutes`: whole minutes, or tens, that the range touches."""
+    step_s = period.step_ns // NS
+    table = table_for(step_s)
+    each_s = TEN_S if table == TEN else 60
+    return {
+        "table": table,
+        "since_s": period.range.since_ns // NS // each_s * each_s,
+        "until_s": -(-period.end_ns // MINUTE_NS) * 60,
+        "step_s": step_s,
+    }
+
+
+def _levels(pairs: Sequence[tuple[float, float] | None]) -> tuple[Series, Series]:
+    low, high = ([None if pair is None else pair[level] for pair in pairs] for level in (0, 1))
+    return Series("p95", high, "s2"), Series("p50", low, "s1")
+
+
+def _pair(buckets: Mapping[str, int]) -> tuple[float, float] | None:
+    found = quantiles(buckets, LEVELS)
+    return None if found is None else (found[0] / 1e6, found[1] / 1e6)

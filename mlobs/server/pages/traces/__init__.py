@@ -1,0 +1,1 @@
+"""The page of traces: what is asked for, one page of it at a time."""

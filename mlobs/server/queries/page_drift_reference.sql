@@ -1,0 +1,11 @@
+-- The share of each bin in a feature's profile, as processes told it last.
+SELECT Labels[{bin:String}] AS bin, argMax(Value, TimeUnix) AS ratio
+FROM metric_latest
+WHERE MetricName = {metric:String} AND ServiceName = {service:String}
+    AND Labels[{feature_key:String}] = {feature:String}
+    AND Labels[{model_key:String}] = {model:String}
+    AND Labels[{version_key:String}] = {version:String}
+    AND Labels[{ref_key:String}] = {ref:String}
+    AND Labels[{segment_key:String}] = {segment:String}
+GROUP BY bin
+ORDER BY bin

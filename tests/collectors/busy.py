@@ -1,0 +1,50 @@
+"""A program to test the ledger with: `python -m tests.collectors.busy ENDPOINT SECONDS PER_SECOND`.
+
+It makes short traces at a pace, hands everything in and prints how many spans it made.
+"""
+
+import os
+import sys
+import time
+
+import mlobs
+
+PAUSE_S = 0.02
+TEXT = "x" * int(os.environ.get("BUSY_CHARACTERS", "0"))  # What each tool call carries besides.
+
+
+@mlobs.tool
+def look_up() -> int:
+    """Look something up."""
+    if TEXT:
+        mlobs.set({"text": TEXT})
+    return 1
+
+
+@mlobs.agent
+def support() -> None:
+    """One run."""
+    look_up()
+
+
+def main(endpoint: str, seconds: float, per_second: int) -> None:
+    """Run for a while; then wait until everything was taken."""
+    os.environ.setdefault("MLOBS_METRICS_INTERVAL_S", "1")
+    mlobs.init("busy", endpoint=endpoint)
+    end = time.monotonic() + seconds
+    made = 0
+    while time.monotonic() < end:
+        for _ in range(max(1, round(per_second * PAUSE_S / 2))):
+            support()
+            made += 2
+        time.sleep(PAUSE_S)
+    tries = time.monotonic() + 60
+    while not mlobs.flush() and time.monotonic() < tries:
+        time.sleep(0.5)
+    mlobs.score("helpful", 0.5)
+    mlobs.shutdown()
+    print(made)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))

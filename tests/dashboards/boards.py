@@ -1,0 +1,20 @@
+"""The dashboards as built, for the tests that look at them."""
+
+from typing import Any
+
+from mlobs.dashboards import build
+from mlobs.dashboards.layout import panels
+
+DASHBOARDS: dict[str, Any] = build.classic()
+# Those of metrics; the dashboards of traces have data sources and choices of their own.
+OF_METRICS = [name for name in DASHBOARDS if not name.startswith("traces")]
+
+
+def targets(dashboard: Any) -> list[tuple[str, Any]]:
+    """Return every PromQL query of a dashboard, each with the title of its panel."""
+    return [
+        (panel["title"], target)
+        for panel in panels(dashboard)
+        for target in panel.get("targets", ())
+        if "expr" in target
+    ]

@@ -1,0 +1,204 @@
+"""Every panel of the board in SQL has something to show, on the server's tables and on the exporter's.
+
+The real SDK sent the spans, the real server took them in and answers as a reader is answered.
+"""
+
+import math
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mlobs.dashboards.boards.traces_clickhouse import BOARD
+from mlobs.dashboards.preview.spans import Span
+from mlobs.dashboards.sql import statements as sql
+from tests.dashboards.asking import Asker, RefusedError, panels
+from tests.dashboards.sql_program import RUNS
+from tests.server.clickhouse.elsewhere import up
+from tests.server.clickhouse.golang import built
+from tests.workload import MODEL
+
+pytestmark = pytest.mark.slow
+
+HERE = Path(__file__).parent
+EXPORTERS = ("exporter_old", "exporter_new")
+PANELS = list(panels(BOARD.rows))
+CHOICES = [variable for variable in BOARD.variables if variable["type"] == "query"]
+NAMES = ("helpful", "feedback", "grounded")  # scores of each run
+SCORED = "SELECT TraceId FROM scores ORDER BY Timestamp LIMIT 1"
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """An asker for each database, when the program has ended and the exporter's tables hold the same."""
+    folder = tmp_path_factory.mktemp("sql")
+    with up(folder / "server", MLOBS_CLICKHOUSE_WRITES="1") as (url, _):
+        command = [sys.executable, "-m", "tests.dashboards.sql_program", url]
+        done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        now = time.time()
+        span = Span(now - 3600, now + 60)
+        reader = Asker(f"{url}/clickhouse/", span)
+        until = now + 30
+        while int(reader.ask("SELECT count() AS n FROM scores")[0]["n"]) < RUNS * len(NAMES):
+            assert time.time() < until, reader.ask("SELECT count() FROM otel_traces")
+            time.sleep(0.2)
+        trace = reader.ask(SCORED)[0]["TraceId"]
+        writer = Asker(reader.url, span, method="POST")
+        for name in EXPORTERS:
+            for statement in (HERE / f"{name}.sql").read_text().split(";\n"):
+                writer.send(statement)
+        askers = {"mlobs": reader}
+        askers |= {name: Asker(reader.url, span, database=name, method="POST") for name in EXPORTERS}
+        for one in askers.values():
+            one.choose(BOARD.variables, trace=trace)
+        yield SimpleNamespace(**askers)
+
+
+@pytest.mark.parametrize("variable", CHOICES, ids=lambda variable: variable["name"])
+def test_the_variable_has_something_to_choose(asked, variable):
+    assert asked.mlobs.choices[variable["name"]].values
+
+
+@pytest.mark.parametrize(("title", "statement"), PANELS, ids=[title for title, _ in PANELS])
+def test_the_panel_shows_something(asked, title, statement):
+    rows = asked.mlobs.ask(asked.mlobs.written(statement))
+    assert rows, title
+    numbers = [value for row in rows for value in row.values() if isinstance(value, int | float)]
+    assert all(math.isfinite(number) for number in numbers)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+@pytest.mark.parametrize(("title", "statement"), PANELS, ids=[title for title, _ in PANELS])
+def test_the_exporters_tables_give_the_same_answer(asked, title, statement, name):
+    """Where no canonical column is stored each is computed from the attributes."""
+    other = getattr(asked, name)
+    assert other.choices["stored"].values == ("computed",)
+    expected = asked.mlobs.ask(asked.mlobs.written(statement))
+    assert alike(other.ask(other.written(statement))) == alike(expected)
+
+
+def test_the_server_s_own_columns_are_read_where_there_are_some(asked):
+    assert asked.mlobs.choices["stored"].values == ("$__all",)
+    assert "SpanAttributes" not in asked.mlobs.written(dict(PANELS)["Model calls"])
+
+
+def test_what_is_chosen_is_kept_to(asked):
+    statement = dict(PANELS)["Model calls"]
+    nobody = asked.mlobs.only(service="o'brien\\")
+    assert nobody.ask(nobody.written(statement)) == [{"calls": 0}]
+    one = asked.mlobs.only(service="support-bot", model=MODEL)
+    assert one.ask(one.written(statement)) == [{"calls": 2 * RUNS}]
+    both = asked.mlobs.only(service=("a,b&c=d", "support-bot"), model=MODEL)
+    assert both.ask(both.written(statement)) == [{"calls": 2 * RUNS}]
+
+
+# Each ends the text it stands in by one of Grafana's ways to quote, or by none, and goes on as SQL.
+HOSTILE = (
+    "\\') UNION ALL SELECT concat('leak', SpanName) FROM otel_traces LIMIT 3 -- ",
+    "\\')) UNION ALL SELECT Body FROM otel_logs -- ",
+    "') OR 1=1 -- ",
+    "' UNION ALL SELECT Body FROM otel_logs -- ",
+    '\\") OR ("" = "',
+    "x' || (SELECT max(Body) FROM otel_logs) || '",
+    "C:\\svc\\",
+    "%27) OR 1=1 -- ",
+    "${service:raw}",
+    "$__conditionalAll(1=1, $service)",
+    "$__fromTime",
+    "a\nb\0c",
+    "naïve 模型 🦜",
+    "a,b}",
+)
+CHOSEN = sorted({name for _, text in [*PANELS] for name in re.findall(r"\$\{(\w+):", text)})
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_hostile_value_of_any_variable_is_only_a_value(asked, value):
+    """As a link brings it, or a service's own name: nobody has it, so there is nothing to see."""
+    statements = [*(v["query"]["rawSql"] for v in CHOICES), *(text for _, text in PANELS)]
+    for name in CHOSEN:
+        one = asked.mlobs.only(**{name: value})
+        for statement in statements:
+            if f"${{{name}:" not in statement:
+                continue
+            for written in {one.written(statement), one.written(statement, strictly=True)}:
+                rows = one.ask(written)
+                assert all(not found for row in rows for found in row.values()), (name, statement)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_hostile_value_of_a_hidden_variable_changes_nothing(asked, value):
+    """Older releases of Grafana take it from the address, whatever the board says."""
+    one = asked.mlobs.only(stored=value)
+    for _, statement in PANELS:
+        assert one.written(statement) == asked.mlobs.only(stored="computed").written(statement)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_what_has_such_a_name_is_found_by_it(asked, value):
+    """The name comes out of the database as it went in."""
+    one = asked.mlobs.only(service=value)
+    condition = sql.among("service").replace(sql.CHOICES["service"], "name")
+    if "$__" in value:
+        return  # the plugin's macros are filled in there: it finds nothing, and says so
+    literal = f"unhex('{value.encode().hex()}')"
+    written = one.written(f"SELECT count() AS n FROM (SELECT {literal} AS name) WHERE {condition}")
+    assert one.ask(written) == [{"n": 1}]
+
+
+def test_the_numbers_are_those_of_the_program(asked):
+    """Not empty is not yet right."""
+
+    def rows(title: str) -> list[dict[str, Any]]:
+        return asked.mlobs.ask(asked.mlobs.written(dict(PANELS)[title]))
+
+    assert rows("Agent runs") == [{"runs": RUNS + 1}]
+    assert [row["Calls"] for row in rows("Calls repeated most in one run")] == [3]
+    assert rows("Model calls") == [{"calls": 2 * RUNS}]
+    assert rows("Failed calls")[0]["share"] == pytest.approx(4 / (2 * RUNS))  # every third answer
+    assert [row["Tenant"] for row in rows("Tenants by cost")] == ["acme"]
+    assert {row["User"] for row in rows("Users by cost")} == {f"user-{number}" for number in range(4)}
+    assert {row["Error"] for row in rows("Errors by type and span")} == {"TimeoutError", "LookupError"}
+    evaluations = rows("Evaluations")
+    assert {row["Name"]: row["Scores"] for row in evaluations} == dict.fromkeys(NAMES, RUNS)
+
+
+def test_a_service_that_never_failed_has_no_last_failure(asked):
+    """It was in 1970, 57 years ago."""
+    statement = asked.mlobs.written(dict(PANELS)["Services"])
+    assert asked.mlobs.ask(statement)[0]["Last failure"] > "2020"
+    healthy = asked.mlobs.ask(statement.replace(sql.FAILED, "0"))
+    assert [row["Last failure"] for row in healthy] == [None]
+
+
+def test_grafana_s_client_reads_every_panel(asked, tmp_path):
+    """Its plugin asks with the Go client, in a binary format of which every column's type must be read."""
+    statements = [asked.mlobs.written(statement) for _, statement in PANELS]
+    found = built(tmp_path).read(asked.mlobs.url, statements)
+    assert [answer["error"] for answer in found] == [""] * len(PANELS)
+    assert all(answer["rows"] for answer in found)
+
+
+def test_a_reader_may_not_ask_the_exporter_s_database(asked):
+    reader = Asker(asked.mlobs.url, asked.mlobs.span, database="exporter_new")
+    with pytest.raises(RefusedError, match="is not asked here"):
+        reader.ask("SELECT 1")
+
+
+def alike(rows: list[dict[str, Any]]) -> list[Any]:
+    """Return rows in an order of their own, and without the last digits of numbers."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, float):
+            return f"{value:.9g}"
+        if isinstance(value, list | dict):
+            return sorted(map(repr, value)) if isinstance(value, list) else sorted(value.items())
+        return value
+
+    return sorted([repr([(name, short(value)) for name, value in row.items()]) for row in rows])

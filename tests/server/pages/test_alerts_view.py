@@ -1,0 +1,65 @@
+"""Alerts as their pages show them, from literals."""
+
+from datetime import UTC, datetime
+
+from mlobs.server.pages.alerts import view
+from mlobs.server.pages.amounts import NONE
+from mlobs.server.pages.charts import Axis
+
+NOW_NS = int(datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp()) * 10**9
+ALERT = {
+    "source": "mlobs",
+    "rule": "MlobsToolFailureRatio",
+    "severity": "warning",
+    "state": "firing",
+    "summary": "The tool fails.",
+    "labels": {"service_name": "shop", "gen_ai_tool_name": 'a"b\\c'},
+    "value": 0.25,
+    "since": "2026-05-01T11:00:00Z",
+    "started": "2026-05-01T11:30:00Z",
+    "fingerprint": "ab/12",
+    "trace_ids": ["old", "../x", "new"],
+}
+
+
+def test_an_alert_is_a_row_with_its_page_value_and_newest_trace():
+    (row,) = view.rows([ALERT], {"MlobsToolFailureRatio": "ratio"}, NOW_NS)
+    assert (row["address"], row["told_value"], row["mark"]) == ("/alerts/mlobs/ab%2F12", "25 %", "warn")
+    assert (row["trace_ids"], row["runbook"]) == (["new", "old"], "/runbooks/MlobsToolFailureRatio.md")
+    assert row["lasted_ms"] == 30 * 60_000
+
+
+def test_an_alert_from_elsewhere_may_lack_nearly_everything():
+    row = view.row({"source": "grafana", "fingerprint": "f", "rule": "../up"}, "number", NOW_NS)
+    assert (row["summary"], row["severity"], row["told_value"], row["runbook"]) == (
+        "../up",
+        "no severity",
+        NONE,
+        "",
+    )
+    assert row["lasted_ms"] is None
+
+
+def test_the_proposed_silence_fits_just_this_alert():
+    assert view.matchers(ALERT).splitlines() == [
+        'alertname="MlobsToolFailureRatio"',
+        'service_name="shop"',
+        'gen_ai_tool_name="a\\"b\\\\c"',
+    ]
+
+
+def test_what_was_measured_is_the_largest_of_each_step_and_nothing_where_nothing_was():
+    axis = Axis(range(0, 50 * 10**9, 10 * 10**9), 0, 50 * 10**9, 10 * 10**9)
+    found = view.steps([(0, 5, 1.0), (5, 25, 3.0), (30, 40, None), (40, 900, 2.0)], axis)
+    assert found == [3.0, 3.0, 3.0, None, 2.0]
+
+
+def test_values_before_and_after_the_axis_are_left_out():
+    axis = Axis(range(100 * 10**9, 120 * 10**9, 10 * 10**9), 100 * 10**9, 120 * 10**9, 10 * 10**9)
+    assert view.steps([(0, 90, 1.0), (130, 140, 2.0)], axis) == [None, None]
+
+
+def test_there_is_no_picture_of_what_is_no_line():
+    axis = Axis([], 0, 1, 1)
+    assert view.picture({"values": None, "rule": {"unit": "ratio", "limit": 1.0}}, axis) is None
+    assert view.picture({"values": [], "rule": None}, axis) is None

@@ -1,0 +1,56 @@
+"""Pictures are well-formed, say what they show, and take whatever values come."""
+
+import json
+import math
+from html import unescape
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlobs.server.pages import charts
+from mlobs.server.pages.amounts import count, duration
+from mlobs.server.pages.charts.scales import marks, top_of
+
+AXIS = charts.Axis((0, 60 * 10**9, 120 * 10**9), 0, 180 * 10**9, 60 * 10**9, "/traces?q=a")
+VALUES = st.lists(st.none() | st.floats(0, 1e12), min_size=3, max_size=3)
+
+
+@pytest.mark.parametrize("kind", [charts.lines, charts.bars, charts.stacked])
+@given(first=VALUES, second=VALUES)
+def test_every_picture_over_time_is_well_formed(kind, first, second):
+    series = (charts.Series("<a>", first), charts.Series('"b"', second, "bad"))
+    picture = ET.fromstring(kind("A & B", AXIS, series, told=count))
+    said = json.loads(picture.attrib["data-chart"])
+    assert [one["name"] for one in said["series"]] == ["<a>", '"b"']
+    assert len(said["xs"]) == len(said["labels"]) == 3
+    assert said["link"] == "/traces?q=a"
+    assert picture[0].text == "A & B"
+    assert picture[1].text.startswith("A & B.")
+
+
+@given(st.lists(st.floats(0, 1e12), max_size=30))
+def test_histograms_and_sparklines_are_well_formed(values):
+    labels = [f"<{place}>" for place in range(len(values))]
+    ET.fromstring(charts.histogram("x", labels, [charts.Series("live", values)], told=count))
+    ET.fromstring(charts.sparkline("<x>", [*values, None, 1]))
+
+
+@given(st.floats(1e-9, 1e15), st.booleans())
+def test_marks_are_few_round_and_reach_the_highest(high, milliseconds):
+    found = marks(high, milliseconds=milliseconds)
+    assert found[0] == 0
+    assert found[-1] >= high * 0.999999
+    assert 3 <= len(found) <= 8 or (milliseconds and high > 86_400_000)
+
+
+def test_the_highest_of_nothing_is_something():
+    assert top_of([]) == top_of([None, math.nan, 0.0]) == 1.0
+
+
+def test_a_line_is_broken_where_nothing_is_known():
+    text = charts.lines("x", AXIS, [charts.Series("a", [1.0, None, 3.0])], told=duration, limit=2.0)
+    assert text.count('<circle class="dot s1"') == 2
+    assert 'class="limit"' in text
+    assert "500 ms" not in unescape(text)

@@ -1,0 +1,154 @@
+"""What every page answers with, asked as a browser asks."""
+
+import os
+import re
+
+import pytest
+import requests
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from mlobs.server.engine import EngineError
+from mlobs.server.pages.traces.view import marked
+from tests.server.otlp import post, span
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml"}
+
+
+@pytest.fixture(scope="module")
+def trace(served) -> tuple[str, str]:
+    """A trace with a word of its own, and its span."""
+    request = ExportTraceServiceRequest()
+    made = span(
+        request, "invoke_agent <i>", mlobs__kind="agent", gen_ai__agent__name="desk",
+        mlobs__input='{"question": "Where is it?"}', session__id="s 1", user__id="a*b",
+    )  # fmt: skip
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    return made.trace_id.hex(), made.span_id.hex()
+
+
+def get(served, path: str, **headers: str) -> requests.Response:
+    return requests.get(f"{served.url}{path}", headers={**BROWSER, **headers}, timeout=30)
+
+
+@pytest.mark.parametrize("path", ["/", "/traces", "/login", "/traces/nothing", "/traces?q=(", "/nowhere"])
+def test_every_page_tells_browsers_to_load_nothing_from_elsewhere(served, path):
+    answer = get(served, path)
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "frame-ancestors 'none'" in policy
+    assert (answer.headers["X-Content-Type-Options"], answer.headers["Referrer-Policy"]) == (
+        "nosniff",
+        "no-referrer",
+    )
+    assert re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", answer.text) is None
+
+
+def test_files_are_kept_for_ever_under_the_hash_of_what_they_hold(served):
+    page = get(served, "/traces").text
+    [sheet] = re.findall(r'href="(/static/[0-9a-f]{12}/page\.css)"', page)
+    assert get(served, sheet).headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    old = re.sub("[0-9a-f]{12}", "0" * 12, sheet)
+    assert get(served, old).headers["Cache-Control"] == "no-cache"
+    assert get(served, "/static/x/..%2f__init__.py").status_code == 404
+
+
+def test_a_part_of_a_page_says_its_status_beside(served):
+    """A script asks for it on purpose: a browser is not to report a failure."""
+    answer = get(served, "/traces?q=sttus:error", **{"X-Part": "live"})
+    assert (answer.status_code, answer.headers["X-Status"]) == (200, "400")
+    assert "<html" not in answer.text
+    assert "did you mean status?" in answer.text
+
+
+def test_a_question_that_cannot_be_read_is_shown_with_the_place(served):
+    answer = get(served, "/traces?q=service:x+sttus:error")
+    assert answer.status_code == 400
+    assert "<pre>service:x <mark>sttus:error</mark></pre>" in answer.text
+    assert 'value="service:x sttus:error"' in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/traces?since=never", "/?since=never", "/traces?nonsense=1", "/?from=2&to=1"]
+)
+def test_what_cannot_be_asked_is_a_page_that_says_so(served, path):
+    answer = get(served, path)
+    assert answer.status_code == 400
+    assert "<h1" in answer.text
+
+
+def test_an_unknown_trace_says_what_to_look_at(served):
+    for path in (
+        "/traces/ffff",
+        "/traces/%3Cb%3E",
+        "/traces/ffff/spans/aaaa",
+        f"/traces/{'f' * 32}?view=agents",
+    ):
+        answer = get(served, path)
+        assert answer.status_code == 404
+        assert "mlobs doctor" in answer.text
+        assert "<b>" not in answer.text
+
+
+def test_a_list_leads_to_traces_and_to_those_of_a_session_and_user(served, trace):
+    text = get(served, "/traces?q=agent:desk&columns=session,user").text
+    assert f'href="/traces/{trace[0]}">invoke_agent &lt;i&gt;</a>' in text
+    assert "Where is it?" in text
+    assert "q=session%3A%22s+1%22" in text
+    assert "q=user%3A%22a%5C%2Ab%22" in text
+
+
+def test_the_whole_text_of_an_attribute_is_text_that_runs_nothing(served, trace):
+    base = f"/traces/{trace[0]}/spans/{trace[1]}/text?key="
+    answer = get(served, f"{base}mlobs.input")
+    assert answer.text == '{"question": "Where is it?"}'
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+    assert get(served, f"{base}none").status_code == 404
+
+
+@pytest.mark.parametrize("view", ["", "conversation", "agents", "logs", "nonsense"])
+def test_every_view_of_a_trace_answers(served, trace, view):
+    answer = get(served, f"/traces/{trace[0]}?view={view}&span={trace[1]}")
+    assert answer.status_code == 200
+    assert "invoke_agent &lt;i&gt;" in answer.text
+
+
+def test_a_store_that_does_not_answer_is_a_page_that_asks_again(served, monkeypatch):
+    def busy(*_: object) -> None:
+        raise EngineError("Code: 241. DB::Exception: Memory limit exceeded")
+
+    monkeypatch.setattr("mlobs.server.pages.overview.routes.read_period", busy)
+    answer = get(served, "/")
+    assert answer.status_code == 503
+    assert 'data-live="5" data-recover' in answer.text
+    assert "Memory limit exceeded" in answer.text
+
+
+def test_programs_are_answered_in_json_as_before(served):
+    answer = requests.get(f"{served.url}/nowhere", timeout=30)
+    assert answer.json()["status"] == 404
+
+
+def test_after_the_form_a_browser_stays_on_this_server(served):
+    for wanted, led in (
+        ("/traces?q=a", "/traces?q=a"),
+        ("//x.example", "/"),
+        ("https://x.example", "/"),
+        ("/\\x", "/"),
+    ):
+        given = {"token": os.urandom(4).hex(), "next": wanted}
+        answer = requests.post(f"{served.url}/login", data=given, allow_redirects=False, timeout=30)
+        assert (answer.status_code, answer.headers["Location"]) == (303, led)
+
+
+def test_another_site_cannot_sign_anybody_in_or_out(served):
+    for path in ("/login", "/logout"):
+        answer = requests.post(f"{served.url}{path}", headers={"Sec-Fetch-Site": "cross-site"}, timeout=30)
+        assert answer.status_code == 403
+
+
+def test_the_place_of_the_trouble_is_the_one_that_the_refusal_says(served):
+    """The words of a refusal are those of `ask`: when they change, this does."""
+    answer = requests.get(f"{served.url}/api/traces", params={"q": "a duration>x"}, timeout=30).json()
+    assert marked("a duration>x", answer["error"]) == ("a ", "duration>x", "")

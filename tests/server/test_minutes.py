@@ -1,0 +1,150 @@
+"""Sums by minute say what the spans say, whichever way the spans came or went."""
+
+import json
+import os
+import random
+from textwrap import dedent
+
+import pytest
+import requests
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from mlobs.server.minutes import TABLE, TEN, added, quantiles
+from tests.server.otlp import post, span
+
+SUMS = (
+    "SELECT sum(Spans) AS spans, sum(Errors) AS errors, sum(Calls) AS calls, sum(CountedCalls) AS counted, "
+    "sum(InputTokens) AS input, sum(OutputTokens) AS output, sum(PricedCalls) AS priced, "
+    "sum(CostNanos) AS cost, sumIf(Spans, IsRoot) AS roots, sumMap(Durations) AS durations, "
+    "sumMap(FirstChunks) AS chunks FROM {table} WHERE ServiceName = {{service:String}}"
+)
+
+
+def sums(served, service: str, table: str = TABLE) -> dict:
+    return served.store.query(SUMS.format(table=table), {"service": service})[0]
+
+
+def send(served, service: str, spans: int, **given) -> list[int]:
+    """Send calls that take different times; return how long."""
+    request, took = ExportTraceServiceRequest(), []
+    chance = random.Random(1)
+    for number in range(spans):
+        took.append(int(10 ** chance.uniform(5, 10)))
+        span(
+            request, "chat", took_ns=took[-1], failed=number % 10 == 0, gen_ai__operation__name="chat",
+            gen_ai__request__model="m", gen_ai__usage__input_tokens=100, mlobs__cost__usd=0.25,
+            gen_ai__response__time_to_first_chunk=took[-1] / 2e9, **given,
+        )  # fmt: skip
+    request.resource_spans[0].resource.attributes[0].value.string_value = service
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    return took
+
+
+@pytest.mark.parametrize("table", [TABLE, TEN])
+def test_the_sums_are_those_of_the_spans(served, table):
+    service = os.urandom(6).hex()
+    took = sorted(send(served, service, 300))
+    found = sums(served, service, table)
+    counted = {name: found[name] for name in ("spans", "errors", "calls", "counted", "priced", "roots")}
+    assert counted == {"spans": 300, "errors": 30, "calls": 300, "counted": 300, "priced": 300, "roots": 300}
+    assert (found["input"], found["output"], found["cost"]) == (30_000, 0, 75 * 10**9)
+    for level, near in zip((0.5, 0.95), quantiles(found["durations"], (0.5, 0.95)), strict=True):
+        assert near == pytest.approx(took[int(level * 300)], rel=0.15)
+    halves = quantiles(found["chunks"], (0.5,))
+    assert halves == pytest.approx([took[150] / 2], rel=0.15)
+
+
+@pytest.mark.parametrize("cost", ["nan", "inf", "-1", "a lot"])
+def test_a_cost_that_is_none_is_not_counted(served, cost):
+    service, request = os.urandom(6).hex(), ExportTraceServiceRequest()
+    span(request, "chat", gen_ai__operation__name="chat", mlobs__cost__usd=cost)
+    request.resource_spans[0].resource.attributes[0].value.string_value = service
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    found = sums(served, service)
+    assert (found["spans"], found["calls"], found["priced"], found["cost"]) == (1, 1, 0, 0)
+
+
+@pytest.mark.slow
+def test_what_is_deleted_is_taken_off(served):
+    """Once, also where the same is asked for again."""
+    service, user = os.urandom(6).hex(), os.urandom(6).hex()
+    send(served, service, 20)
+    send(served, service, 30, user__id=user)
+    assert sums(served, service)["spans"] == 50
+    for _ in range(2):
+        answer = requests.post(f"{served.url}/api/delete", json={"user": user}, timeout=60)
+        assert answer.status_code == 200
+        for table in (TABLE, TEN):
+            found = sums(served, service, table)
+            assert (found["spans"], found["errors"], found["cost"]) == (20, 2, 5 * 10**9)
+            assert sum(found["durations"].values()) == 20
+
+
+OLD = dedent(
+    """
+    import json, sys
+    from pathlib import Path
+    from mlobs.server import migrations
+    from mlobs.server.store import Store
+
+    folder = Path(sys.argv[0]).parent / "store"
+    folder.mkdir()
+    limits = {"memory_bytes_max": 1 << 30, "query_seconds_max": 10}
+    newest = Store(folder, **limits)
+    newest.close()
+    old = Store(folder, **limits)
+    with old.writing() as connection:
+        for name in ("minutes_view", "ten_minutes_view", "minutes", "ten_minutes"):
+            connection.run(f"DROP TABLE IF EXISTS {name} SYNC")
+        connection.run("ALTER TABLE schema_version DELETE WHERE Version > 3 SETTINGS mutations_sync = 2")
+        connection.run(
+            "INSERT INTO otel_traces "
+            "(Timestamp, TraceId, SpanId, SpanName, ServiceName, SpanAttributes, Duration) SELECT "
+            "now() - toIntervalMinute(number), lower(hex(number)), toString(number), 'old', 'app', "
+            "map('gen_ai.operation.name', 'chat', 'gen_ai.usage.input_tokens', '5'), 1000 + number "
+            "FROM numbers(5000)"
+        )
+    old.close()
+    if CRASH:
+        real = migrations._define
+        def crashing(connection, statement):
+            if statement.startswith("EXCHANGE TABLES minutes"):
+                raise KeyboardInterrupt
+            real(connection, statement)
+        migrations._define = crashing
+        try:
+            Store(folder, **limits)
+        except KeyboardInterrupt:
+            pass
+        migrations._define = real
+    for _ in range(2):
+        store = Store(folder, **limits)
+        asked = "SELECT sum(Spans) AS spans, uniqExact(Minute) AS at, sum(InputTokens) AS tokens FROM "
+        found = [store.query(asked + table)[0] for table in ("minutes", "ten_minutes")]
+        left = store.query("SELECT count() AS n FROM system.tables WHERE name = 'minutes_2'")[0]["n"]
+        store.close()
+    print(json.dumps([found, left]))
+    """
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crash", [False, True])
+def test_spans_that_were_there_before_are_added_up_once(run_program, crash):
+    """Also when the first try was interrupted, and not again at the next start."""
+    ended = run_program(OLD.replace("CRASH", str(crash)))
+    assert ended.returncode == 0, ended.stderr
+    (minutes, tens), left = json.loads(ended.stdout)
+    assert (minutes["spans"], minutes["at"], minutes["tokens"]) == (5_000, 5_000, 25_000)
+    assert (tens["spans"], tens["tokens"]) == (5_000, 25_000)
+    assert tens["at"] in {500, 501}
+    assert left == 0
+
+
+def test_quantiles_lie_where_the_values_lie():
+    assert quantiles({}, (0.5,)) is None
+    assert quantiles({"80": 0}, (0.5,)) is None
+    assert quantiles({"240": 1}, (0.0, 1.0)) == [2**30, pytest.approx(2**30.125)]
+    assert added([{"1": 2}, {"1": 3, "2": 1}]) == {"1": 5, "2": 1}
