@@ -14,8 +14,11 @@ from pathlib import Path
 
 BYTES = 24
 # Whoever is in front of the screen is `people`.
-HOLDERS = ("people", "sender", "gateway", "sampler", "router", "prometheus", "grafana", "password", "webhook")
-OURS, OTHERS = 0o400, 0o444  # Prometheus and Grafana run as other users than ours.
+HOLDERS = (
+    "people", "sender", "gateway", "sampler", "router", "prometheus", "grafana", "alertmanager", "password",
+    "webhook",
+)  # fmt: skip
+OURS, OTHERS = 0o400, 0o444  # Prometheus, Alertmanager and Grafana run as other users than ours.
 
 
 def made(file: Path) -> dict[str, str]:
@@ -33,7 +36,8 @@ def files(keys: dict[str, str]) -> dict[str, tuple[str, int]]:
     Args:
         keys: By holder: `sender` sends to the gateway, `router` is the gateway's to samplers.
     """
-    scopes = {"gateway": "ingest", "sampler": "ingest", "prometheus": "read", "grafana": "read"}
+    scopes = dict.fromkeys(("gateway", "sampler", "alertmanager"), "ingest")
+    scopes |= dict.fromkeys(("prometheus", "grafana"), "read")
     tokens = [f"{scope} {keys[holder]}" for holder, scope in {**scopes, "people": "read,admin"}.items()]
     return {
         "server/tokens": ("\n".join(tokens) + "\n", OURS),
@@ -45,6 +49,7 @@ def files(keys: dict[str, str]) -> dict[str, tuple[str, int]]:
         "sampler/token": (keys["router"], OURS),
         "sampler/headers": (bearer(keys["sampler"]), OURS),
         "prometheus/token": (keys["prometheus"], OTHERS),
+        "alertmanager/token": (keys["alertmanager"], OTHERS),
         "grafana/token": (keys["grafana"], OTHERS),
         "grafana/password": (keys["password"], OTHERS),
         "grafana/webhook": (keys["webhook"], OTHERS),

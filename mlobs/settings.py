@@ -30,6 +30,16 @@ def _http_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _public_address(text: str) -> str:
+    """Return an address that more can be written behind, and that everybody may read."""
+    parts = urlsplit(_http_address(text))
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError(
+            "an address such as https://mlobs.example.org was expected, without a name, password, ? or #"
+        )
+    return text.rstrip("/")
+
+
 CONTENT_MODES = ("off", "redacted", "full")
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 TRUSTED = "OTEL_EXPORTER_OTLP_CERTIFICATE"
@@ -74,6 +84,7 @@ def _trusted() -> Path | None:
 
 Content = Annotated[str, AfterValidator(_content)]
 Address = Annotated[str, AfterValidator(_http_address)]
+PublicAddress = Annotated[str, AfterValidator(_public_address)]
 
 
 class SdkSettings(BaseSettings):
@@ -207,6 +218,11 @@ class ServerSettings(BaseSettings):
         None, description="PEM file of the certificate and its chain; HTTP and gRPC without TLS if unset."
     )
     tls_key: Path | None = Field(None, description="PEM file of that certificate's key.")
+    public_url: PublicAddress | None = Field(
+        None,
+        description="Where people reach the server; links in messages begin with it. If unset, where it "
+        "listens.",
+    )
     data: Path = Field(Path("mlobs-data"), description="The folder that holds everything.")
     store: SecretStr = Field(
         SecretStr(""),

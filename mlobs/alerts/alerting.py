@@ -27,7 +27,7 @@ from mlobs.alerts.silencing import Silencing
 from mlobs.alerts.sinks.building import WEBHOOK
 from mlobs.alerts.states import Alert, Change
 from mlobs.alerts.telling import Telling
-from mlobs.alerts.words import fires_when, for_people
+from mlobs.alerts.words import fires_when, for_people, number
 from mlobs.semconv import attributes as a
 from mlobs.semconv.metrics import ALERT_FIRING, ALERT_RULE_FAILURES, ALERT_RULES_REFUSED
 from mlobs.semconv.rows import Metric
@@ -50,7 +50,7 @@ class Alerting:
         settings: Thresholds, the webhook, the interval.
         ask: Answers a query of the store; called from a thread of ours.
         data_folder: Where the file with alerts and deliveries is.
-        server_url: What links in messages begin with.
+        server_url: Where people reach the server; links in messages begin with it.
         clock: Seconds since 1970.
 
     Raises:
@@ -250,9 +250,10 @@ class Alerting:
             "severity": rule.severity,
             "component": rule.component,
             "state": alert.state,
-            "summary": for_people(rule, rule.summary, found.labels, found.value),
+            "summary": for_people(rule, rule.summary, found.labels, found.told),
             "labels": dict(found.labels),
-            "value": finite(found.value),
+            "value": finite(found.told),
+            "value_text": number(found.told, rule.indicator.unit),
             "volume": found.volume,
             "since": iso(alert.active_s if found.since_s is None else found.since_s),
             "started": None if alert.firing_s is None else iso(alert.firing_s),

@@ -77,6 +77,7 @@ class CloseUp:
             "hold_s": rule.hold_s,
             "value": number(value, rule.indicator.unit) if alert["value"] is not None else None,
             "limit": rule.above,
+            "limit_text": None if rule.above is None else number(rule.above, rule.indicator.unit),
             "unit": rule.indicator.unit,
         }
 

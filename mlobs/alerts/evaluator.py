@@ -18,7 +18,7 @@ from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.sql import ALERTS_MAX, question
 from mlobs.alerts.states import Alert, Change, Finding, advance, finding, fingerprint
-from mlobs.alerts.words import for_people
+from mlobs.alerts.words import for_people, number
 
 log = logging.getLogger("mlobs.alerts")
 
@@ -239,9 +239,10 @@ def _note(db: sqlite3.Connection, rule: Rule, one: Transition) -> None:
         said={
             "rule": rule.name,
             "severity": rule.severity,
-            "summary": for_people(rule, rule.summary, found.labels, found.value),
+            "summary": for_people(rule, rule.summary, found.labels, found.told),
             "labels": dict(found.labels),
-            "value": finite(found.value),
+            "value": finite(found.told),
+            "value_text": number(found.told, rule.indicator.unit),
             "trace_ids": list(found.trace_ids),
         },
     )

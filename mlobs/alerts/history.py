@@ -32,7 +32,8 @@ def note(
         fingerprint: Of the alert.
         status: firing or resolved.
         at_s: When.
-        said: What is shown of it, with the keys in `SHOWN`.
+        said: What is shown of it, with the keys in `SHOWN`, and value_text if who found it has words for
+            the value.
     """
     if status == "resolved":
         db.execute(
@@ -40,7 +41,8 @@ def note(
             (at_s, source, fingerprint),
         )
         return
-    text = json.dumps({name: said[name] for name in SHOWN}, ensure_ascii=True)
+    shown = {**{name: said[name] for name in SHOWN}, "value_text": said.get("value_text")}
+    text = json.dumps(shown, ensure_ascii=True)
     db.execute(
         "INSERT INTO episodes (source, fingerprint, began_s, shown) VALUES (?, ?, ?, ?)",
         (source, fingerprint, at_s, text),

@@ -6,7 +6,8 @@ status       "firing" or "resolved"
 rule         the rule's name; severity, component: as in the rule
 title        what to show first; summary: one line; description: with numbers and the first thing to do
 labels       whom it is about; values are at most 1024 characters
-value        what was measured last, or null if it is not finite
+value        what was measured last, or null if it is not finite; value_text: the same for people, such
+             as 57 ms, or null if whoever found it has no words for it
 since        when the trouble began, by estimate; started: when the alert began to fire;
              resolved: when it ended, or null. ISO 8601, UTC
 fingerprint  the same for every message about this rule and these labels
@@ -25,7 +26,7 @@ from typing import Any
 
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.states import Alert, Change
-from mlobs.alerts.words import for_people
+from mlobs.alerts.words import for_people, number
 
 VERSION = "mlobs/1"
 LABEL_CHARACTERS_MAX = 1024
@@ -56,7 +57,7 @@ def message(
         top: What contributes most to it, as `contributions` says.
     """
     found = alert.finding
-    summary = for_people(rule, rule.summary, found.labels, found.value)
+    summary = for_people(rule, rule.summary, found.labels, found.told)
     trace_ids = [one for one in reversed(found.trace_ids) if one.isalnum()][:TRACES_MAX]
     return {
         "version": VERSION,
@@ -67,12 +68,13 @@ def message(
         "component": rule.component,
         "title": summary,
         "summary": summary,
-        "description": for_people(rule, rule.description, found.labels, found.value),
+        "description": for_people(rule, rule.description, found.labels, found.told),
         "labels": {
             **{name: text[:LABEL_CHARACTERS_MAX] for name, text in found.labels.items()},
             **rule.labels,
         },
-        "value": finite(found.value),
+        "value": finite(found.told),
+        "value_text": number(found.told, rule.indicator.unit),
         "since": iso(alert.active_s if found.since_s is None else found.since_s),
         "started": iso(alert.active_s if alert.firing_s is None else alert.firing_s),
         "resolved": iso(now_s) if change == "resolved" else None,

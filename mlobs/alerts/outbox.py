@@ -281,13 +281,21 @@ class Outbox:
         state: str | None = None,
         fingerprint: str | None = None,
     ) -> list[Delivery]:
-        """Return the newest deliveries, the newest first; of one sink, state or alert if that is given."""
-        conditions = {"sink": sink, "state": state, "fingerprint": fingerprint}
-        asked = {name: value for name, value in conditions.items() if value is not None}
-        where = " AND ".join(f"{name} = ?" for name in asked) or "1"
+        """Return the newest deliveries, the newest first; of one sink, state or alert if that is given.
+
+        Those of an alert are also those of groups that held it, which have it in what is sent.
+        """
+        asked = {name: value for name, value in (("sink", sink), ("state", state)) if value is not None}
+        conditions = [f"{name} = ?" for name in asked]
+        values: list[object] = list(asked.values())
+        if fingerprint is not None:
+            conditions.append("(fingerprint = ? OR instr(body, ?) > 0)")
+            written = f'"fingerprint":{json.dumps(fingerprint, ensure_ascii=False)}'
+            values += [fingerprint, written.encode("utf-8", "replace")]
+        where = " AND ".join(conditions) or "1"
         rows = self.read(
             f"SELECT {_COLUMNS} FROM deliveries WHERE {where} ORDER BY number DESC LIMIT ?",
-            (*asked.values(), deliveries_max),
+            (*values, deliveries_max),
         )
         return [Delivery(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
 

@@ -131,14 +131,14 @@ def _quantile(of: Quantile, params: dict[str, Value]) -> Question:
         f"""WITH {bounds} AS bounds
 SELECT {c.listed(names)}if(place = 0, bounds[-1],
         low + (bounds[place] - low) * (rank - before) / (counts[place] - before)) AS value,
-    volume, trace_ids, NULL AS since_s
+    volume, trace_ids, NULL AS since_s, largest
 FROM (
     SELECT *, {{quantile:Float64}} * volume AS rank, arrayFirstIndex(count -> count >= rank, counts) AS place,
         if(place > 1, bounds[place - 1], 0.) AS low, if(place > 1, counts[place - 1], 0) AS before
     FROM (
         SELECT {c.listed(c.columns(of.by))}
             sumForEach(arrayMap(bound -> toUInt64({value} <= bound) * {c.WEIGHT}, bounds)) AS counts,
-            {c.SPANS} AS volume, [argMax(TraceId, {value})] AS trace_ids
+            {c.SPANS} AS volume, [argMax(TraceId, {value})] AS trace_ids, max({value}) AS largest
         FROM {c.calls(of.metric, "from_ms")}
         GROUP BY {names or "tuple()"}
     )

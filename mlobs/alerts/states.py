@@ -30,6 +30,7 @@ class Finding:
         volume: How many calls or series it was made of.
         trace_ids: Examples, the newest last.
         since_s: When the trouble began, if the indicator knows.
+        largest: Of what `value` was worked out from, the largest that was measured, if the indicator knows.
     """
 
     labels: Mapping[str, str]
@@ -37,6 +38,12 @@ class Finding:
     volume: int = 0
     trace_ids: tuple[str, ...] = ()
     since_s: float | None = None
+    largest: float | None = None
+
+    @property
+    def told(self) -> float:
+        """Return the value that people are told: a quantile between two bounds may be above every call."""
+        return self.value if self.largest is None else min(self.value, self.largest)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,11 +125,12 @@ def _broken(known: Alert | None, found: Finding, rule: Rule, now_s: float) -> tu
 def finding(row: Mapping[str, Any], rule: Rule) -> Finding:
     """Return a row of an answer as a finding. What came as telemetry is not believed."""
     since_s = row["since_s"]
-    value = row["value"]
+    value, largest = row["value"], row.get("largest")
     return Finding(
         labels={attribute.label: str(row[attribute.label]) for attribute in rule.indicator.by},
         value=math.inf if value is None else float(value),  # JSON has no infinity
         volume=int(row["volume"]),
         trace_ids=tuple(str(one) for one in row["trace_ids"] if one),
         since_s=float(since_s) if since_s is not None and 0 < since_s < SECONDS_MAX else None,
+        largest=None if largest is None else float(largest),
     )

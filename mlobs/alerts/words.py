@@ -4,8 +4,10 @@ Label values come from whoever sends telemetry. They are put in as they are, cut
 control characters, and never read as a template: no `str.format`, no second pass.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from mlobs.alerts.indicators import (
     Absence,
@@ -67,7 +69,10 @@ def template(rule: Rule, text: str, language: Language) -> str:
     unit = rule.indicator.unit
     before, after = "$" if unit == "usd" else "", "B" if unit == "bytes" else ""
     slots["value"] = f"{language.quoted(before)}{{{{ {language.value} | {_FORMATS[unit]} }}}}{after}"
-    slots |= {name: language.quoted(fact) for name, fact in _facts(rule).items()}
+    facts = _facts(rule)
+    if unit == "seconds":
+        facts["limit"] = facts["limit"].replace(" ", "")  # As humanizeDuration spells the value beside it.
+    slots |= {name: language.quoted(fact) for name, fact in facts.items()}
     parts = SLOT.split(text)  # What stands between, the name of a slot, and so on.
     return "".join(slots[part] if at % 2 else language.quoted(part) for at, part in enumerate(parts))
 
@@ -135,7 +140,7 @@ def _bad(of: Ratio | BurnRate) -> str:
             return "failed"
         case Beyond():
             if of.metric.unit == "s":
-                return f"took over {bad.bound:.12g}s"
+                return f"took over {number(bad.bound, 'seconds')}"
             return f"had a {of.metric.name} over {bad.bound:.12g}"
     return f"had {bad.label.name} {_or(bad.values)}"
 
@@ -190,16 +195,38 @@ def number(value: float, unit: Unit) -> str:
 
     >>> number(0.0525, "ratio"), number(3, "number"), number(300, "seconds")
     ('5.25%', '3', '5m')
+    >>> number(0.057, "seconds"), number(2.418, "seconds"), number(123456, "number")
+    ('57 ms', '2.42 s', '123,456')
     >>> number(5, "usd"), number(2e9, "bytes")
     ('$5.00', '1.863GiB')
     """
+    if not math.isfinite(value):
+        return "∞" if value > 0 else f"{value}"
     if unit == "ratio":
-        return f"{100 * value:.4g}%"
+        return f"{_plain(100 * value, 4)}%"
     if unit == "usd":
         return f"${value:.2f}"
     if unit == "bytes":
         return _bytes(value)
-    return duration(value) if unit == "seconds" else f"{value:.4g}"
+    return _time(value) if unit == "seconds" else _plain(value, 4)
+
+
+def _time(seconds: float) -> str:
+    """Return how long something took; below a minute with three digits, for whole seconds say too little."""
+    if seconds == 0 or abs(seconds) >= 59.95:
+        return duration(seconds)
+    if abs(seconds) >= 0.9995:
+        return f"{_plain(seconds, 3)} s"
+    if abs(seconds) >= 0.9995e-3:
+        return f"{_plain(1e3 * seconds, 3)} ms"
+    return f"{_plain(1e6 * seconds, 3)} µs"
+
+
+def _plain(value: float, digits: int) -> str:
+    """Return so many digits, all of those before the point, and never an exponent."""
+    if abs(value) >= 10**digits:
+        return f"{value:,.0f}"
+    return f"{Decimal(f'{value:.{digits}g}'):f}"
 
 
 def _bytes(value: float) -> str:

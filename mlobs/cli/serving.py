@@ -5,6 +5,7 @@ such as what of a budget is spent, are worked out once a minute.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from starlette.requests import Request
@@ -12,10 +13,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from mlobs.alerts.alerting import Alerting
 from mlobs.alerts.runbooks import pages
+from mlobs.cli.addresses import public
 from mlobs.cli.alerts.backtest_route import backtest_route
 from mlobs.cli.alerts.desk_routes import desk_routes
 from mlobs.cli.alerts.form_routes import form_routes
 from mlobs.cli.alerts.mounted import Mounted
+from mlobs.cli.alerts.shown import now, past
 from mlobs.cli.alerts.silence_routes import silence_routes
 from mlobs.cli.figures import Figures
 from mlobs.cli.fleet import FleetDrift
@@ -40,11 +43,11 @@ def server_with_alerts(
     received = Mounted(settings, load(ReceiveSettings))
 
     def begin(server: Server) -> Callable[[], None]:
-        alerting = Alerting(alerts, server.store.query, settings.data, server.url)
+        alerting = Alerting(alerts, server.store.query, settings.data, public(settings, server.url))
         server.samples = lambda: [*alerting.samples(), *received.samples()]
         server.tells |= {
-            "alerts": alerting.snapshot,
-            "alerts_past": alerting.past,
+            "alerts": partial(now, alerting),
+            "alerts_past": partial(past, alerting),
             "alert": alerting.close_up,
             "deliveries": alerting.desk.deliveries,
         }

@@ -101,7 +101,7 @@ def list_traces(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(traces)
     elif traces:
-        print_rows(list(map(_row, traces)), as_json=False, whole=("trace",), spare=SPARE)
+        print_rows(_rows(traces), as_json=False, whole=("trace",), spare=SPARE)
     else:
         console(stderr=True).print(_nothing(arguments))
     if answer["next"]:
@@ -221,7 +221,22 @@ def _range_of(arguments: argparse.Namespace) -> str:
     return f"the last {since}" if re.fullmatch(r"[0-9]+[a-z]+", since) else f"the time since {since}"
 
 
-def _row(trace: dict[str, Any]) -> dict[str, object]:
+def _rows(traces: list[dict[str, Any]]) -> list[dict[str, object]]:
+    """Return traces as rows of the table; those in progress or without a first span say so."""
+    import time
+
+    from mlobs.server.pages.traces.view import state
+
+    words = {"": None, "running": "in progress", "rootless": "no root"}
+    now_ns = time.time_ns()
+    # A server of an older release does not say which are finished.
+    states = [words[state(one, now_ns)] if "finished" in one else None for one in traces]
+    return [
+        _row(one, {"state": said} if any(states) else {}) for one, said in zip(traces, states, strict=True)
+    ]
+
+
+def _row(trace: dict[str, Any], marks: dict[str, object]) -> dict[str, object]:
     """Return a trace as a row of the table."""
     from mlobs.server.tree import cost, duration
 
@@ -229,6 +244,7 @@ def _row(trace: dict[str, Any]) -> dict[str, object]:
         "started": trace["started"].replace("T", " ")[:19],
         "trace": trace["trace_id"],
         "name": trace["name"],
+        **marks,
         "service": trace["service"],
         "took": duration(trace["duration_ms"]),
         "spans": trace["spans"],

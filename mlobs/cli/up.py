@@ -4,19 +4,16 @@ import argparse
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from mlobs.cli.addresses import public, reached
 from mlobs.settings import AlertSettings, ClientSettings, ServerSettings, from_flags, load
 
 if TYPE_CHECKING:
     from mlobs.alerts.alerting import Alerting
-
-EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 # they are looked for, not bound
 
 
 def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -61,20 +58,20 @@ def up(arguments: argparse.Namespace) -> int:
     if arguments.until_stdin_closes:
         threading.Thread(target=_follow, args=(stopping,), name="stdin", daemon=True).start()
     with server_with_alerts(settings, load(AlertSettings), _heed_hangups) as server:
-        print(f"OTLP      {server.url}  (POST /v1/traces /v1/metrics /v1/logs)")
-        print(f"OTLP gRPC {server.grpc_url}")
-        print(f"pages     {reached(server.url)}/")
-        print(f"traces    {server.url}/api/traces  (or: mlobs traces list --server {server.url})")
-        print(f"metrics   {server.url}/metrics")
+        address, for_people = reached(server.url), public(settings, server.url)
+        print(f"OTLP      {address}  (POST /v1/traces /v1/metrics /v1/logs)")
+        print(f"OTLP gRPC {reached(server.grpc_url)}")
+        print(f"pages     {for_people}/")
+        print(f"traces    {for_people}/api/traces  (or: mlobs traces list --server {for_people})")
+        print(f"metrics   {address}/metrics")
         if server.clickhouse_url:
-            print(f"ClickHouse {server.clickhouse_url}  (its HTTP interface)")
-        print(f"alerts    {server.url}/api/alerts")
-        print(f"drift     {server.url}/api/drift  (or: mlobs drift watch --server {server.url})")
+            print(f"ClickHouse {reached(server.clickhouse_url)}  (its HTTP interface)")
+        print(f"alerts    {for_people}/api/alerts")
+        print(f"drift     {for_people}/api/drift  (or: mlobs drift watch --server {for_people})")
         print(f"data      {settings.data.absolute()}")
         if server.url != str(ClientSettings.model_fields["server"].default):
             print("\nWhere programs and commands are to find it, paste this line:")
-            address = reached(server.url)
-            print(f"export OTEL_EXPORTER_OTLP_ENDPOINT={address} MLOBS_SERVER={address}")
+            print(f"export OTEL_EXPORTER_OTLP_ENDPOINT={address} MLOBS_SERVER={for_people}")
         sys.stdout.flush()
         stopping.wait()
     return 0
@@ -85,18 +82,6 @@ def _heed_hangups(alerting: "Alerting") -> None:
     has_files = alerting.watch.path is not None or alerting.telling.watch.path is not None
     if has_files and not sys.stdin.isatty():
         signal.signal(signal.SIGHUP, lambda *_: alerting.read_again())
-
-
-def reached(url: str) -> str:
-    """Return where a server is reached: who listens on every address has this machine's name.
-
-    >>> reached("http://127.0.0.1:4318")
-    'http://127.0.0.1:4318'
-    """
-    parts = urlsplit(url)
-    if parts.hostname not in EVERY_ADDRESS:
-        return url
-    return parts._replace(netloc=f"{socket.gethostname()}:{parts.port}").geturl()
 
 
 def _follow(stopping: threading.Event) -> None:

@@ -133,7 +133,8 @@ def stat(
         meaning: What they say, and what to do.
         bounds: When they are bad.
         link: Where the panel's own link leads.
-        over: A time range of its own, such as now/d for today; such a number has no sparkline.
+        over: A time range of its own, such as now/d for today, which the title says; such a number has no
+            sparkline.
         once: Ask for the end of the time range only, as for what is of a month anyway; no sparkline.
         nothing: What stands there when there is no data.
     """
@@ -143,7 +144,7 @@ def stat(
     return {
         **panel("stat", title, queries, meaning),
         **({"links": [{"title": link.title, "url": link.url, "targetBlank": False}]} if link else {}),
-        **({"timeFrom": over, "hideTimeOverride": False} if over else {}),
+        **({"timeFrom": over, "hideTimeOverride": True} if over else {}),
         "fieldConfig": field_config(unit, colour(bounds), thresholds=thresholds(bounds), **_empty(nothing)),
         "options": looks.number(
             "none" if once else "area", "auto" if len(queries) == 1 else "value_and_name"

@@ -18,6 +18,7 @@ REFRESHES = {0: "never", 1: "onDashboardLoad", 2: "onTimeRangeChanged"}
 SORTS = {0: "disabled", 1: "alphabeticalAsc", 2: "alphabeticalDesc", 3: "numericalAsc", 4: "numericalDesc"}
 # What a classic query says of itself, and not to its data source.
 AROUND = frozenset({"refId", "datasource", "hide"})
+QUERY_OPTIONS = ("timeFrom", "hideTimeOverride", "interval")
 INTERVALS = ["30s", "1m", "5m", "15m", "30m", "1h", "2h", "1d"]
 
 
@@ -77,7 +78,7 @@ def _element(panel: Json) -> Json:
                 }
                 for one in panel.get("transformations", ())
             ],
-            "queryOptions": {name: panel[name] for name in ("timeFrom", "interval") if name in panel},
+            "queryOptions": {name: panel[name] for name in QUERY_OPTIONS if name in panel},
         },
     }
     config = panel.get("fieldConfig", {"defaults": {}, "overrides": []})

@@ -114,6 +114,7 @@ def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, si
             "mlobs_feature": "age",
         },
         "value": 1.0,
+        "value_text": "1",
         "since": "2027-01-15T07:58:30.000Z",
         "started": "2027-01-15T08:00:00.000Z",
         "resolved": None,
@@ -124,6 +125,24 @@ def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, si
         "trace_ids": [TRACE, "b" * 32],
         "server_url": SERVER,
     }
+    house.alerting.stop()
+
+
+def test_a_quantile_is_told_as_no_more_than_the_longest_call_took(tmp_path, tables, sink):
+    """Between two bounds of the buckets it would be above every call: 156 ms, of calls of 100 ms."""
+    house = House(tmp_path, tables.store.query, sink.url, model_s_max=0.05)
+    tables.spans(30, model="m1", duration_s=0.1)
+    house.later(0)
+    tables.spans(30, model="m1", duration_s=0.1, ago_s=-540)
+    assert house.later(600) == [("MlobsModelLatencyHigh", "firing")]
+    (seen,) = sink.arrived
+    assert (seen.json["value"], seen.json["value_text"]) == (0.1, "100 ms")
+    assert "one in twenty took over 100 ms; more than 50 ms for 10m alerts" in seen.json["description"]
+    (shown,) = house.alerting.snapshot()["firing"]
+    assert (shown["value"], shown["value_text"]) == (0.1, "100 ms")
+    about = house.alerting.close_up("mlobs", shown["fingerprint"], 0, 0, with_values=False)
+    assert (about["rule"]["value"], about["rule"]["limit_text"]) == ("100 ms", "50 ms")
+    assert about["episodes"][0]["value_text"] == "100 ms"
     house.alerting.stop()
 
 

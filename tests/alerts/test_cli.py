@@ -65,6 +65,18 @@ def test_list_prints_what_fires_and_which_rules_cannot_be_asked(capsys):
     ]
 
 
+def test_list_says_who_looks_after_an_alert(capsys):
+    """Only where somebody does; a table has no empty columns."""
+    marks = {"silence": {"until": "2027-01-15T09:58:30.000Z"}, "taken": {"who": "ann"}}
+    seen = {**ANSWER, "firing": [{**ANSWER["firing"][0], **marks}], "pending": [ANSWER["firing"][0]]}
+    for answer, shown in ((seen, True), (ANSWER, False)):
+        with server(200, json.dumps(answer).encode()) as url:
+            assert main(["alerts", "list", "--server", url]) == 0
+        out = capsys.readouterr().out
+        assert ("silenced until" in out and "taken by" in out) is shown
+        assert ("2027-01-15 09:58" in out and "ann" in out) is shown
+
+
 def test_on_a_narrow_terminal_the_trace_can_be_pasted(terminal):
     """The next command is `mlobs traces show`."""
     screen = terminal(80)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mlobs.alerts import outbox as module
+from mlobs.alerts.message import encode
 from mlobs.alerts.outbox import Buried, Message, Outbox
 from mlobs.alerts.states import Alert, Finding
 from mlobs.errors import StoreError
@@ -55,6 +56,22 @@ def test_alerts_come_back_as_they_were(outbox):
     assert again(outbox).alerts() == [ALERT]
     record(outbox, over=[ALERT.fingerprint])
     assert again(outbox).alerts() == []
+
+
+def test_deliveries_of_an_alert_are_also_those_of_groups_that_held_it(outbox):
+    """Its page says who was told of it, alone or with others."""
+    group = {"fingerprint": "group", "alerts": [{"fingerprint": "ab"}, {"fingerprint": 'Ä"1'}]}
+    quoted = {"fingerprint": "other", "summary": 'it says "fingerprint":"ab"'}
+    put(
+        outbox,
+        message("ab"),
+        message("group", body=encode(group)),
+        message("other", body=encode(quoted)),
+        message("abc", body=encode({"fingerprint": "abc"})),
+    )
+    assert [one.fingerprint for one in outbox.recent(fingerprint="ab")] == ["group", "ab"]
+    assert [one.fingerprint for one in outbox.recent(fingerprint='Ä"1', sink="webhook")] == ["group"]
+    assert outbox.recent(fingerprint="ab", sink="nobody") == []
 
 
 def test_the_same_change_is_never_queued_twice(outbox):

@@ -166,6 +166,43 @@ def test_the_file_is_printed_with_what_each_route_does(tmp_path, capsys):
     assert "team (slack)" in out
 
 
+def test_a_dry_run_tells_which_sinks_the_server_would_refuse_and_why(tmp_path, capsys, monkeypatch):
+    """Found at a desk, not in the log of the first delivery: by number, by name, for want of a secret."""
+    monkeypatch.setenv("HOOK_SECRET", "s3cr3t")
+    path = tmp_path / "routes.yml"
+    path.write_text(SOMEWHERE)
+    told = {
+        "metadata": "169.254.169.254 is at 169.254.169.254, a link-local, metadata or reserved address",
+        "here": "localhost is at 127.0.0.1, an address of this machine",
+        "chat": "is in the variable SLACK_URL, which is not set",
+    }
+    monkeypatch.delenv("SLACK_URL", raising=False)
+    assert main(["alerts", "routes", str(path)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(told)
+    for sink, why in told.items():
+        line = next(one for one in lines if f"sink {sink!r}" in one)
+        assert line.startswith("Would be refused here: ")
+        assert why in line or (sink == "here" and "localhost is at ::1" in line)
+    monkeypatch.setenv("MLOBS_ALERT_ALLOW", "localhost, 169.254.0.0/16")
+    monkeypatch.setenv("SLACK_URL", "https://unknown.invalid/hook")
+    assert main(["alerts", "routes", str(path)]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["alerts", "routes", str(path), "--label", "severity=info"]) == 0
+
+
+SOMEWHERE = """
+sinks:
+  metadata: {type: webhook, url: "http://169.254.169.254/x", secret: {env: HOOK_SECRET}}
+  here: {type: webhook, url: "http://localhost:9/x", secret: {env: HOOK_SECRET}}
+  chat: {type: slack, url: {env: SLACK_URL}}
+  allowed: {type: webhook, url: "http://127.0.0.1:9/x", secret: {env: HOOK_SECRET}, allow: [127.0.0.1]}
+  program: {type: command, argv: [/bin/true]}
+routes:
+  - sinks: [metadata, here, chat, allowed, program]
+"""
+
+
 def test_a_wrong_file_ends_with_status_two(tmp_path, capsys):
     """Before anything is started with it."""
     path = tmp_path / "routes.yml"

@@ -7,7 +7,7 @@ from mlobs import assets
 from mlobs.alerts.indicators import Absence, BurnRate, Gauge, Increase, Ratio, Watchdog
 from mlobs.alerts.measured import Beyond
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.words import PROMETHEUS, fires_when, for_people, template
+from mlobs.alerts.words import PROMETHEUS, fires_when, for_people, number, template
 from mlobs.errors import SettingError
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
@@ -123,6 +123,37 @@ def test_a_label_is_put_in_as_it_is_and_never_read_as_a_template(evil, shown):
     """Label values come from whoever sends telemetry."""
     one = rule()
     assert for_people(one, one.summary, {"service_name": evil}, 1.0) == f"Something in {shown}."
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (0.057, "seconds", "57 ms"),
+        (0.00025, "seconds", "250 µs"),
+        (0.9999, "seconds", "1 s"),
+        (2.418, "seconds", "2.42 s"),
+        (45.25, "seconds", "45.2 s"),
+        (59.96, "seconds", "1m"),
+        (90.4, "seconds", "1m30s"),
+        (0, "seconds", "0s"),
+        (1_234_567, "number", "1,234,567"),
+        (0.00001234, "number", "0.00001234"),
+        (12.5, "number", "12.5"),
+        (1e9, "ratio", "100,000,000,000%"),
+        (float("inf"), "number", "∞"),
+    ],
+)
+def test_a_value_is_told_as_exactly_as_it_matters_and_never_with_an_exponent(value, unit, said):
+    assert number(value, unit) == said
+
+
+def test_a_limit_below_a_second_is_told_beside_the_value(rules):
+    """As Prometheus spells it in its texts, with a space in ours."""
+    slow = rules["MlobsModelLatencyHigh"].model_copy(update={"above": 0.01})
+    labels = {"service_name": "shop", "gen_ai_request_model": "m"}
+    assert "took over 57 ms; more than 10 ms for" in for_people(slow, slow.description, labels, 0.057)
+    told = template(slow, slow.description, PROMETHEUS)
+    assert "took over {{ $value | humanizeDuration }}; more than 10ms for" in told
 
 
 def test_every_condition_can_be_said_in_words(rules):

@@ -148,6 +148,10 @@ def test_only_an_admin_silences_over_the_api_and_no_other_site_does(tmp_path):
         assert refused.status_code == 400
         assert "The body is no JSON object" in refused.json()["error"]
         made = requests.post(path, json=GIVEN, headers=admin, timeout=10).json()
+        assert made["fits"] == 0
+        assert 'none has name="a"' in made["doubt"]
+        listed = requests.get(path, headers=admin, timeout=10).json()["silences"]
+        assert listed == [made]
         form = requests.post(f"{url}/alerts/silences/{made['id']}/end", headers=foreign, timeout=10)
         assert form.status_code == 403
         over = requests.post(

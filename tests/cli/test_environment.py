@@ -140,7 +140,7 @@ def test_commands_tell_plain_http_and_grpc_from_no_server(served, capsys):
 
 
 def test_every_address_is_reached_by_the_machines_name():
-    from mlobs.cli.up import reached
+    from mlobs.cli.addresses import reached
 
     assert reached("https://0.0.0.0:4318") == f"https://{socket.gethostname()}:4318"
     assert reached("http://10.0.0.7:4318") == "http://10.0.0.7:4318"

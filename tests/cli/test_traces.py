@@ -61,6 +61,20 @@ def test_the_list_is_a_table_or_json(served, trace, capsys):
     assert len(json.loads(capsys.readouterr().out)["spans"]) == 3
 
 
+def test_the_list_marks_traces_that_are_in_progress(served, trace, capsys):
+    """Their first span comes last; what is there so far is not all there will be."""
+    request = ExportTraceServiceRequest()
+    running = span(request, "execute_tool early", parent=os.urandom(8), gen_ai__tool__name="early")
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    assert main(["traces", "list", "tool:early", "--server", served.url]) == 0
+    out = capsys.readouterr().out
+    assert " state " in out
+    assert any(running.trace_id.hex() in line and "in progress" in line for line in out.splitlines())
+    assert main(["traces", "list", f"trace:{trace}", "--server", served.url]) == 0
+    assert " state " not in capsys.readouterr().out
+
+
 def test_a_beginning_of_an_id_is_enough_if_only_one_trace_has_it(served, capsys):
     """Ids are read aloud and copied by halves; a wrong trace is never shown."""
     ids = [os.urandom(4) + os.urandom(12) for _ in range(2)]

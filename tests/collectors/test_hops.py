@@ -16,7 +16,7 @@ from tests.collectors.test_losses import arrive, post, request
 from tests.collectors.test_tiers import until
 from tests.processes import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 KEY = "sk-" + "proj-" + "a1B2" * 8
 NOW = str(time.time_ns())
 

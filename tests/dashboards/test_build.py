@@ -124,6 +124,17 @@ def test_every_panel_says_whose_options_it_has_in_both_forms(name):
     assert int(version.split(".")[0]) >= 11
 
 
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_number_of_a_day_or_month_says_so_once(name):
+    """Grafana would write "Today so far" beside the title "Today"."""
+    own = [panel for panel in panels(DASHBOARDS[name]) if "timeFrom" in panel]
+    assert all(panel["hideTimeOverride"] for panel in own)
+    elements = [one["spec"] for one in resource(DASHBOARDS[name])["spec"]["elements"].values()]
+    options = [one["data"]["spec"]["queryOptions"] for one in elements]
+    hidden = [one["timeFrom"] for one in options if one.get("hideTimeOverride")]
+    assert hidden == [panel["timeFrom"] for panel in own]
+
+
 def test_what_looks_far_back_asks_seldom():
     """A month's worth of hours twice a minute is load, and shows nothing new."""
     assert {name: one["refresh"] for name, one in DASHBOARDS.items() if one["refresh"] != "30s"} == {

@@ -57,6 +57,32 @@ def test_a_file_of_somebody_s_that_is_no_json_is_not_ours_to_make(content, tmp_p
     assert "dashboards build" not in err
 
 
+@pytest.mark.parametrize("part", ["annotations", "templating"])
+def test_a_dashboard_without_annotations_or_variables_is_one(part, tmp_path, capsys):
+    """What somebody writes by hand has only what it needs."""
+    board = json.loads((SHIPPED / "overview.json").read_text())
+    (tmp_path / "mine.json").write_text(json.dumps({**board, part: None}))
+    of_null = run(capsys, "check", tmp_path, "--json")
+    del board[part]
+    (tmp_path / "mine.json").write_text(json.dumps(board))
+    assert run(capsys, "check", tmp_path, "--json") == of_null
+    assert of_null[2].startswith("1 dashboards checked")
+
+
+def test_a_file_that_is_no_dashboard_is_told_and_the_others_are_checked(tmp_path, capsys):
+    """A folder of dashboards also has somebody's notes in it."""
+    shutil.copy(SHIPPED / "overview.json", tmp_path)
+    (tmp_path / "notes.json").write_text('{"title": "x"}')
+    wrong = json.loads((SHIPPED / "cost.json").read_text()) | {"uid": "not a uid"}
+    (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+    status, out, err = run(capsys, "check", tmp_path, "--json")
+    assert status == 2
+    assert "notes.json is not a classic Grafana dashboard: it has no uid, panels." in err
+    assert "2 dashboards checked" in err
+    assert "files that could not be read: 1" in err
+    assert "uid" in {finding["rule"] for finding in json.loads(out)}
+
+
 @pytest.mark.parametrize(
     ("name", "said"), [("overveiw", "Did you mean 'overview'?"), ("nosuch", "There are: agents, cost,")]
 )

@@ -307,6 +307,19 @@ def test_markdown_becomes_what_it_means():
         assert part in found
 
 
+@pytest.mark.parametrize("marks", ["```", "~~~~"])
+def test_a_block_of_code_keeps_its_lines_and_signs(marks):
+    """Somebody copies it: indents are part of YAML."""
+    content = f"Keep:\n{marks}yaml\n- action: *keep*\n\n  regex: <a>\n``\n{marks}\nNot in it: `x`."
+    found = drawn({"type": "text", "title": "x", "options": {"content": content}}, [])
+    assert "<p>Keep:</p><pre>- action: *keep*\n\n  regex: &lt;a&gt;\n``</pre><p>Not in it: " in found
+
+
+def test_a_block_of_code_that_nobody_ended_goes_to_the_end():
+    found = drawn({"type": "text", "title": "x", "options": {"content": "```\na\n# b"}}, [])
+    assert "<pre>a\n# b</pre>" in found
+
+
 def test_an_annotation_is_a_mark_on_every_graph():
     mark = Mark("Alerts", "MlobsX", "red", BEGIN_S + 60, BEGIN_S + 180)
     text = drawn({"type": "timeseries", "title": "x"}, [series("x", [1.0] * 11)], marks=[mark])

@@ -74,6 +74,12 @@ def test_a_shipped_dashboard_is_readable_and_drawn(board):
     assert "</html>" in drawn(readable(board, "shipped.json"))
 
 
+@pytest.mark.parametrize("part", ["annotations", "templating"])
+def test_a_dashboard_without_annotations_or_variables_is_drawn(part):
+    board = {key: value for key, value in BOARDS[0].items() if key != part}
+    assert "</html>" in drawn(readable(board, "mine.json"))
+
+
 @given(data=st.data())
 @settings(max_examples=60)
 def test_a_spoilt_dashboard_is_drawn_or_gets_a_sentence(data):

@@ -91,7 +91,10 @@ def test_every_file_is_yaml_of_the_form_its_reader_takes(path):
     """Grafana does not start with one that is not."""
     told = yaml.safe_load(path.read_text())
     if path.name == "kustomization.yaml":
-        assert (told["apiVersion"], told["kind"]) == ("kustomize.config.k8s.io/v1beta1", "Kustomization")
+        assert (told["apiVersion"], told["kind"]) in {
+            ("kustomize.config.k8s.io/v1beta1", "Kustomization"),
+            ("kustomize.config.k8s.io/v1alpha1", "Component"),
+        }
     else:
         assert told["apiVersion"] == 1
         assert len({"datasources", "providers", "contactPoints"} & set(told)) == 1

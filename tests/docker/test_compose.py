@@ -9,8 +9,12 @@ import jsonschema
 import pytest
 import yaml
 
+from mlobs.alerts.catalogue import catalogue
+from mlobs.alerts.prometheus import WATCHDOG
 from mlobs.alerts.routing.file import read_routes
-from mlobs.settings import SETTINGS, variable
+from mlobs.alerts.rulefile import read_rules
+from mlobs.cli.alerts.mounted import PATH
+from mlobs.settings import SETTINGS, AlertSettings, ServerSettings, load, variable
 from tests.docker import modules
 from tests.docker.files import (
     COMPOSE,
@@ -170,7 +174,7 @@ def test_addresses_lead_to_who_listens_there():
         "server",
         server["MLOBS_CLICKHOUSE_PORT"],
     )
-    assert server["MLOBS_ALERT_RUNBOOK_BASE"] == f"{grafana['MLOBS_SERVER']}/runbooks"
+    assert server["MLOBS_PUBLIC_URL"] == f"${{MLOBS_PUBLIC_URL:-{grafana['MLOBS_SERVER']}}}"
 
 
 def test_who_talks_to_whom_shares_a_network():
@@ -185,6 +189,7 @@ def test_who_talks_to_whom_shares_a_network():
         ("prometheus", "gateway"),
         ("prometheus", "sampler"),
         ("prometheus", "alertmanager"),
+        ("alertmanager", "server"),
         ("grafana", "prometheus"),
         ("grafana", "server"),
     ):
@@ -214,6 +219,46 @@ def test_the_example_of_routes_can_be_used():
     assert list(read_routes(DOCKER / "routes.example.yml").sinks) == ["pager", "team"]
 
 
+def test_the_example_of_rules_can_be_used():
+    """It is what somebody copies."""
+    [rule] = read_rules(DOCKER / "rules.example.yml", catalogue(AlertSettings())).rules
+    assert rule.name == "ShopSearchFails"
+
+
+def test_what_the_server_keeps_ends_and_spans_a_month(monkeypatch):
+    """Without being told: a disk is not filled up, and a budget's month is not forgotten."""
+    for name, value in environment("server").items():
+        monkeypatch.setenv(name, value)
+    settings = load(ServerSettings)
+    assert 0 < settings.store_bytes_max <= 20e9
+    assert all(days > 31 for days in (settings.traces_days, settings.logs_days, settings.metrics_days))
+
+
+def test_nobody_has_to_change_a_file_of_the_checkout_to_add_their_own():
+    """Files by their whole path; secrets in one that need not be there and that git does not keep."""
+    told = SERVICES["server"]
+    for name, file in (("MLOBS_ALERT_ROUTES", "routes"), ("MLOBS_ALERT_RULES", "rules")):
+        assert told["environment"][name] == f"${{{name}:+/etc/mlobs/{file}.yml}}"
+        assert f"${{{name}:-./{file}.example.yml}}:/etc/mlobs/{file}.yml:ro" in told["volumes"]
+    assert told["env_file"] == [{"path": "./server.env", "required": False}]
+    assert {"server.env", ".env"} <= set((DOCKER / ".gitignore").read_text().splitlines())
+
+
+def test_alertmanager_gives_the_server_what_only_prometheus_evaluates_and_tells_nobody_the_rest():
+    """Each alert is told by one of them."""
+    routing = yaml.safe_load((DOCKER / "alertmanager.yml").read_text())
+    [route] = routing["route"]["routes"]
+    [matcher] = route["matchers"]
+    rules = catalogue(AlertSettings())
+    only = {rule.name for rule in rules if tuple(rule.engines) == ("prometheus",)} - {WATCHDOG}
+    assert set(re.fullmatch(r'alertname=~"([\w|]+)"', matcher)[1].split("|")) == only
+    receivers = {one["name"]: one for one in routing["receivers"]}
+    assert receivers[routing["route"]["receiver"]] == {"name": "nobody"}
+    [hook] = receivers[route["receiver"]]["webhook_configs"]
+    assert hook["url"] == f"http://server:{SERVICES['server']['environment']['MLOBS_PORT']}{PATH}"
+    assert mounts("alertmanager")[0].source == "./alertmanager.yml"
+
+
 def test_prometheus_takes_the_configuration_and_the_rules(tmp_path):
     """Checked by its own tool, with the files where compose mounts them."""
     promtool = require("promtool")
@@ -237,10 +282,11 @@ def test_prometheus_takes_the_configuration_and_the_rules(tmp_path):
     assert re.search(r"SUCCESS: \d+ rules found", done.stdout)
 
 
-def test_alertmanager_takes_the_routing():
+@pytest.mark.parametrize("file", [TOP / "alerts/alertmanager.yml", DOCKER / "alertmanager.yml"], ids=str)
+def test_alertmanager_takes_the_routing(file):
     """Checked by its own tool."""
     done = subprocess.run(
-        [require("amtool"), "check-config", TOP / "alerts/alertmanager.yml"],
+        [require("amtool"), "check-config", file],
         capture_output=True,
         text=True,
         check=False,

@@ -40,6 +40,7 @@ def test_the_server_takes_the_file_of_tokens(keys):
         ["admin", "read"],
         ["ingest"],
         ["ingest"],
+        ["ingest"],
         ["read"],
         ["read"],
     ]
@@ -50,7 +51,13 @@ def test_what_one_shows_the_other_expects(keys):
     found = texts(keys)
     assert found["sidecar/headers"] == f"Authorization: Bearer {found['gateway/token']}\n"
     assert found["gateway/sampler-headers"] == f"Authorization: Bearer {found['sampler/token']}\n"
-    for who in ("gateway/headers", "sampler/headers", "prometheus/token", "grafana/token"):
+    for who in (
+        "gateway/headers",
+        "sampler/headers",
+        "prometheus/token",
+        "grafana/token",
+        "alertmanager/token",
+    ):
         [token] = re.findall(r"[0-9a-f]{48}", found[who])
         assert f" {token}\n" in found["server/tokens"]
     assert found["server/webhook"] == found["grafana/webhook"]
@@ -81,10 +88,10 @@ def test_what_is_missing_is_made_and_what_was_lost_is_written_again(keys):
 
 
 def test_the_files_of_our_services_are_theirs_alone(keys):
-    """Prometheus and Grafana are other users, so theirs are open in a folder only they are shown."""
+    """Those of others run as other users, so theirs are open, in a folder only they are shown."""
     for path in keys.rglob("*"):
         if path.is_file():
-            others = path.parent.name in ("prometheus", "grafana")
+            others = path.parent.name in ("prometheus", "grafana", "alertmanager")
             assert path.stat().st_mode & 0o777 == (0o444 if others else 0o400), path
 
 
@@ -94,8 +101,8 @@ def test_every_file_that_a_service_names_is_made(keys):
     paths = re.compile(r"/run/mlobs/([\w-]+)")
     for name in SERVICES:
         told = [SERVICES[name].get("environment"), SERVICES[name].get("entrypoint")]
-        if name == "prometheus":
-            told.append((DOCKER / "prometheus.yml").read_text())
+        if name in ("prometheus", "alertmanager"):
+            told.append((DOCKER / f"{name}.yml").read_text())
         named = set(paths.findall(str(told)))
         subpaths = [mount.subpath for mount in mounts(name) if mount.source == "keys"]
         if name != "keys":
@@ -111,7 +118,8 @@ def test_show_prints_every_door_and_its_key(keys):
     made = json.loads((keys / "all/keys.json").read_text())
     assert all(made[holder] in shown for holder in ("people", "sender", "password", "webhook"))
     assert not any(
-        made[holder] in shown for holder in ("gateway", "sampler", "router", "prometheus", "grafana")
+        made[holder] in shown
+        for holder in ("gateway", "sampler", "router", "prometheus", "grafana", "alertmanager")
     )
     published = {port.rpartition(":")[0] for told in SERVICES.values() for port in told.get("ports", [])}
     assert set(re.findall(r"http://(127\.0\.0\.1:\d+)", shown)) <= published

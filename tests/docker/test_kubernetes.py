@@ -18,7 +18,7 @@ from tests.collectors.sidecar import build
 from tests.docker import modules
 from tests.docker.files import IMAGES, KUBERNETES, SERVICES, TOP, image_environment, said
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 FOLDERS = ("mlobs", "example")
 NEWEST, OLDEST = "1.37", "1.29"

@@ -16,7 +16,7 @@ from tests.collectors.sidecar import build
 from tests.docker import modules
 from tests.docker.files import STAGES, TOP
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def line(stage: str, program: str) -> list[str]:

@@ -17,7 +17,7 @@ from tests.docker.engine import Engine, engine
 from tests.docker.files import DOCKER, OURS, SERVICES
 from tests.parts import require
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ASK = """
 import sys, urllib.error, urllib.request
@@ -195,3 +195,20 @@ def test_prometheus_finds_and_may_read_everything_it_scrapes(stack):
     rules = [rule for group in json.loads(text)["data"]["groups"] for rule in group["rules"]]
     assert len(rules) > 25
     assert all(rule["health"] != "err" for rule in rules)
+
+
+def test_alertmanager_tells_the_server_with_its_token_what_only_prometheus_evaluates(stack):
+    """The configuration of Compose; what the server evaluates itself does not come a second time."""
+    names = ("MlobsCollectorDropping", "MlobsErrorRatioHigh")
+    alerts = [{"labels": {"alertname": name, "severity": "warning"}, "annotations": {}} for name in names]
+    # Both wait for their groups equally long, so when one has come the other would have.
+    assert ask(stack, "alertmanager", "outside", 9093, "/api/v2/alerts", "", json.dumps(alerts))[0] == 200
+
+    def received() -> set[str]:
+        status, text = ask(stack, "server", "outside", 4319, "/api/alerts", key(stack, "people"))
+        assert status == 200, text
+        firing = json.loads(text)["firing"]
+        return {one["rule"] for one in firing if one["source"] != "mlobs"}
+
+    assert eventually(stack, lambda: names[0] in received())
+    assert names[1] not in received()

@@ -162,8 +162,36 @@ def test_a_silence_is_made_shown_and_ended_without_scripts(look, watched, tmp_pa
         page.screenshot(path=Path(KEPT) / "silences.png")
     row = page.locator("tr", has_text="the order system moves")
     assert "holds" in row.inner_text()
+    assert "fits 1 alert now" in row.inner_text()
+    page.goto(watched.url)
+    assert "silenced by ann until" in page.locator(".wrong").inner_text()
+    if KEPT:
+        page.screenshot(path=Path(KEPT) / "overview.png")
+    page.go_back()
     row.get_by_role("button", name="End now").click()
     assert "over" in page.locator("tr", has_text="the order system moves").inner_text()
+
+
+def test_a_silence_that_fits_nothing_says_so(look, watched):
+    page = look("/alerts", url=watched.url, java_script_enabled=False).page
+    page.get_by_text("Silence", exact=True).first.click()
+    form = page.locator("form[action='/alerts/silences']")
+    form.locator("textarea").fill("servicename=shop")
+    form.locator("input[name=who]").fill("ann")
+    form.locator("input[name=why]").fill("a slip of the pen")
+    form.locator("button").click()
+    assert 'none has servicename="shop"' in page.locator("p.note").inner_text()
+    if KEPT:
+        page.screenshot(path=Path(KEPT) / "doubt.png")
+    page.goto(f"{watched.url}/alerts?view=silences")
+    page.locator("tr", has_text="a slip of the pen").get_by_role("button", name="End now").click()
+    assert page.locator("p.note").count() == 0
+
+
+def test_rules_show_which_fire_and_which_only_prometheus_evaluates(look, watched):
+    page = look("/alerts?view=rules", url=watched.url).page
+    assert "firing" in page.locator("tr", has_text="MlobsToolFailureRatio").first.inner_text()
+    assert "in Prometheus only" in page.locator(".figures").inner_text()
 
 
 def test_a_silence_that_cannot_be_meant_is_refused_with_a_page(look, watched):

@@ -20,8 +20,8 @@ KNOWN_MAX = 200_000
 KEPT_US = 90 * 86_400 * 1_000_000
 SHOWN_MAX = 1_000
 SHOWN = (
-    "source", "rule", "severity", "component", "summary", "labels", "value", "since", "started",
-    "fingerprint", "trace_ids", "server_url", "runbook_url",
+    "source", "rule", "severity", "component", "summary", "labels", "value", "value_text", "since",
+    "started", "fingerprint", "trace_ids", "server_url", "runbook_url",
 )  # fmt: skip
 
 SCHEMA = """
@@ -125,8 +125,9 @@ def firing(outbox: Outbox) -> list[dict[str, Any]]:
         "ORDER BY starts_us DESC LIMIT ?",
         (SHOWN_MAX,),
     )
-    # What an older release wrote has no component.
-    return [{"component": "", **json.loads(text), "state": "firing", "volume": None} for (text,) in rows]
+    # What an older release wrote has no component and no words for its value.
+    older = {"component": "", "value_text": None}
+    return [{**older, **json.loads(text), "state": "firing", "volume": None} for (text,) in rows]
 
 
 def clean(db: sqlite3.Connection, now_s: float) -> None:

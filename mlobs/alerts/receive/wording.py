@@ -44,6 +44,7 @@ def message(event: Event, *, url: str, truncated: int, now_s: float) -> dict[str
         "description": _text(ours.get("description") or notes.get("description") or ""),
         "labels": _bounded(labels),
         "value": number(ours.get("value", event.value)),
+        "value_text": _line(ours.get("value_text") or "") or None,
         "since": _time(event.starts_us / 1e6),
         "started": _time(event.starts_us / 1e6),
         "resolved": _time(ended_s) if event.status == "resolved" else None,

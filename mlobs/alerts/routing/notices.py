@@ -19,6 +19,7 @@ EMPTY: dict[str, Any] = {
     "description": "",
     "labels": {},
     "value": None,
+    "value_text": None,
     "resolved": None,
     "links": {},
     "top": None,

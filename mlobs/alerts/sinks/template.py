@@ -18,8 +18,9 @@ from mlobs.alerts.sinks.told import Told
 
 TEMPLATE_CHARACTERS_MAX = 4000
 FIELDS = (
-    "status", "title", "summary", "description", "rule", "severity", "component", "value", "since",
-    "started", "resolved", "fingerprint", "source", "runbook_url", "trace_url", "server_url", "top", "firing",
+    "status", "title", "summary", "description", "rule", "severity", "component", "value", "value_text",
+    "since", "started", "resolved", "fingerprint", "source", "runbook_url", "trace_url", "server_url", "top",
+    "firing",
 )  # fmt: skip
 
 

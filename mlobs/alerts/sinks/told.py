@@ -69,7 +69,7 @@ class Told:
             "severity": self.field("severity"),
             "since": self.field("since"),
             "resolved": self.field("resolved"),
-            "value": self.field("value"),
+            "value": self.field("value_text") or self.field("value"),
             "most of it": self.field("top"),
             **_shown(self.labels),
         }

@@ -23,6 +23,7 @@ def trial(status: str, *, now_s: float) -> tuple[str, dict[str, Any]]:
         "description": "Somebody ran mlobs alerts test. Nothing is wrong.",
         "labels": {"service_name": "mlobs"},
         "value": 1.0,
+        "value_text": "1",
         "since": iso(now_s),
         "started": iso(now_s),
         "resolved": iso(now_s) if status == "resolved" else None,

@@ -86,6 +86,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
 def _print(answer: dict[str, Any]) -> None:
     from mlobs.alerts.words import duration
     from mlobs.cli.printing import console, print_rows, visible
+    from mlobs.server.pages.amounts import plain
 
     good = [rule for rule in answer["rules"] if not rule["error"]]
     rows = [
@@ -121,4 +122,5 @@ def _print(answer: dict[str, Any]) -> None:
         if rule["error"]:
             talk.print(visible(f"{rule['rule']} cannot be replayed: {rule['error']}"), markup=False)
     pages = sum(rule["alerts_per_week"] for rule in good if rule["severity"] == "critical")
-    talk.print(f"{pages:.4g} critical alerts a week, {sum(rule['alerts'] for rule in good)} alerts in all")
+    alerts = sum(rule["alerts"] for rule in good)
+    talk.print(f"{plain(pages, 4)} critical alerts a week, {alerts} alerts in all")

@@ -29,6 +29,9 @@ def _list(arguments: argparse.Namespace) -> int:
         return 0
     # A server of an older release says no source.
     foreign = any(alert.get("source", "mlobs") != "mlobs" for alert in answer["firing"])
+    shown = [*answer["firing"], *answer["pending"]]
+    silenced = any(alert.get("silence") for alert in shown)
+    taken = any(alert.get("taken") for alert in shown)
     rows = [
         {
             "alert": alert["rule"],
@@ -36,10 +39,12 @@ def _list(arguments: argparse.Namespace) -> int:
             "severity": alert["severity"],
             "state": alert["state"],
             "since": alert["since"].replace("T", " ")[:19],
+            **({"silenced until": _until(alert)} if silenced else {}),
+            **({"taken by": (alert.get("taken") or {}).get("who")} if taken else {}),
             "summary": alert["summary"],
             "trace": alert["trace_ids"][-1] if alert["trace_ids"] else None,
         }
-        for alert in (*answer["firing"], *answer["pending"])
+        for alert in shown
     ]
     if rows:
         print_rows(rows, as_json=False, whole=("trace",), spare=("since", "severity", "state"))
@@ -57,3 +62,8 @@ def _list(arguments: argparse.Namespace) -> int:
         if rule.get("cut"):  # a server of an older release does not say
             talk.print(f"{rule['rule']} is broken for more than one answer holds; some alerts are not shown.")
     return 0
+
+
+def _until(alert: dict[str, Any]) -> str | None:
+    silence = alert.get("silence")
+    return None if silence is None else str(silence["until"]).replace("T", " ")[:16]

@@ -1,6 +1,7 @@
 """`mlobs alerts routes`: check a file of routes, and where an alert would go."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ examples:
   mlobs alerts routes routes.yml
   mlobs alerts routes routes.yml --label severity=critical --label service_name=shop
 
+Sinks that the server would refuse if it ran here are told below, each with why: an address that is private
+and not allowed, a secret that is not set. That depends on where it runs, so the status stays 0.
 exit status: 0 the file is right, 1 no route takes the alert, 2 the file cannot be used
 """
 
@@ -37,7 +40,10 @@ def register(verbs: Any) -> None:
 def _routes(arguments: argparse.Namespace) -> int:
     from mlobs.alerts.routing.file import read_routes
     from mlobs.alerts.routing.router import Router
-    from mlobs.cli.printing import console, print_rows
+    from mlobs.alerts.sinks.refusals import refusal
+    from mlobs.alerts.sinks.roster import allowed
+    from mlobs.cli.printing import console, print_rows, visible
+    from mlobs.settings import AlertSettings, load
 
     file = read_routes(arguments.file)
     router = Router(file.routes)
@@ -59,6 +65,11 @@ def _routes(arguments: argparse.Namespace) -> int:
         for route in routes
     ]
     print_rows(rows, as_json=arguments.json)
+    allow = allowed(load(AlertSettings))
+    for sink in dict.fromkeys(sink for route in routes for sink in route.sinks):
+        refused = refusal(sink, file.sinks[sink], allow=allow)
+        if refused is not None:
+            print(visible(f"Would be refused here: {refused}"), file=sys.stderr)
     return 0
 
 

@@ -74,8 +74,13 @@ def _said(arguments: argparse.Namespace, made: dict[str, Any], what: str) -> int
         return 0
     print(made["id"])
     until = f", until {made['until'].replace('T', ' ')[:16]} UTC" if what == "made" else ""
-    text = f"silence {what}: {', '.join(made['matchers'])}{until}"
-    console(stderr=True).print(visible(text), markup=False)
+    # A server of an older release, and a file without a server, do not say what a silence fits.
+    fits = f", fits {made['fits']} now" if made.get("fits") is not None else ""
+    text = f"silence {what}: {', '.join(made['matchers'])}{until}{fits}"
+    talk = console(stderr=True)
+    talk.print(visible(text), markup=False)
+    if made.get("doubt"):
+        talk.print(visible(made["doubt"]), markup=False)
     return 0
 
 

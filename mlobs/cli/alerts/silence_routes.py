@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from mlobs.alerts.silencing import TAKEN_WANTED, WANTED
 from mlobs.cli.alerts.bodies import read_body, read_object
+from mlobs.cli.alerts.shown import doubted
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import ADMIN, READ
 
@@ -33,14 +34,16 @@ def silence_routes(alerting: "Callable[[], Alerting | None]") -> list[GuardedRou
         return JSONResponse(act(found))
 
     def silences(_: Request) -> Response:
-        return answered(lambda found: found.silencing.listed())
+        return answered(lambda found: {"silences": doubted(found, found.silencing.listed()["silences"])})
 
     def history(_: Request) -> Response:
         return answered(lambda found: {"episodes": found.past()["episodes"]})
 
     async def silence(request: Request) -> Response:
         given = read_object(await read_body(request, WANTED), WANTED)
-        return await run_in_threadpool(answered, lambda found: found.silencing.silence(given))
+        return await run_in_threadpool(
+            answered, lambda found: doubted(found, [found.silencing.silence(given)])[0]
+        )
 
     async def end(request: Request) -> Response:
         given = read_object(await read_body(request, ENDED_WANTED) or b"{}", ENDED_WANTED)

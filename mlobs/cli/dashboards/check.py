@@ -7,7 +7,7 @@ from typing import Any
 
 from mlobs.cli.dashboards.shipped import in_place, shipped
 from mlobs.cli.dashboards.verbs import verb
-from mlobs.cli.printing import console, print_rows
+from mlobs.cli.printing import console, print_rows, visible
 
 
 def register(verbs: Any) -> None:
@@ -16,6 +16,7 @@ def register(verbs: Any) -> None:
     check.add_argument(
         "directory", metavar="DIR|FILE", type=Path, nargs="?", help="(default: the shipped ones)"
     )
+    check.epilog = "exit status: 0 nothing wrong or warnings only, 1 errors found, 2 a file could not be read"
     check.add_argument("--json", action="store_true", help="print findings as JSON")
 
 
@@ -23,13 +24,17 @@ def _check(arguments: argparse.Namespace) -> int:
     from mlobs.dashboards.lint import check, choices
 
     ours = shipped()
-    dashboards = in_place(arguments.directory) if arguments.directory else ours
+    dashboards, refused = in_place(arguments.directory) if arguments.directory else (ours, [])
     boards = choices([*ours.values(), *dashboards.values()])
     found = [finding for dashboard in dashboards.values() for finding in check(dashboard, boards)]
     if found or arguments.json:
         print_rows([asdict(finding) for finding in found], as_json=arguments.json)
     errors = sum(finding.level == "error" for finding in found)
-    console(stderr=True).print(
+    told = console(stderr=True)
+    for sentence in refused:
+        told.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
+    told.print(
         f"{len(dashboards)} dashboards checked, {errors} errors and {len(found) - errors} warnings found"
+        + (f"; files that could not be read: {len(refused)}" if refused else "")
     )
-    return 1 if errors else 0
+    return 2 if refused else 1 if errors else 0

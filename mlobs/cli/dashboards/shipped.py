@@ -1,13 +1,14 @@
 """The dashboards a verb works on: those that ship with mlobs, or those of a folder."""
 
 import json
+from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from mlobs.errors import DataError
 
-PARTS = ("uid", "title", "panels", "templating", "annotations")
+PARTS = ("uid", "title", "panels")  # A dashboard without variables or annotations has no such part.
 
 
 def shipped() -> dict[str, Any]:
@@ -23,21 +24,36 @@ def in_folder(folder: Path | Traversable) -> dict[str, Any]:
     Raises:
         DataError: There is no such folder, no dashboard in it, or a file in it is no classic dashboard.
     """
+    return {file.name: from_file(file) for file in _files(folder)}
+
+
+def in_place(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return the dashboards of a folder, or the one in a file, by file name; and why others are not there.
+
+    Raises:
+        DataError: There is no such folder, or no dashboard in it.
+    """
+    found: dict[str, Any] = {}
+    refused: list[str] = []
+    for file in [path] if path.is_file() else _files(path):
+        try:
+            found[file.name] = from_file(file)
+        except DataError as error:
+            refused.append(str(error))
+    return found, refused
+
+
+def _files(folder: Path | Traversable) -> Sequence[Path | Traversable]:
     if not folder.is_dir():
         raise DataError(f"There is no folder {str(folder)!r}. Give one that holds dashboards as .json files.")
     files = sorted(folder.iterdir(), key=lambda entry: entry.name)
-    found = {file.name: from_file(file) for file in files if file.name.endswith(".json")}
+    found = [file for file in files if file.name.endswith(".json")]
     if not found:
         raise DataError(
             f"The folder {str(folder)!r} has no .json file in it. Give one that holds dashboards in the "
             f"classic form; those in the newer form (.yaml) are not read."
         )
     return found
-
-
-def in_place(path: Path) -> dict[str, Any]:
-    """Return the dashboards of a folder, or the one in a file, by file name; raise as `in_folder` does."""
-    return {path.name: from_file(path)} if path.is_file() else in_folder(path)
 
 
 def from_file(file: Path | Traversable) -> Any:

@@ -21,7 +21,9 @@ from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
 from mlobs.thresholds import Thresholds
 
-AGENT, TOOL = a.AGENT_NAME, a.TOOL_NAME
+AGENT, TOOL, SERVICE = a.AGENT_NAME, a.TOOL_NAME, a.SERVICE_NAME
+# Two services may call an agent or a tool by one name. What differs first: legends are cut.
+AGENT_OF, TOOL_OF = (AGENT, SERVICE), (TOOL, SERVICE)
 TOOL_CALLS = per_second(m.TOOL_DURATION, beside=[m.AGENT_DURATION])
 RUNS_OF_ALL = per_second(m.AGENT_DURATION, beside=[m.TOOL_DURATION])
 # What only a process knows. The server has all else that it says, and both together count twice.
@@ -37,14 +39,14 @@ WHERE = text(
     f"    action: keep\n    regex: {KEPT}\n```\n\nCalls to MCP servers are tool calls here; their "
     "methods and sessions are on spans: see the dashboards of traces.",
 )
-SINGLE_CALLS = Link("Traces of this agent", of_series(TRACES, AGENT))
+SINGLE_CALLS = Link("Traces of this agent", of_series(TRACES, *AGENT_OF))
 
 
 def looping(calls: float) -> str:
-    """Return the runs per second with more tool calls than that, by agent."""
+    """Return the runs per second with more tool calls than that, by agent and service."""
     # A bound of the buckets. Scraped it is "64.0", by some writers "64".
-    within = total(rate(m.AGENT_TOOL_CALLS, "_bucket", f'le=~"{calls:.12g}(\\\\.0)?"'), [AGENT])
-    return f"{per_second(m.AGENT_TOOL_CALLS, AGENT)} - {within}"
+    within = total(rate(m.AGENT_TOOL_CALLS, "_bucket", f'le=~"{calls:.12g}(\\\\.0)?"'), AGENT_OF)
+    return f"{per_second(m.AGENT_TOOL_CALLS, *AGENT_OF)} - {within}"
 
 
 def numbers(limits: Thresholds) -> Row:
@@ -113,34 +115,34 @@ def comparison(limits: Thresholds) -> Row:
         [
             table(
                 "Agents and workflows",
-                [Key(AGENT, "Agent", TRACES)],
+                [Key(AGENT, "Agent", TRACES), Key(SERVICE, "Service", "models")],
                 [
-                    Column("Runs", per_second(m.AGENT_DURATION, AGENT), "reqps"),
+                    Column("Runs", per_second(m.AGENT_DURATION, *AGENT_OF), "reqps"),
                     Column(
                         "Failed",
-                        failed_share(m.AGENT_DURATION, AGENT),
+                        failed_share(m.AGENT_DURATION, *AGENT_OF),
                         "percentunit",
                         alerting(limits.error_ratio_max),
                     ),
-                    Column("p50", quantile(0.5, m.AGENT_DURATION, AGENT), "s"),
-                    Column("p95", quantile(0.95, m.AGENT_DURATION, AGENT), "s"),
+                    Column("p50", quantile(0.5, m.AGENT_DURATION, *AGENT_OF), "s"),
+                    Column("p95", quantile(0.95, m.AGENT_DURATION, *AGENT_OF), "s"),
                 ],
                 meaning="Agents side by side; a name leads to its traces.",
                 sort="Runs",
             ),
             table(
                 "Tools",
-                [Key(TOOL, "Tool")],
+                [Key(TOOL, "Tool"), Key(SERVICE, "Service", TRACES)],
                 [
-                    Column("Calls", per_second(m.TOOL_DURATION, TOOL), "reqps"),
+                    Column("Calls", per_second(m.TOOL_DURATION, *TOOL_OF), "reqps"),
                     Column(
                         "Failed",
-                        failed_share(m.TOOL_DURATION, TOOL),
+                        failed_share(m.TOOL_DURATION, *TOOL_OF),
                         "percentunit",
                         alerting(limits.tool_failure_ratio_max),
                     ),
-                    Column("p50", quantile(0.5, m.TOOL_DURATION, TOOL), "s"),
-                    Column("p95", quantile(0.95, m.TOOL_DURATION, TOOL), "s"),
+                    Column("p50", quantile(0.5, m.TOOL_DURATION, *TOOL_OF), "s"),
+                    Column("p95", quantile(0.95, m.TOOL_DURATION, *TOOL_OF), "s"),
                 ],
                 meaning="Tools side by side. One that fails often is tried again often.",
                 sort="Failed",
@@ -156,7 +158,7 @@ RUNS = Row(
     [
         timeseries(
             "Failed runs by agent",
-            [lines(failed_share(m.AGENT_DURATION, AGENT), AGENT)],
+            [lines(failed_share(m.AGENT_DURATION, *AGENT_OF), *AGENT_OF)],
             unit="percentunit",
             meaning="Share of each agent's runs that failed, and since when. Up is bad.",
             soft=0.05,
@@ -164,7 +166,7 @@ RUNS = Row(
         ),
         timeseries(
             "Runs by agent, p95",
-            [lines(quantile(0.95, m.AGENT_DURATION, AGENT), AGENT, exemplars=True)],
+            [lines(quantile(0.95, m.AGENT_DURATION, *AGENT_OF), *AGENT_OF, exemplars=True)],
             unit="s",
             meaning="Up is bad: slower tools and models, or more steps. The trace behind a dot says which. "
             f"{reach(m.AGENT_DURATION)}",
@@ -172,7 +174,7 @@ RUNS = Row(
         ),
         timeseries(
             "Runs by agent",
-            [bands(per_second(m.AGENT_DURATION, AGENT), AGENT)],
+            [bands(per_second(m.AGENT_DURATION, *AGENT_OF), *AGENT_OF)],
             unit="reqps",
             stacked=True,
             meaning="Runs of agents and workflows.",
@@ -186,7 +188,7 @@ RUNS = Row(
         ),
         timeseries(
             "Errors of runs by type",
-            [lines(errors(m.AGENT_DURATION, AGENT), AGENT, a.ERROR_TYPE)],
+            [lines(errors(m.AGENT_DURATION, *AGENT_OF), *AGENT_OF, a.ERROR_TYPE)],
             unit="reqps",
             meaning=f"What ended a run. {UNSEEN}",
             nothing="no run failed",
@@ -203,7 +205,7 @@ def loops(limits: Thresholds) -> Row:
         [
             timeseries(
                 "Model calls a run by agent, p95",
-                [lines(quantile(0.95, m.AGENT_INFERENCE_CALLS, AGENT), AGENT, exemplars=True)],
+                [lines(quantile(0.95, m.AGENT_INFERENCE_CALLS, *AGENT_OF), *AGENT_OF, exemplars=True)],
                 unit="short",
                 meaning="Steps in the longest twentieth of runs, without those of agents they call. Up is "
                 "bad.",
@@ -212,7 +214,7 @@ def loops(limits: Thresholds) -> Row:
             ),
             timeseries(
                 "Tool calls a run by agent, p95",
-                [lines(quantile(0.95, m.AGENT_TOOL_CALLS, AGENT), AGENT, exemplars=True)],
+                [lines(quantile(0.95, m.AGENT_TOOL_CALLS, *AGENT_OF), *AGENT_OF, exemplars=True)],
                 unit="short",
                 meaning="Tool calls in the longest twentieth of runs. Up without a new tool is a loop.",
                 nothing="no service that counts this is scraped",
@@ -220,7 +222,7 @@ def loops(limits: Thresholds) -> Row:
             ),
             timeseries(
                 f"Runs with over {limits.loop_calls:.12g} tool calls",
-                [lines(looping(limits.loop_calls), AGENT)],
+                [lines(looping(limits.loop_calls), *AGENT_OF)],
                 unit="reqps",
                 meaning="Runs that are taken for loops. Not 0: stop them, they cost and never end.",
                 nothing="no service that counts this is scraped",
@@ -237,28 +239,28 @@ TOOLS = Row(
     [
         timeseries(
             "Tool calls",
-            [bands(per_second(m.TOOL_DURATION, TOOL), TOOL)],
+            [bands(per_second(m.TOOL_DURATION, *TOOL_OF), *TOOL_OF)],
             unit="reqps",
             stacked=True,
             meaning="Up without more agent runs means an agent that goes in circles.",
         ),
         timeseries(
             "Failed tool calls by tool",
-            [lines(failed_share(m.TOOL_DURATION, TOOL), TOOL)],
+            [lines(failed_share(m.TOOL_DURATION, *TOOL_OF), *TOOL_OF)],
             unit="percentunit",
             meaning="Share of each tool's calls that failed. Up is bad, even where agents try again.",
             soft=0.05,
         ),
         timeseries(
             "Tool calls by tool, p95",
-            [lines(quantile(0.95, m.TOOL_DURATION, TOOL), TOOL, exemplars=True)],
+            [lines(quantile(0.95, m.TOOL_DURATION, *TOOL_OF), *TOOL_OF, exemplars=True)],
             unit="s",
             meaning="Up is bad: agents wait. A dot is one call: click it for its trace. "
             f"{reach(m.TOOL_DURATION)}",
         ),
         timeseries(
             "Errors of tools by type",
-            [lines(errors(m.TOOL_DURATION, TOOL), TOOL, a.ERROR_TYPE)],
+            [lines(errors(m.TOOL_DURATION, *TOOL_OF), *TOOL_OF, a.ERROR_TYPE)],
             unit="reqps",
             meaning=f"What went wrong in which tool. A new type since a deployment is its fault. {UNSEEN}",
         ),

@@ -60,7 +60,7 @@ text-overflow:ellipsis;border-bottom:1px solid BORDER}.rows th{height:33px}
 .gauge{display:flex;gap:8px;align-items:center;justify-content:flex-end}
 .track{flex:1;min-width:40px;max-width:220px;height:14px;background:RAISED;border-radius:2px}
 .bar{display:block;height:100%;border-radius:2px}
-.words{font-size:13px;overflow:hidden;height:100%}.words p,.words ul,.words ol{margin:0 0 6px}
+.words{font-size:13px;overflow:hidden;height:100%}.words p,.words ul,.words ol,.words pre{margin:0 0 6px}
 .words ul,.words ol{padding-left:20px}.words h2,.words h3,.words h4,.words h5{font-size:15px;font-weight:500;
 margin:0 0 4px;height:auto;line-height:1.4;padding:0;display:block}.words h2::before{display:none}
 code,pre{font:12px/1.45 ui-monospace,"DejaVu Sans Mono",Menlo,monospace;background:RAISED;border-radius:2px;

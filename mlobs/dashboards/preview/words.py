@@ -1,6 +1,7 @@
 """Draws the `text` panel: the Markdown that dashboards use, every other sign as it stands."""
 
 import re
+from collections.abc import Iterator
 
 from mlobs.dashboards.preview.drawing import Task
 from mlobs.dashboards.preview.markup import Markup, join, link, tag, text
@@ -10,6 +11,7 @@ INLINE = re.compile(
 )
 ITEM = re.compile(r"\s*(?:[-*]|(\d+)\.)\s+(.*)")
 HEADING = re.compile(r"(#{1,4})\s+(.*)")
+FENCE = re.compile(r" {0,3}(?P<marks>`{3,}(?=[^`]*$)|~{3,}).*")
 
 
 def words(task: Task) -> Markup:
@@ -34,7 +36,12 @@ def _blocks(task: Task, lines: list[str]) -> list[Markup]:
             made.append(tag(name, [tag("li", inline(task, item)) for _, item in items]))
             items.clear()
 
-    for line in lines:
+    waiting = iter(lines)
+    for line in waiting:
+        if fence := FENCE.fullmatch(line):
+            close()
+            made.append(tag("pre", _code(fence["marks"], waiting)))
+            continue
         heading, item = HEADING.fullmatch(line), ITEM.fullmatch(line)
         if heading or not line.strip():
             close()
@@ -50,6 +57,17 @@ def _blocks(task: Task, lines: list[str]) -> list[Markup]:
             paragraph.append(line.strip())
     close()
     return made
+
+
+def _code(marks: str, lines: Iterator[str]) -> str:
+    """Return the lines up to the end of a block of code, or of the text where nobody ended it."""
+    code: list[str] = []
+    for line in lines:
+        end = line.strip()
+        if end.startswith(marks) and not end.strip(marks[0]):
+            break
+        code.append(line)
+    return "\n".join(code)
 
 
 def inline(task: Task, given: str) -> Markup:

@@ -16,6 +16,7 @@ from mlobs.server.costs.pricing import SCALE, Edges, Prices, Pricing, edges, pri
 
 UNPRICED_MAX = 100
 UNIT = 10**SCALE
+NOTHING: Row = {"parts": [], "traces": 0, "successful_traces": 0, "groups": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +54,25 @@ def report(ask: Ask, asked: Question, also: Question | None = None) -> Row:
     wanted = groups(asked.by)  # refuses before anything is read
     more = None if also is None else groups(also.by)
     priced = _priced(ask, asked)
+    divided = _divided(ask, asked, wanted, priced) if asked.by else None
+    if divided is not None and divided.unknown:  # A model's first call came in between.
+        priced = _priced(ask, asked)
+        divided = _divided(ask, asked, wanted, priced)
+    whole = priced.total if divided is None else divided.whole
     found: Row = {
         "from": moment(asked.within.since_ns),
         "to": moment(min(asked.within.until_ns, asked.within.now_ns)),
-        "total": priced.total.shown(repriced=asked.then is not None),
+        "total": whole.shown(repriced=asked.then is not None),
         "rows": [],
         "groups": 0,
         "rest_usd": 0.0,
         "repeated_calls": priced.repeated,
         "unpriced": priced.unpriced[:UNPRICED_MAX],
     }
-    if asked.by:
-        found |= _divided(ask, asked, wanted, priced)
+    if divided is not None:
+        found |= divided.shown
     if also is not None and more is not None:
-        found["also_rows"] = _divided(ask, also, more, priced)["rows"]
+        found["also_rows"] = _divided(ask, also, more, priced).shown["rows"]
     return found
 
 
@@ -89,6 +95,16 @@ class _Priced:
     prices: dict[int, Prices]
     changes: Edges
     params: dict[str, Value]
+    classes: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Divided:
+    """Groups, and all calls as the same statement saw them."""
+
+    shown: Row
+    whole: Figures
+    unknown: bool
 
 
 def _priced(ask: Ask, asked: Question) -> _Priced:
@@ -101,20 +117,24 @@ def _priced(ask: Ask, asked: Question) -> _Priced:
     known = {row["class"]: prices(row, changes, asked.pricing, then) for row in classes}
     found = {ident: one for ident, one in known.items() if one is not None}
     total = of_everything(classes, found)
-    traces = ask(statements.traces(asked.where, repeated=nested), params)[0]
-    total.traces, total.successful_traces = traces["traces"], traces["successful_traces"]
+    repeated = 0
+    if nested or not asked.by:  # Where calls are divided, that statement tells the traces.
+        traces = ask(statements.traces(asked.where, repeated=nested), params)[0]
+        total.traces, total.successful_traces = traces["traces"], traces["successful_traces"]
+        repeated = traces["repeated_calls"]
     listed = unpriced(classes, found, changes, asked.pricing)
-    return _Priced(total, traces["repeated_calls"], listed, found, changes, params)
+    return _Priced(total, repeated, listed, found, changes, params, frozenset(known))
 
 
-def _divided(ask: Ask, asked: Question, wanted: Groups, priced: _Priced) -> Row:
+def _divided(ask: Ask, asked: Question, wanted: Groups, priced: _Priced) -> _Divided:
     rates = [[ident, [units / UNIT for units in one.now]] for ident, one in priced.prices.items()]
     params = {**priced.params, **wanted.params, "prices": json.dumps(rates), "limit": asked.limit}
     statement = statements.rows(asked.where, priced.changes, wanted, repeated=priced.repeated > 0)
-    rows = ask(statement, params)
+    everything, *rows = ask(statement, params) or [NOTHING]
+    whole = of_group(everything, priced.prices)
     figures = [of_group(row, priced.prices) for row in rows]
-    rest = priced.total.cost_units - sum(one.cost_units for one in figures)
-    return {
+    rest = whole.cost_units - sum(one.cost_units for one in figures)
+    shown = {
         "rows": [
             {
                 "group": {name: row[f"group_{number}"] or None for number, name in enumerate(asked.by)},
@@ -122,6 +142,9 @@ def _divided(ask: Ask, asked: Question, wanted: Groups, priced: _Priced) -> Row:
             }
             for row, one in zip(rows, figures, strict=True)
         ],
-        "groups": rows[0]["groups"] if rows else 0,
+        "groups": everything["groups"],
         "rest_usd": float(usd(rest)),
     }
+    listed_all = len(priced.classes) < statements.CLASSES_MAX
+    unknown = listed_all and any(ident not in priced.classes for ident, *_ in everything["parts"])
+    return _Divided(shown, whole, unknown)

@@ -34,31 +34,34 @@ GROUP BY {", ".join(CLASS)} ORDER BY calls DESC, class LIMIT {CLASSES_MAX}"""
 def rows(where: Condition, edges: Edges, groups: Groups, *, repeated: bool) -> str:
     """Return the statement for groups: the dearest first, each with the sums of its classes.
 
-    The parameter `prices` has a row for each class with a price, in dollars.
+    Before them comes one row with `whole` for all calls: a statement of its own would see calls that came in
+    between, and the rows would not add up to it. The parameter `prices` has a row for each class with a
+    price, in dollars.
     """
     keys = [f"group_{number}" for number in range(len(groups.keys))]
     listed = ", ".join(keys)
     named = ", ".join(f"{key} AS {name}" for key, name in zip(groups.keys, keys, strict=True))
     counts = ", ".join(f"n_{name}" for name in BUCKETS)
     order = f"{keys[0]}, " if groups.by_time else ""
-    return f"""SELECT {listed}, groupArray((class, calls, unused, counts)) AS parts,
+    of_class = ", ".join(CLASS)
+    return f"""SELECT {listed}, whole, groupArray((class, calls, unused, counts)) AS parts,
     {_stood_for("uniqExactMapMerge(s_traces)")} AS traces,
     {_stood_for("uniqExactMapIfMerge(s_successes)")} AS successful_traces,
     sum(arraySum(arrayMap((n, p) -> n * p, counts, arrayResize(price, {len(BUCKETS)}, 0.)))) AS rank,
-    count() OVER () AS groups
+    count() OVER () - 1 AS groups
 FROM (
-    SELECT {named}, {_CLASS_ID}, sum(weight) AS calls, sumIf(weight, unused) AS unused, {_TRACES}, {_TOKENS},
-        [{counts}] AS counts
+    SELECT {named}, grouping({keys[0]}) AS whole, {_CLASS_ID}, sum(weight) AS calls,
+        sumIf(weight, unused) AS unused, {_TRACES}, {_TOKENS}, [{counts}] AS counts
     FROM ({calls(where, edges, groups.extra, repeated=repeated)}) AS c{groups.joins}
-    GROUP BY {listed}, {", ".join(CLASS)}
+    GROUP BY GROUPING SETS (({listed}, {of_class}), ({of_class}))
 ) AS g LEFT JOIN (
     SELECT tupleElement(row, 1) AS class, tupleElement(row, 2) AS price FROM (
         SELECT arrayJoin(JSONExtract({{prices:String}}, 'Array(Tuple(UInt64, Array(Float64)))')) AS row
     )
 ) AS r ON g.class = r.class
-GROUP BY {listed}
-ORDER BY {order}rank DESC, sum(calls) DESC, {listed}
-LIMIT {{limit:UInt32}}"""
+GROUP BY {listed}, whole
+ORDER BY whole DESC, {order}rank DESC, sum(calls) DESC, {listed}
+LIMIT {{limit:UInt32}} + 1"""
 
 
 def traces(where: Condition, *, repeated: bool) -> str:

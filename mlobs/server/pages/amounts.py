@@ -55,15 +55,28 @@ def money(usd: float | None) -> str:
 def count(number: float | None) -> str:
     """Return a count, short where it is large.
 
-    >>> count(999), count(12_345), count(1_234_567), count(0.25)
-    ('999', '12.3k', '1.23M', '0.25')
+    >>> count(999), count(12_345), count(1_234_567), count(0.25), count(150.5), count(0.00002)
+    ('999', '12.3k', '1.23M', '0.25', '150', '0.00002')
     """
     if number is None:
         return NONE
     for size, letter in _SHORT:
         if abs(number) >= (10_000 if size == 1e3 else size):
             return f"{_three(number / size)}{letter}"
-    return f"{number:,.0f}" if number == int(number) else f"{number:.2g}"
+    return f"{number:,.0f}" if number == int(number) else plain(number, 2)
+
+
+def plain(number: float, digits: int) -> str:
+    """Return a number with so many digits that count, all those before the point, and never an exponent.
+
+    >>> plain(0.000012345, 3), plain(0.5, 3), plain(12_345.6, 3), plain(0, 3)
+    ('0.0000123', '0.5', '12,346', '0')
+    """
+    if number == 0 or not math.isfinite(number):
+        return f"{number:.0f}"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(number))))
+    text = f"{number:,.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def whole(number: int | None) -> str:
@@ -73,6 +86,15 @@ def whole(number: int | None) -> str:
     '1,234,567'
     """
     return NONE if number is None else f"{number:,}"
+
+
+def noun(number: float | None, one: str, many: str = "") -> str:
+    """Return the word for so many things.
+
+    >>> noun(1, "span"), noun(2, "span"), noun(2, "needs", "need")
+    ('span', 'spans', 'need')
+    """
+    return one if number == 1 else many or f"{one}s"
 
 
 def ratio(share: float | None) -> str:
@@ -86,7 +108,7 @@ def ratio(share: float | None) -> str:
     percent = share * 100
     if percent == 0:
         return "0 %"
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
+    return f"{percent:.0f} %" if percent >= 10 else f"{plain(percent, 2)} %"
 
 
 def size(characters: int) -> str:

@@ -71,6 +71,8 @@ def environment() -> "Environment":
         "money": amounts.money,
         "count": amounts.count,
         "whole": amounts.whole,
+        "noun": amounts.noun,
+        "plain": amounts.plain,
         "ratio": amounts.ratio,
         "size": amounts.size,
         "utc": amounts.utc,

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,12 +10,18 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.instrument.billing import usage_attributes
 from mlobs.instrument.counts import Counts
 from mlobs.instrument.usage import _disjoint
+from mlobs.prices.book import Book
 from mlobs.prices.buckets import BUCKETS, Usage
+from mlobs.server.ask.asked import spans
+from mlobs.server.ask.ranges import read_range
 from mlobs.server.costs import statements
+from mlobs.server.costs.pricing import Pricing
+from mlobs.server.costs.report import Question, report
 from tests.server.costs.conftest import CHAT, Calls, days_ago, noon
 
 M = 1_000_000
@@ -415,3 +422,28 @@ def test_details_that_do_not_fit_their_totals_are_cut(calls):
         expected[made.trace_id.hex()] = {name: n for name in BUCKETS if (n := getattr(usage, name))}
     calls.send()
     assert {trace: row["tokens"] for trace, row in calls.rows("trace", limit="1000").items()} == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [("service",), ("model",), ("trace", "day")])
+def test_the_rows_add_up_to_the_total_while_calls_come_in(calls, by):
+    """A call before every statement, and of a model that none of them was before."""
+    sent = []
+
+    def ask(statement, params):
+        calls.request = ExportTraceServiceRequest()
+        sent.append(("gpt-4o", "gpt-4o-mini", "o3", "nobody-knows")[len(sent) % 4])
+        calls.chat(sent[-1])
+        calls.send()
+        return calls.server.store.query(statement, params)
+
+    within = read_range({}, time.time_ns())
+    found = report(
+        ask, Question(spans({"q": f"service:{calls.service}"}), within, by, 100, Pricing(Book(), None, None))
+    )
+    total, rows = found["total"], found["rows"]
+    for name in ("calls", "calls_without_price", "tokens_without_price", "traces", "successful_traces"):
+        assert total[name] == sum(row[name] for row in rows), name
+    assert total["cost_usd"] == pytest.approx(sum(row["cost_usd"] or 0 for row in rows), rel=1e-12)
+    assert found["rest_usd"] == 0
+    assert total["calls"] == len(sent)

@@ -63,3 +63,19 @@ def test_there_is_no_picture_of_what_is_no_line():
     axis = Axis([], 0, 1, 1)
     assert view.picture({"values": None, "rule": {"unit": "ratio", "limit": 1.0}}, axis) is None
     assert view.picture({"values": [], "rule": None}, axis) is None
+
+
+def test_a_rule_shows_what_its_alerts_do_and_one_that_cannot_be_evaluated_comes_first():
+    rules = [{"rule": name, "state": "error" if name == "E" else "ok"} for name in ("A", "B", "C", "E", "F")]
+    now = {
+        "rules": rules,
+        "firing": [{"rule": "F", "source": "mlobs"}, {"rule": "A", "source": "grafana"}],
+        "pending": [{"rule": name, "source": "mlobs"} for name in ("B", "E", "F")],
+    }
+    assert [(one["rule"], one["state"]) for one in view.rules(now)] == [
+        ("E", "error"),
+        ("F", "firing"),
+        ("B", "pending"),
+        ("A", "ok"),
+        ("C", "ok"),
+    ]

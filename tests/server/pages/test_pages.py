@@ -152,3 +152,20 @@ def test_the_place_of_the_trouble_is_the_one_that_the_refusal_says(served):
     """The words of a refusal are those of `ask`: when they change, this does."""
     answer = requests.get(f"{served.url}/api/traces", params={"q": "a duration>x"}, timeout=30).json()
     assert marked("a duration>x", answer["error"]) == ("a ", "duration>x", "")
+
+
+def test_the_overview_says_who_looks_after_an_alert_and_where_rules_are_evaluated(served, monkeypatch):
+    alert = {
+        "source": "mlobs",
+        "fingerprint": "f",
+        "rule": "MlobsSlow",
+        "summary": "It is slow.",
+        "silence": {"who": "ann", "why": "a deploy", "until": "2026-05-01T12:00:00Z"},
+        "taken": {"who": "bob", "note": ""},
+    }
+    said = {"firing": [alert], "pending": [], "rules": [{"rule": "MlobsSlow"}], "elsewhere": 7}
+    monkeypatch.setitem(served.tells, "alerts", lambda: said)
+    page = get(served, "/").text
+    assert "silenced by ann until" in page
+    assert "taken by bob" in page
+    assert "1 rule evaluated here, 7 in Prometheus only" in page

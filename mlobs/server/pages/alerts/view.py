@@ -60,7 +60,7 @@ def row(alert: Row, unit: str, now_ns: int) -> dict[str, Any]:
         "summary": alert.get("summary") or rule or "an alert",
         "chips": list(labels.items())[:LABELS_SHOWN],
         "chips_left": max(0, len(labels) - LABELS_SHOWN),
-        "told_value": value(alert.get("value"), unit),
+        "told_value": alert.get("value_text") or value(alert.get("value"), unit),
         "began": began,
         "lasted_ms": lasted_ms(began, str(alert.get("resolved") or ""), now_ns),
         "trace_ids": ids,
@@ -95,6 +95,20 @@ def lasted_ms(began: str, ended: str, now_ns: int) -> float | None:
     except ValueError:
         return None
     return max(0.0, (until - since).total_seconds() * 1000)
+
+
+def rules(now: Row) -> list[dict[str, Any]]:
+    """Return the rules with what their alerts do: those that cannot be evaluated first, then what fires."""
+    order = ("error", "firing", "pending")
+    state_of = {
+        one["rule"]: state for state in ("pending", "firing") for one in now[state] if one["source"] == OWN
+    }
+    shown = [
+        {**one, "state": one["state"] if one["state"] == "error" else state_of.get(one["rule"], one["state"])}
+        for one in now["rules"]
+    ]
+    places = {state: place for place, state in enumerate(order)}
+    return sorted(shown, key=lambda one: (places.get(one["state"], len(order)), one["rule"]))
 
 
 def matchers(alert: Row) -> str:

@@ -18,6 +18,7 @@ from mlobs.server.costs.books import Books
 from mlobs.server.costs.month import forecast, month_of
 from mlobs.server.costs.pricing import Pricing
 from mlobs.server.costs.report import Question, report
+from mlobs.server.pages.beginning import earliest_ns, hours
 from mlobs.server.pages.handling import View, is_busy, message, page
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.models import asking, spending, what_if
@@ -59,6 +60,7 @@ def show_cost(request: Request) -> Response:
         by=given.get("by", "model"),
         divisions=asking.DIVISIONS,
         period=period,
+        hours=hours(period, earliest_ns(store)),
         report=found,
         total=found["total"],
         rows=rows,
@@ -113,7 +115,7 @@ def show_prices(request: Request) -> Response:
         partly=what_if.partly(found["total"]),
         rows=what_if.compared(found["rows"]),
         tokens=what_if.tokens(found["total"]["tokens"], listed, new) if model and way != "today" else [],
-        monthly=_monthly(found["total"], period.hours),
+        monthly=_monthly(found["total"], hours(period, earliest_ns(store))),
     )
 
 

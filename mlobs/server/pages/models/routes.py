@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from mlobs.server.ask import asked
 from mlobs.server.engine import Value
+from mlobs.server.pages.beginning import earliest_ns, hours
 from mlobs.server.pages.handling import page
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.models import view
@@ -50,6 +51,7 @@ def show(request: Request) -> Response:
         services=sorted({row["service"] for row in calls}),
         everywhere=address(PATH, {name: text for name, text in given.items() if name != "service"}),
         period=period,
+        hours=hours(period, earliest_ns(store, service)),
         live_s=LIVE_SECONDS,
         whole=whole,
         cache_share=view.cache_share(whole),

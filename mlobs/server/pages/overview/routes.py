@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from mlobs.server.ask import asked
 from mlobs.server.engine import Value
-from mlobs.server.minutes import TABLE
 from mlobs.server.pages.alerts.view import where
 from mlobs.server.pages.amounts import stamp
+from mlobs.server.pages.beginning import earliest_ns, hours
 from mlobs.server.pages.drift.view import where as drifted
 from mlobs.server.pages.drift.watched import watched
 from mlobs.server.pages.handling import page
@@ -27,7 +27,6 @@ LIVE_SECONDS = 10
 GROUPS_MAX = 5_000
 OWN_RULES = "Mlobs"  # Each of these has a runbook of its name.
 ALERTS_SHOWN, DRIFT_SHOWN = 8, 5
-EARLIEST = f"SELECT toUInt32(min(Minute)) AS minute_s, count() AS held FROM {TABLE}"
 
 
 def show(request: Request) -> Response:
@@ -45,6 +44,7 @@ def show(request: Request) -> Response:
     agents = [row for row in rows if row["noun"] == "agent"]
     models = [row for row in rows if row["calls"] or row["noun"] == "predict"]
     whole, all_spans = view.added_up(requests), view.added_up(rows)
+    first_ns = earliest_ns(store, service)
     return render(
         request,
         "overview.html",
@@ -53,6 +53,7 @@ def show(request: Request) -> Response:
         given=given,
         service=service,
         period=period,
+        hours=hours(period, first_ns),
         live_s=LIVE_SECONDS,
         requests=whole,
         spans=all_spans,
@@ -80,9 +81,8 @@ def _late_since(store: Store, period: Period) -> str:
     """Return from when on spans are counted, where those before are not: a cluster's are not read again."""
     if not store.sharded:
         return ""
-    earliest = store.query(EARLIEST)[0]
-    begins_ns = earliest["minute_s"] * 10**9
-    return stamp(begins_ns) if earliest["held"] and begins_ns > period.range.since_ns else ""
+    begins_ns = earliest_ns(store)
+    return stamp(begins_ns) if begins_ns is not None and begins_ns > period.range.since_ns else ""
 
 
 def _told(request: Request, about: str) -> Mapping[str, Any] | None:
@@ -105,6 +105,8 @@ def _alerts(said: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
             "runbook": f"/runbooks/{one['rule']}.md"
             if str(one.get("rule", "")).startswith(OWN_RULES)
             else "",
+            "silence": one.get("silence"),
+            "taken": one.get("taken"),
         }
         for one in said["firing"]
     ]
@@ -113,6 +115,7 @@ def _alerts(said: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         "count": len(firing),
         "pending": len(said["pending"]),
         "rules": len(said["rules"]),
+        "elsewhere": said["elsewhere"],
     }
 
 

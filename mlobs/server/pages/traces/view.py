@@ -75,13 +75,17 @@ def marked(question: str, sentence: str) -> tuple[str, str, str] | None:
     return question[:at], question[at:end], question[end:]
 
 
+def state(trace: Row, now_ns: int) -> str:
+    """Return "running" for a trace whose first span is still to come, "rootless" if it is not awaited."""
+    quiet_s = (now_ns - _ns(trace["started"])) / NS - trace["duration_ms"] / 1000
+    return "" if trace["finished"] else "running" if quiet_s < QUIET_SECONDS else "rootless"
+
+
 def _row(trace: Row, facts: Row, now_ns: int) -> dict[str, Any]:
     tokens = [count for count in (trace["input_tokens"], trace["output_tokens"]) if count is not None]
-    quiet_s = (now_ns - _ns(trace["started"])) / NS - trace["duration_ms"] / 1000
-    state = "" if trace["finished"] else "running" if quiet_s < QUIET_SECONDS else "rootless"
     return {
         **trace,
-        "state": state,
+        "state": state(trace, now_ns),
         "models": facts.get("models", []),
         "agents": facts.get("agents", []),
         "session": facts.get("session") or facts.get("conversation") or "",
