@@ -131,6 +131,9 @@ class Engine:
 
     def _mounted(self, service: str, root: Path) -> Iterator[str]:
         yield f"mount -t tmpfs -o mode=755 root {root}"
+        # Before the rest: the checkout may lie below /tmp itself.
+        for path in SERVICES[service]["tmpfs"]:
+            yield f"mkdir -p {root}{path} && mount -t tmpfs -o mode=1777 tmpfs {root}{path}"
         hosts = self.folder / f"{service}.hosts"
         hosts.write_text(self._hosts(service))
         etc = [bound(hosts, f"{root}/etc/hosts", mode="ro")]
@@ -150,8 +153,6 @@ class Engine:
             source = DOCKER / mount.source if mount.is_file_of_ours else self.volume(mount.source)
             mode = "ro" if mount.read_only else "rw"
             yield from bound(source / mount.subpath, f"{root}{mount.target}", mode=mode)
-        for path in SERVICES[service]["tmpfs"]:
-            yield f"mkdir -p {root}{path} && mount -t tmpfs -o mode=1777 tmpfs {root}{path}"
         yield f"mount -o remount,ro {root}"
 
     def _hosts(self, service: str) -> str:
