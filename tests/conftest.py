@@ -81,14 +81,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that share a server last: until it stops, no other store can be opened here.
+    """Put the tests that share a server late: until it stops, no other store can be opened here.
 
+    Those with a browser are last: what drives it leaves an event loop running in its process.
     Several processes that share the work keep a file's tests together, and those of the server in one place.
     """
-    items.sort(key=_needs_the_server)
+    items.sort(key=lambda item: (_in_a_browser(item), _needs_the_server(item)))
     for item in items:
         item.add_marker(pytest.mark.xdist_group("served" if _needs_the_server(item) else str(item.path)))
 
 
 def _needs_the_server(item: pytest.Item) -> bool:
     return "served" in getattr(item, "fixturenames", ())
+
+
+def _in_a_browser(item: pytest.Item) -> bool:
+    return item.path.parent.name == "pages" and item.path.parent.parent.name == "tests"
