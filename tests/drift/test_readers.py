@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
@@ -98,24 +97,6 @@ def test_how_rows_lie_in_files_does_not_matter(table, tmp_path, ending, pieces):
     assert Profile.of(Files([tmp_path])) == whole
     assert Profile.of(Files([f"{tmp_path}/*{ending}"])) == whole
     assert Profile.of(Files(sorted(tmp_path.glob(f"*{ending}")))) == whole
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        lambda table: {name: table.column(name) for name in table.column_names},
-        lambda table: table.to_pydict(),
-        lambda table: table.to_pylist(),
-        lambda table: table.to_pandas(),
-        lambda table: table.to_pandas().set_index(pd.Index(range(N, 0, -1), name="row")),
-        lambda table: table.set_column(2, "c", table.column("c").combine_chunks().dictionary_encode()),
-        lambda table: {name: table.to_pandas()[name].to_numpy() for name in table.column_names},
-        pl.from_arrow,
-    ],
-)
-def test_every_form_in_memory_gives_the_same_profile(table, form):
-    """Mappings of arrays, rows, pandas with any index, Arrow with dictionaries."""
-    assert Profile.of(form(table)) == Profile.of(table)
 
 
 def test_several_files_are_one_data_set(table, tmp_path):
@@ -305,8 +286,12 @@ def test_a_column_of_several_types_is_read_as_text():
         ("data.csv", "x,x\n1,2\n", "data.csv has more than one column named 'x'. Give each"),
         ("data.csv", b"\xff\xfex\0\n\0", r"data.csv is in UTF-16\. Save it as UTF-8"),
         ("data.csv", b"x,y\n1,\xff\n", r"Column 'y' of .*data.csv holds bytes that are not UTF-8"),
-        ("data.csv.gz", gzip.compress(b"x,y\n" + b"1,2\n" * 99)[:-20], "data.csv.gz cannot be read as csv: "),
-        ("data.csv.gz", gzip.compress(b""), r"data.csv.gz is empty\. Wanted: a csv file"),
+        (
+            "data.csv.gz",
+            gzip.compress(b"x,y\n" + b"1,2\n" * 99, mtime=0)[:-20],
+            "data.csv.gz cannot be read as csv: ",
+        ),
+        ("data.csv.gz", gzip.compress(b"", mtime=0), r"data.csv.gz is empty\. Wanted: a csv file"),
         ("data.jsonl", "[1, 2]\n", r"data.jsonl has a line that is a list\. Wanted: one JSON object in each"),
         (
             "data.jsonl",
@@ -332,20 +317,6 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
     (tmp_path / "b.csv").write_text("x,z\n1,2\n")
     with pytest.raises(DataError, match=r"b\.csv and .*a\.csv differ in the columns y, z"):
         Files([tmp_path / "a.csv", tmp_path / "b.csv"])
-
-
-@pytest.mark.parametrize(
-    ("data", "sentence"),
-    [
-        (5, "A int cannot be read as a table. Wanted: a mapping"),
-        ({"x": [1], "y": [1, 2]}, "The columns differ in length"),
-        (pd.DataFrame([[1, 2]], columns=["x", "x"]), "more than one column named 'x'"),
-    ],
-)
-def test_what_is_no_table_is_refused_with_a_sentence(data, sentence):
-    """It is an argument, so it raises at once."""
-    with pytest.raises(DataError, match=sentence):
-        Profile.of(data)
 
 
 def test_a_folder_without_data_and_a_folder_with_something_else_are_refused(tmp_path):

@@ -272,4 +272,4 @@ def _unheard(lines: Sequence[Line]) -> list[Finding]:
 
 
 def _named(hop: str) -> str:
-    return "the programs" if hop == PROGRAMS else f"the {hop}"
+    return f"the {hop}"

@@ -121,8 +121,7 @@ def program_entry(
     """
     lost = {reason: count for reason, count in dropped.items() if count}
     if waiting is None:
-        left = max(0.0, made - exported - sum(lost.values()))
-        waiting = left
+        waiting = max(0.0, made - exported - sum(lost.values()))
     if not lives and waiting:
         lost["the program ended"], waiting = waiting, 0.0
     way = Way(sent=exported, dropped=lost, waiting=waiting, holds=waiting > 0)

@@ -14,6 +14,7 @@ COUNTED: Sequence[Metric] = (
     loss.SDK_MADE, m.SDK_EXPORTED, m.SDK_DROPPED, loss.SDK_SPOOLED, loss.SDK_UNSPOOLED,
     loss.SDK_RECORDS_MADE, loss.SDK_RECORDS_EXPORTED, loss.SDK_RECORDS_DROPPED,
 )  # fmt: skip
+_OF_SPANS = {loss.SDK_MADE.name, m.SDK_EXPORTED.name, m.SDK_DROPPED.name, loss.SDK_WAITING.name}
 SILENT_S = 300.0  # A program that said nothing for so long has ended.
 NAME_CHARACTERS = 8  # Of an instance's id, which is long and made by chance.
 
@@ -68,7 +69,7 @@ def _entries(place: str, rows: Sequence[Row], since_s: float, *, lives: bool) ->
             made=one(loss.SDK_MADE),
             exported=one(m.SDK_EXPORTED),
             dropped=dropped(m.SDK_DROPPED),
-            waiting=one(loss.SDK_WAITING),
+            waiting=one(loss.SDK_WAITING) if _at_once(rows) else None,
             spooled=one(loss.SDK_SPOOLED),
             unspooled=one(loss.SDK_UNSPOOLED),
             began_s=began_s,
@@ -87,6 +88,18 @@ def _entries(place: str, rows: Sequence[Row], since_s: float, *, lives: bool) ->
                 began_s=began_s,
                 lives=lives,
             )
+
+
+def _at_once(rows: Sequence[Row]) -> bool:
+    """Return whether a process's counts are of one look: a request may come in parts, one after the other.
+
+    Of two looks, what has been made and is not said to have been sent is taken to wait.
+    """
+    newest: dict[str, float] = {}
+    for row in rows:
+        if row["metric"] in _OF_SPANS:
+            newest[row["metric"]] = max(newest.get(row["metric"], 0.0), float(row["last_s"]))
+    return len(set(newest.values())) == 1
 
 
 def _together(place: str, entries: Sequence[Entry]) -> Entry:

@@ -14,7 +14,7 @@ from mlobs.server.ask import asked
 from mlobs.server.ask import openapi as api
 from mlobs.server.ask.ranges import NS, read_range
 from mlobs.server.ledger.account import account
-from mlobs.server.ledger.entries import SIGNALS, Entry
+from mlobs.server.ledger.entries import SERVER, SIGNALS, Entry
 from mlobs.server.ledger.own import server_entry
 from mlobs.server.ledger.programs import COUNTED, of_rows
 from mlobs.server.store import Store
@@ -74,7 +74,7 @@ def entries(store: Store, look: Callable[[str], Held], began_s: float, since_s: 
 def _ledger(request: Request, since_s: float) -> dict[str, Any]:
     state = request.app.state
     found = entries(state.store, state.held, state.began_s, since_s)
-    added = account(found if not since_s else [one for one in found if one.hop != PLACE], whole=False)
+    added = account(found if not since_s else [one for one in found if one.hop != SERVER], whole=False)
     return {
         "time_s": time.time(),
         "began_s": state.began_s,
