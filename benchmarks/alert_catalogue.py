@@ -1,6 +1,6 @@
 """How long the whole catalogue of alerts takes on a store: rule by rule, and together.
 
-    python benchmarks/alert_catalogue.py [--spans 1000000] [--days 7]
+    python -m benchmarks.alert_catalogue [--spans 1000000] [--days 7]
 
 Spans are made in the store itself: evenly over the days, of 20 services, 12 models, 7 agents and 30 tools;
 one in fifty failed.

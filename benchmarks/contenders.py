@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+from tests.processes import free_port
+
 READY_SECONDS = 120
 
 
@@ -134,10 +136,3 @@ def rows(database: Path) -> int:
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
         found: int = connection.execute("SELECT count(*) FROM spans").fetchone()[0]
     return found
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        port: int = listening.getsockname()[1]
-    return port

@@ -10,7 +10,6 @@ each other. Each way runs in a process of its own.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from benchmarks.drift_contenders import peak_mb
 from benchmarks.measuring import show
 
 NUMBERS, CATEGORIES = 18, 2
@@ -95,8 +95,11 @@ def main() -> None:
     if given.way is not None:
         wall, cpu = time.perf_counter(), time.process_time()
         (with_mlobs if given.way == WAYS[0] else with_chdb)(given.file)
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        took = {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall, "peak_mb": peak_mb}
+        took = {
+            "cpu_s": time.process_time() - cpu,
+            "wall_s": time.perf_counter() - wall,
+            "peak_mb": peak_mb(),
+        }
         print(json.dumps(took))
         return
     runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}

@@ -16,6 +16,7 @@ import importlib.util
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,6 @@ from mlobs.drift.profile import Profile
 NUMBERS, CATEGORIES, SEGMENTS = 40, 10, 20
 ROUNDS = 5
 SLICE = 1_000
-PEERS = ("river", "whylogs")
 
 
 class Span:
@@ -121,6 +121,9 @@ def whylogs(rows: list[dict[str, Any]]) -> None:
         profile.track(row)
 
 
+PEERS: dict[str, Callable[[list[dict[str, Any]]], None]] = {"river": river, "whylogs": whylogs}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -144,7 +147,7 @@ def main() -> None:
         "observe_batch of arrays": (len(rows), lambda: one.observe_batch(data)),
     }
     there = [name for name in PEERS if importlib.util.find_spec(name)]
-    ways |= {name: (len(few), lambda name=name: globals()[name](few)) for name in there}  # type: ignore[misc]
+    ways |= {name: (len(few), partial(PEERS[name], few)) for name in there}
     found: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         found.setdefault("request path", []).append(request_path_us(one, rows))

@@ -2,7 +2,7 @@
 
 python -m benchmarks.questions --spans 1000000
 
-Fills a folder with one statement for each million spans (ten to a trace, a day's worth, made by
+Fills a folder with one statement for each half million spans (ten to a trace, a day's worth, made by
 `numbers()`; a trace of 1,000 and one of 50,000 spans beside them), then asks each question of a
 running server. A folder that was filled before is used again: --data.
 """

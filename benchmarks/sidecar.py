@@ -1,6 +1,6 @@
 """What collectors cost: spans a second, CPU a span, memory, added latency, and what that comes to.
 
-python -m benchmarks.sidecar                # sidecar and gateway, each in front of an empty sink
+python -m benchmarks.sidecar                # sidecar, gateway and all-in-one, each in front of an empty sink
 python -m benchmarks.sidecar --arithmetic   # and machines and disk for up to 1,000,000 spans a second
 
 Bodies of 512 spans, about 1.6 KB a span, over keep-alive connections; the sink answers at once.
@@ -192,7 +192,7 @@ def _travel(sink: Counting, url: str) -> float:
 
 @contextlib.contextmanager
 def running(name: str, folder: Path, sink: str) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    """Run a collector, a gateway with the sampler it needs, in front of the sink."""
+    """Run a collector in front of the sink; a gateway without the sampler that it usually sends to."""
     family = "SIDECAR" if name == "sidecar" else "GATEWAY"
     ports = {part: free_port() for part in ("HTTP", "GRPC", "HEALTH", "METRICS", "DERIVED")}
     token = folder / "token"

@@ -25,7 +25,6 @@ import os
 import queue
 import random
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.measuring import show
+from tests.processes import free_port
 
 TOKEN = "the-token-of-the-benchmark"
 PATH = "/api/alerts/receive"
@@ -109,9 +109,7 @@ class Receiver:
     """The command, on one port and folder over its restarts."""
 
     def __init__(self, folder: Path, sink_url: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         flags = ["--port", str(self.port), "--data", str(folder)]
         self._command = [sys.executable, "-m", "mlobs", "alerts", "receive", *flags]
         self._environment = {

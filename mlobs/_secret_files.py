@@ -12,6 +12,16 @@ from mlobs.errors import SettingError
 ENDING = "_FILE"
 
 
+def file_variables(kind: type[BaseSettings]) -> dict[str, str]:
+    """Return the variables that may name files with the secrets of some settings, by field."""
+    fields = kind.model_fields.items()
+    return {
+        name: variables(kind, name)[-1] + ENDING
+        for name, field in fields
+        if isinstance(field.default, SecretStr)
+    }
+
+
 def secrets_in_files(kind: type[BaseSettings]) -> dict[str, str]:
     """Return the secrets of some settings that are in files, by field.
 
@@ -19,16 +29,14 @@ def secrets_in_files(kind: type[BaseSettings]) -> dict[str, str]:
         SettingError: A file cannot be read or is empty, or its variable is set beside the secret's own.
     """
     found = {}
-    for name, field in kind.model_fields.items():
-        variable = variables(kind, name)[-1]
-        path = os.environ.get(variable + ENDING)
-        if not path or not isinstance(field.default, SecretStr):
+    for name, variable in file_variables(kind).items():
+        path = os.environ.get(variable)
+        if not path:
             continue
-        if os.environ.get(variable):
-            raise SettingError(
-                f"Both {variable} and {variable}{ENDING} are set; one was expected. Unset the other."
-            )
-        found[name] = _read(Path(path), variable + ENDING)
+        secret = variable.removesuffix(ENDING)
+        if os.environ.get(secret):
+            raise SettingError(f"Both {secret} and {variable} are set; one was expected. Unset the other.")
+        found[name] = _read(Path(path), variable)
     return found
 
 

@@ -16,8 +16,9 @@ from urllib.parse import quote
 from mlobs.alerts import history
 from mlobs.alerts.close_up import CloseUp
 from mlobs.alerts.contributions import contributions, top
+from mlobs.alerts.delivery import Sample
 from mlobs.alerts.desk import Desk, shown
-from mlobs.alerts.evaluator import Ask, Evaluator, Health, Transition
+from mlobs.alerts.evaluator import Evaluator, Health, Transition
 from mlobs.alerts.message import finite, iso, message
 from mlobs.alerts.receive import ledger
 from mlobs.alerts.replay.asking import Wanted, answered
@@ -25,12 +26,12 @@ from mlobs.alerts.rules import Rule
 from mlobs.alerts.rulewatch import RuleWatch
 from mlobs.alerts.silencing import Silencing
 from mlobs.alerts.sinks.building import WEBHOOK
+from mlobs.alerts.sql import Ask
 from mlobs.alerts.states import Alert, Change
 from mlobs.alerts.telling import Telling
 from mlobs.alerts.words import fires_when, for_people, number
 from mlobs.semconv import attributes as a
 from mlobs.semconv.metrics import ALERT_FIRING, ALERT_RULE_FAILURES, ALERT_RULES_REFUSED
-from mlobs.semconv.rows import Metric
 from mlobs.settings import AlertSettings
 
 log = logging.getLogger("mlobs.alerts")
@@ -39,8 +40,6 @@ FILE = "alerts.sqlite"
 STOP_SECONDS_MAX = 3.0
 EPISODES_SHOWN = 100
 TOPS_MAX = 20  # Alerts of one evaluation that are looked into further.
-
-Sample = tuple[Metric, dict[str, str], float]
 
 
 class Alerting:

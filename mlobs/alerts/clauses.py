@@ -3,8 +3,6 @@
 Values are names of the vocabulary or of a rule; what telemetry says never becomes part of a question.
 """
 
-# the pieces are names of the vocabulary; what a rule or a user says is a parameter
-
 from collections.abc import Iterable
 
 from mlobs.alerts.indicators import Increase

@@ -11,9 +11,9 @@ from mlobs.alerts import history
 from mlobs.alerts.desk import shown
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.replay.measuring import stretches
-from mlobs.alerts.replay.replaying import Ask
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.runbooks import SUFFIX, pages
+from mlobs.alerts.sql import Ask
 from mlobs.alerts.words import fires_when, for_people, number
 from mlobs.errors import QueryError, StoreError
 

@@ -16,13 +16,12 @@ from mlobs.alerts import departed, history
 from mlobs.alerts.message import finite
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.sql import ALERTS_MAX, question
+from mlobs.alerts.sql import ALERTS_MAX, Ask, question
 from mlobs.alerts.states import Alert, Change, Finding, advance, finding, fingerprint
 from mlobs.alerts.words import for_people, number
 
 log = logging.getLogger("mlobs.alerts")
 
-Ask = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 Tell = Callable[[Alert, Rule, Change, float], dict[str, Any]]
 Dispatch = Callable[[sqlite3.Connection, Iterable[dict[str, Any]], float], int]
 

@@ -1,7 +1,7 @@
 """What a rule measures, in rows of `mlobs.semconv`: one class per kind.
 
-`promql` and `sql` know how to ask for each kind, so that both mean the same by it; to add a kind,
-add a class to `Indicator` and a rendering to both.
+`promql` and `sql` know how to ask for each kind, so that both mean the same by it; to add a kind, add a
+class to `Indicator`, a rendering to both, its words to `words`, and its sums to `replay.shapes`.
 
 Calls are counted when they ended. `engines` says who can be asked at all: the server's tables do
 not hold what others than services send, and Prometheus has no series for each user.

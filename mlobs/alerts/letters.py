@@ -2,10 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 State = Literal["waiting", "delivered", "dead", "demoted", "muted"]
-STATES: tuple[State, ...] = ("waiting", "delivered", "dead", "demoted", "muted")
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

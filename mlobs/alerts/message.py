@@ -1,7 +1,8 @@
 """What a sink is told about an alert: a JSON object, like one alert of Alertmanager's webhook.
 
 version      "mlobs/1"; fields may be added under it, none removed or changed
-source       who found it: "mlobs", "alertmanager", "grafana"
+source       who found it: "mlobs", "alertmanager", "grafana"; of another organisation of a
+             Grafana, its number too, such as "grafana/7"
 status       "firing" or "resolved"
 rule         the rule's name; severity, component: as in the rule
 title        what to show first; summary: one line; description: with numbers and the first thing to do
@@ -20,7 +21,7 @@ server_url   who says so
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,7 +59,7 @@ def message(
     """
     found = alert.finding
     summary = for_people(rule, rule.summary, found.labels, found.told)
-    trace_ids = [one for one in reversed(found.trace_ids) if one.isalnum()][:TRACES_MAX]
+    trace_ids = examples(found.trace_ids)
     return {
         "version": VERSION,
         "source": "mlobs",
@@ -86,6 +87,15 @@ def message(
         "trace_ids": trace_ids,
         "server_url": server_url,
     }
+
+
+def examples(trace_ids: Sequence[str]) -> list[str]:
+    """Return the traces to look at, of those that were found, the newest last: the newest first.
+
+    >>> examples(["a1", "../x", "b2"])
+    ['b2', 'a1']
+    """
+    return [one for one in reversed(trace_ids) if one.isalnum()][:TRACES_MAX]
 
 
 def encode(body: Mapping[str, Any]) -> bytes:

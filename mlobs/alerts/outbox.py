@@ -25,8 +25,6 @@ from mlobs.alerts.outbox_schema import prepare
 from mlobs.alerts.states import Alert, Finding
 from mlobs.errors import StoreError
 
-__all__ = ["Buried", "Delivery", "Letter", "Message", "Outbox", "Put", "Redriven"]
-
 WAITING_MAX = 100_000
 DEAD_MAX = WAITING_MAX  # All that waits for a sink may be dead at once, and is to be put back.
 KEPT_MAX = 1_000
@@ -252,7 +250,8 @@ class Outbox:
             overtaken: Also those about an alert of which this sink has a newer message by now; a
                 firing that arrives after its resolved would stand there for ever.
         """
-        conditions, values = ["state = 'dead'"], []
+        conditions = ["state = 'dead'"]
+        values: list[object] = []
         if ids:
             conditions.append("(" + " OR ".join("substr(id, 1, length(?)) = ?" for _ in ids) + ")")
             values += [part for one in ids for part in (one, one)]
@@ -261,7 +260,7 @@ class Outbox:
             values.append(sink)
         if since_s is not None:
             conditions.append("ended_s >= ?")
-            values.append(since_s)  # type: ignore[arg-type] # a list of what SQLite takes
+            values.append(since_s)
         where = " AND ".join(conditions)
         with self.transaction() as db:
             found = db.execute(f"SELECT id, overtaken FROM deliveries WHERE {where}", values).fetchall()

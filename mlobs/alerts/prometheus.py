@@ -23,7 +23,7 @@ MADE_BY = "# Made by `mlobs alerts build` from mlobs/alerts/catalogue; change it
 
 
 def files(rules: Sequence[Rule], *, runbook_base: str) -> dict[str, str]:
-    """Return the text of every file that is rendered, by file name."""
+    """Return the text of both files, by file name."""
     return {
         RULES_FILE: rules_file(rules, runbook_base=runbook_base),
         ALERTMANAGER_FILE: alertmanager_file(rules),

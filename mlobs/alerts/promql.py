@@ -107,11 +107,7 @@ def _recorded(rule: Rule) -> Iterator[Recording]:
 
 
 def limit(rule: Rule) -> str:
-    """Return the rule's limit as a number literal; absent for none.
-
-    >>> f"{0.05:.12g}", f"{20.0:.12g}"
-    ('0.05', '20')
-    """
+    """Return the rule's limit as a number literal; "" for none."""
     return "" if rule.above is None else f"{rule.above:.12g}"
 
 

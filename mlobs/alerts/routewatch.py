@@ -13,8 +13,8 @@ from mlobs.alerts.routing.config import Route
 from mlobs.alerts.routing.file import read_routes
 from mlobs.alerts.routing.router import Router
 from mlobs.alerts.rulewatch import file_mark
-from mlobs.alerts.sinks import roster
 from mlobs.alerts.sinks.answer import Sink
+from mlobs.alerts.sinks.roster import roster
 from mlobs.errors import MlobsError
 from mlobs.settings import AlertSettings
 

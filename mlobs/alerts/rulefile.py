@@ -149,11 +149,11 @@ def _clashing(file: RulesFile, document: Document, packaged: Sequence[Rule]) -> 
     """Yield which rules of the file make Prometheus record a series that means something else already."""
     own = {rule.name: index for index, rule in enumerate(file.rules)}
     kept = [rule for rule in packaged if rule.name not in own and rule.name not in file.without]
-    told: set[str] = set()
+    seen: set[str] = set()
     for rule, other, series in clashes((*kept, *file.rules)):
-        if rule.name in told:
+        if rule.name in seen:
             continue
-        told.add(rule.name)
+        seen.add(rule.name)
         where = document.where(("rules", own[rule.name], "indicator", "objective_name"))
         whose = "drift" if other is None else f"the rule {other.name}"
         yield (

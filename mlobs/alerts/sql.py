@@ -7,9 +7,9 @@ since 1970, or NULL). `promql` asks Prometheus the same, so a span is counted wh
 often as it stands for behind a sampler.
 """
 
-# the pieces are names of the vocabulary; what a rule or a user says is a parameter
-
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mlobs.alerts import clauses as c
 from mlobs.alerts.conditions import ABOVE, ENOUGH, Value, condition, enough, used_to
@@ -28,6 +28,8 @@ from mlobs.alerts.rules import Rule
 from mlobs.semconv import attributes as a
 
 ALERTS_MAX = 10_000
+
+Ask = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]  # Answers a question of the store.
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The command line: `mlobs NOUN VERB`.
 
-One file per noun. Each has `register`, which adds the noun's verbs and their handlers to the
+One file or folder per noun. Each has `register`, which adds the noun's verbs and their handlers to the
 parser; a handler takes the parsed arguments and returns the exit status. Results go to
 stdout, talk to stderr. Every deliberate error is one sentence on stderr and exit status 2.
 

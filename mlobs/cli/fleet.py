@@ -6,12 +6,10 @@ alert rules, /metrics and dashboards read it like anything that was sent.
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -99,6 +97,7 @@ class FleetDrift:
             self._looked_s = now_s
             return []
         from mlobs.drift.fleet.totals import Total
+        from mlobs.drift.writing import replace
 
         assert self._fleet is not None
         window = self._fleet.window(now_s)
@@ -108,7 +107,7 @@ class FleetDrift:
             raised = self._fleet.look(map(Total.of, rows), now_s, window)
             watches = self._fleet.watches(heard_since_s=now_s - self._fresh_s)
             kept = self._fleet.save().model_dump_json()
-        _write(self._path, kept)
+        replace(self._path, kept)
         if watches:
             self._server.put("metrics", gauges(_points(watches), now_s))
         return raised
@@ -217,16 +216,6 @@ def _points(watches: "list[FleetWatch]") -> Iterator[Point]:
             values[m.DRIFT_FLEET_CHANGE_START] = one.change_start.timestamp()
         for metric, value in values.items():
             yield Point(one.service, metric, labels, value)
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file so that a crash leaves the old one or the new one."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _iso(seconds: float) -> str:

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 
+from mlobs._secret_files import file_variables
+from mlobs.cli.collector.configurations import variables_of_all
 from mlobs.settings import SETTINGS, variable
 
 SAMPLER, SAMPLER_SHARE, EXPORTER = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACES_EXPORTER"
@@ -11,8 +13,9 @@ SAMPLERS = (
     "always_on", "always_off", "traceidratio",
     "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
 )  # fmt: skip
-# No settings, and read all the same: the mark of `mlobs run`, and where a collector sends to.
-OTHERS = ("MLOBS_RUN", "MLOBS_ENDPOINT")
+# Neither settings nor a collector's, and read all the same: the mark of `mlobs run`, what the program of
+# a sink is told, and what docker/compose.yaml asks for.
+OTHERS = ("MLOBS_RUN", "MLOBS_DELIVERY", "MLOBS_ALERTMANAGER_CONFIG")
 
 
 def trouble(environment: Mapping[str, str]) -> str:
@@ -57,10 +60,15 @@ def remarks(environment: Mapping[str, str]) -> list[str]:
 
 def _misspelt(environment: Mapping[str, str]) -> list[str]:
     """Return a remark for each variable of ours that nothing reads."""
-    known = [*(variable(kind, name) for kind in SETTINGS for name in kind.model_fields), *OTHERS]
+    ours = sorted(name for name in environment if name.startswith("MLOBS_"))
+    settings = [variable(kind, name) for kind in SETTINGS for name in kind.model_fields]
+    secrets = [name for kind in SETTINGS for name in file_variables(kind).values()]
+    known = [*settings, *secrets, *OTHERS]
+    if not set(ours) <= set(known):  # a collector's may be in the same environment; its files say which
+        known += variables_of_all()
     found = []
-    for name in sorted(environment):
-        if name.startswith("MLOBS_") and name not in known:
+    for name in ours:
+        if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
             hint = f"did you mean {near[0]}?" if near else "the README lists those that are."
             found.append(f"{name[:60]} is set and nothing reads it; {hint}")

@@ -20,12 +20,9 @@ from mlobs.dashboards.boards import (
     traces,
     traces_clickhouse,
 )
-from mlobs.dashboards.links import TAG
 from mlobs.dashboards.panels import Json
 from mlobs.dashboards.resource import resource
 from mlobs.thresholds import Thresholds
-
-__all__ = ["BOARDS", "TAG", "boards", "build", "classic"]
 
 # As they come without a setting: what is packaged must not depend on who built it.
 OBJECTIVES = Thresholds.model_construct()
@@ -51,9 +48,6 @@ def boards(thresholds: Thresholds, pages: str = "") -> tuple[Board, ...]:
         traces.BOARD,
         traces_clickhouse.board(pages),
     )
-
-
-BOARDS = boards(OBJECTIVES)
 
 
 def classic(thresholds: Thresholds = OBJECTIVES, pages: str = "") -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""The other kinds of panel: bands of states, heat maps, bars, and words where a query cannot help."""
+"""The other kinds of panel: bands of states, heat maps, percentiles, bars, and words where no query helps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +15,10 @@ from mlobs.dashboards.panels import (
     field_config,
     panel,
     thresholds,
+    timeseries,
 )
+from mlobs.dashboards.queries import quantile
+from mlobs.semconv.rows import Metric, Series
 
 
 def state_timeline(title: str, queries: Sequence[Query], *, states: Mapping[int, str], meaning: str) -> Json:
@@ -62,6 +65,12 @@ def heatmap(title: str, buckets: str, *, unit: Unit, meaning: str) -> Json:
             "yAxis": {"axisPlacement": "left", "unit": unit, "reverse": False},
         },
     }
+
+
+def percentiles(title: str, row: Metric | Series, meaning: str) -> Json:
+    """Return the percentiles of a duration, of all its series together."""
+    queries = [Query(quantile(q, row), f"p{100 * q:g}", exemplars=True) for q in (0.5, 0.95, 0.99)]
+    return timeseries(title, queries, unit="s", meaning=meaning)
 
 
 def bars(

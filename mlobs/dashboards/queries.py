@@ -132,12 +132,21 @@ def errors(metric: Metric, *by: Attribute) -> str:
 
 def mean(row: Metric, *by: Attribute, matchers: Sequence[str] = ()) -> str:
     """Return the mean of what a histogram has seen; nothing where there was nothing."""
-    return f"{total(rate(row, '_sum', *matchers), by)} / ({per_second(row, *by, matchers=matchers)} > 0)"
+    return each(total(rate(row, "_sum", *matchers), by), per_second(row, *by, matchers=matchers))
+
+
+def each(amount: str, things: str) -> str:
+    """Return an amount for each of some things; nothing where there are none.
+
+    >>> each("sum (cost)", "sum (calls)")
+    'sum (cost) / (sum (calls) > 0)'
+    """
+    return f"{amount} / ({things} > 0)"
 
 
 def share(part: str, whole: str) -> str:
     """Return part / whole: 0 where there is no part, nothing where there is no whole."""
-    return f"{or_zero(part, whole)} / ({whole} > 0)"
+    return each(or_zero(part, whole), whole)
 
 
 def part_of(lost: str, kept: str) -> str:
@@ -207,7 +216,12 @@ def worst_share(*by: str) -> str:
 
 def latest(row: Metric | Series, *by: Attribute, matchers: Sequence[str] = ()) -> str:
     """Return the largest current value of a gauge over the processes that report it."""
-    return f"max{_by(by)} ({_now(row, matchers)})"
+    return peak(_now(row, matchers), by)
+
+
+def peak(vector: str, by: Sequence[Attribute] = ()) -> str:
+    """Return the largest of `vector`, one series per combination of `by`."""
+    return f"max{_by(by)} ({vector})"
 
 
 def smallest(row: Metric | Series, *by: Attribute, matchers: Sequence[str] = (), above: str = "") -> str:

@@ -6,21 +6,22 @@ what somebody looks for here.
 
 from mlobs.dashboards.links import of_series
 from mlobs.dashboards.panels import Json, Link, lines, timeseries
-from mlobs.dashboards.queries import equals, one_of, select, smallest
+from mlobs.dashboards.queries import equals, one_of, peak, select, smallest
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
 
-VERSION = (a.MODEL_NAME, a.MODEL_VERSION)
 RECENT = equals(a.QUALITY_WINDOW, "recent")
 NOTHING = "no service gives labels to its monitor"
 
 
 def accuracy(board: str, meaning: str) -> Json:
     """Return the share of predictions that were right; a line leads to its model on `board`."""
-    right = smallest(m.DRIFT_QUALITY, *VERSION, matchers=[RECENT, equals(a.QUALITY_MEASURE, "accuracy")])
+    right = smallest(
+        m.DRIFT_QUALITY, *m.MODEL_LABELS, matchers=[RECENT, equals(a.QUALITY_MEASURE, "accuracy")]
+    )
     return timeseries(
         "Accuracy by labels",
-        [lines(right, *VERSION)],
+        [lines(right, *m.MODEL_LABELS)],
         unit="percentunit",
         meaning="Share of predictions that were right, over the last thousand labels of a process, of the "
         f"process that is worst off. Down is bad. {meaning}",
@@ -32,13 +33,13 @@ def accuracy(board: str, meaning: str) -> Json:
 
 def errors(board: str, meaning: str) -> Json:
     """Return how far predictions were from the labels; a line leads to its model on `board`."""
-    by = (*VERSION, a.QUALITY_MEASURE)
+    by = (*m.MODEL_LABELS, a.QUALITY_MEASURE)
     wrong = select(
         m.DRIFT_QUALITY, "", RECENT, one_of(a.QUALITY_MEASURE, "bias", "brier", "log_loss", "mae", "rmse")
     )
     return timeseries(
         "Errors by labels",
-        [lines(f"max by ({', '.join(label.label for label in by)}) (abs({wrong}))", *by)],
+        [lines(peak(f"abs({wrong})", by), *by)],
         unit="short",
         meaning="How far predictions were from the labels, of the process that is worst off; bias whichever "
         f"way it goes. Up is bad. Each measure has a scale of its own. {meaning}",

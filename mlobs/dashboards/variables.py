@@ -14,6 +14,7 @@ LABELS = {
     "model": "Model",
     "agent": "Agent",
     "predictor": "Prediction model",
+    "stored": "Columns",  # hidden; of the board that asks spans in SQL
 }
 # Which metric a variable's values are read from, and the choices before it that narrow them.
 SOURCES: dict[str, tuple[Metric, tuple[str, ...]]] = {
@@ -62,19 +63,26 @@ def typed(name: str, label: str, about: str) -> Json:
     }
 
 
-def _choice(name: str) -> Json:
-    query = f"label_values({_series(name)}, {VARIABLES[name][0].label})"
+def asked(name: str, source: Json, definition: str, query: Json, *, everything: str = "") -> Json:
+    """Return a choice of some values, or of all, that a data source is asked for.
+
+    Args:
+        name: As in `$name`.
+        source: Who is asked.
+        definition: The query as people see it.
+        query: As the data source's plugin stores it.
+        everything: What All is in a query, when it is not every value.
+    """
     return {
         "name": name,
         "type": "query",
         "label": LABELS[name],
-        "datasource": DATA_SOURCE,
-        "definition": query,
-        "query": {"query": query, "refId": f"variable-{name}"},
+        "datasource": source,
+        "definition": definition,
+        "query": {**query, "refId": f"variable-{name}"},
         "hide": 0,
         "includeAll": True,
-        # Not ".+": a call whose model is unknown has no such label, and is still a call.
-        "allValue": ".*",
+        **({"allValue": everything} if everything else {}),
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "multi": True,
         "options": [],
@@ -83,6 +91,12 @@ def _choice(name: str) -> Json:
         "skipUrlSync": False,
         "sort": 1,
     }
+
+
+def _choice(name: str) -> Json:
+    query = f"label_values({_series(name)}, {VARIABLES[name][0].label})"
+    # Not ".+": a call whose model is unknown has no such label, and is still a call.
+    return asked(name, DATA_SOURCE, query, {"query": query}, everything=".*")
 
 
 def _series(name: str) -> str:

@@ -15,16 +15,17 @@ import numpy as np
 from mlobs.drift.calendar import DAY_S, utc
 from mlobs.drift.columns import Categories, Codes, Column, part
 from mlobs.drift.days import seconds_column
+from mlobs.drift.floors import Floor, refuse_no_floor
 from mlobs.drift.frames import batches
 from mlobs.drift.live import Live
 from mlobs.drift.measures import Move
 from mlobs.drift.profile import Profile
+from mlobs.drift.streams.settings import BLOCK_ROWS
 from mlobs.drift.streams.watch import Watch
 from mlobs.errors import DataError, ProfileError, SettingError
 
-FLOORS: tuple[float | str, ...] = (0.02, 0.05, 0.1)
+FLOORS: tuple[Floor, ...] = (0.05, 0.02, 0.1)
 FALSE_ALARMS_PER_YEAR = (1.0, 12.0)
-BLOCK_ROWS = 200
 SECONDS_MAX = 253_402_300_800.0  # the year 10,000
 
 Doubles = np.ndarray[Any, np.dtype[np.float64]]
@@ -66,7 +67,7 @@ class Run:
         episodes: In the order in which they were raised.
     """
 
-    floor: float | str
+    floor: Floor
     false_alarms_per_year: float
     episodes: tuple[Episode, ...]
 
@@ -105,7 +106,7 @@ def backtest(
     *,
     time: str | None = None,
     rows_per_day: float | None = None,
-    floors: Sequence[float | str] = FLOORS,
+    floors: Sequence[Floor] = FLOORS,
     false_alarms_per_year: Sequence[float] = FALSE_ALARMS_PER_YEAR,
     block_rows: int = BLOCK_ROWS,
 ) -> Backtest:
@@ -129,9 +130,7 @@ def backtest(
     _check(profile, floors, false_alarms_per_year, block_rows, rows_per_day)
     settings = [(floor, false_alarms) for floor in floors for false_alarms in false_alarms_per_year]
     replays = [
-        _Replay(
-            Live(profile, floor=floor, false_alarms_per_year=false_alarms, block_rows=block_rows)  # type: ignore[arg-type]
-        )
+        _Replay(Live(profile, floor=floor, false_alarms_per_year=false_alarms, block_rows=block_rows))
         for floor, false_alarms in settings
     ]
     clock = _Clock(time or profile.time, rows_per_day)
@@ -280,7 +279,7 @@ def _part(column: Column, rows: Codes) -> Column:
 
 def _check(
     profile: Profile,
-    floors: Sequence[float | str],
+    floors: Sequence[Floor],
     false_alarms: Sequence[float],
     block_rows: int,
     rows_per_day: float | None,
@@ -288,10 +287,7 @@ def _check(
     if not profile.features:
         raise SettingError("The profile has no features, so there is nothing to watch.")
     for floor in floors:
-        if floor != "learned" and not (isinstance(floor, float | int) and 0 <= floor < 1):
-            raise SettingError(
-                f"The floor {floor!r} cannot be used: a share from 0 to below 1, or learned, was expected."
-            )
+        refuse_no_floor(floor)
     for number in false_alarms:
         if not (0 < number < np.inf):
             raise SettingError(

@@ -21,7 +21,7 @@ from mlobs.drift.dependence import BLOCK_ROWS, Spans
 from mlobs.drift.feature import Feature
 from mlobs.drift.frames import batches
 from mlobs.drift.profile import ERROR, PREDICTION, TARGET, Profile
-from mlobs.drift.quality import error_column
+from mlobs.drift.quality import NOT_COMPARABLE, error_column
 from mlobs.drift.sampling import Sample, counted_rows, refuse_other_columns
 from mlobs.drift.tally import Rows, Tally
 from mlobs.errors import DataError, ProfileError
@@ -109,8 +109,7 @@ def count_like(data: Any, like: Profile, *, model: str | None, ordered: bool) ->
         DataError: The data cannot be read or has no rows, or a column is of another kind.
         ProfileError: A column of the other profile is not there.
     """
-    derived = ERROR in like.features and like.prediction is not None and like.target is not None
-    columns = tuple(name for name in like.features if not (derived and name == ERROR))
+    columns = tuple(name for name in like.features if name != like.error)
     request = Request(
         model=model or like.model,
         columns=columns,
@@ -319,7 +318,7 @@ def _part(batch: Batch, request: Request) -> Part:
     features = {name: column for name, column in batch.columns.items() if _is_wanted(name, request)}
     if request.prediction is not None and request.target is not None:
         error = error_column(batch.columns[request.target], batch.columns[request.prediction])
-        features[ERROR] = Unusable("prediction and target cannot be compared") if error is None else error
+        features[ERROR] = Unusable(NOT_COMPARABLE) if error is None else error
     seconds = seconds_column(request.time, batch.columns[request.time]) if request.time else None
     return Part(batch.rows, features, seconds, [batch.columns[name] for name in request.by])
 

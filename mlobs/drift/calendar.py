@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 HOUR_S = 3_600
 DAY_S = 86_400
 YEAR_S = 365.25 * DAY_S
-WEEK_HOURS = 168
+HOURS, DAYS = 24, 7  # of a day, of a week
+SLOTS = HOURS * DAYS  # hours of a week
 MONDAY_H = 72  # 1970 began on a Thursday
 
 
@@ -15,7 +16,7 @@ def hour_of_week(seconds: float) -> int:
     >>> hour_of_week(0.0), hour_of_week(4 * 86400.0)
     (72, 0)
     """
-    return int(seconds // HOUR_S + MONDAY_H) % WEEK_HOURS
+    return int(seconds // HOUR_S + MONDAY_H) % SLOTS
 
 
 def utc(seconds: float) -> datetime:

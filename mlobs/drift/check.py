@@ -18,8 +18,8 @@ would be a guess, and it says `insufficient data`; so it does of labels and pred
 yet.
 
 A column that is missing, or is of another type (`schema`), is a `schema change`, and moves like drift; if
-it has drifted as well, its finding says so. A
-`new column` is told and moves nothing: the model does not read it.
+it has drifted as well, its finding says so. A `new column` is told and moves nothing: the model does not
+read it.
 
 If the profile has segments, each feature is judged in each segment, too. If it has counts by the hour of
 the week and the data its times, live rows are compared with the hours in which they came.
@@ -28,22 +28,19 @@ the week and the data its times, live rows are compared with the hours in which 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from mlobs.drift.finding import Finding, Report, Role, Segment, Verdict
+from mlobs.drift.finding import Finding, Report, Role, Segment
+from mlobs.drift.floors import FLOOR, LEARNED, Floor, floor_of, refuse_no_floor
 from mlobs.drift.frames import batches
 from mlobs.drift.intake import Intake
-from mlobs.drift.judging import BLUNT, Rule, judge, judge_part
-from mlobs.drift.profile import ERROR, Profile
+from mlobs.drift.judging import Rule, judge, judge_part
+from mlobs.drift.profile import Profile
 from mlobs.drift.schema import MISSING_COLUMN
-from mlobs.drift.sequential.references import FLOOR
-from mlobs.errors import ProfileError, SettingError
+from mlobs.errors import ProfileError
 
-__all__ = ["BLUNT", "CHANCE_OF_ERROR", "FLOOR", "Finding", "Report", "Segment", "Verdict", "check"]
-
-LEARNED = "learned"
 CHANCE_OF_ERROR = 0.001
 
 
@@ -52,7 +49,7 @@ def check(
     data: Any,
     *,
     columns: Sequence[str] | None = None,
-    floor: float | Literal["learned"] = FLOOR,
+    floor: Floor = FLOOR,
     error: float = CHANCE_OF_ERROR,
     intervals: bool = False,
     bars: bool = False,
@@ -74,10 +71,7 @@ def check(
         SettingError: The floor is no share.
         DataError: The data cannot be read.
     """
-    if floor != LEARNED and (isinstance(floor, str) or not 0 <= floor < 1):
-        raise SettingError(
-            f"The floor {floor!r} cannot be used: a share from 0 to below 1, or learned, was expected."
-        )
+    refuse_no_floor(floor)
     unknown = [name for name in columns or () if name not in profile.features]
     if unknown:
         raise ProfileError(
@@ -91,7 +85,12 @@ def check(
     tests = max(len(intake.tallies) * (1 + len(intake.labels)) + embeddings, 1)
     share = error / (2 * tests)
     rules = {
-        name: Rule(floor=_floor(profile, name, floor), error=share, intervals=intervals, bars=bars)
+        name: Rule(
+            floor=floor_of(floor, profile.features[name].learned_floor),
+            error=share,
+            intervals=intervals,
+            bars=bars,
+        )
         for name in intake.tallies
     }
     findings = [_finding(profile, intake, name, rules[name]) for name in intake.tallies]
@@ -136,7 +135,7 @@ def _finding(profile: Profile, intake: Intake, name: str, rule: Rule) -> Finding
     return replace(found, role=role, verdict="schema change", reason=reason, drifted=drifted)
 
 
-def _notes(profile: Profile, intake: Intake, floor: float | Literal["learned"]) -> Iterator[str]:
+def _notes(profile: Profile, intake: Intake, floor: Floor) -> Iterator[str]:
     """Yield what a reader of the findings should know besides."""
     by_case = {name.casefold(): name for name in intake.extra}
     for name, change in intake.changes.items():
@@ -157,19 +156,11 @@ def _role(profile: Profile, name: str) -> Role:
         return "prediction"
     if name == profile.target:
         return "target"
-    derived = name == ERROR and profile.prediction is not None and profile.target is not None
-    return "error" if derived else "feature"
+    return "error" if name == profile.error else "feature"
 
 
 def _told(name: str, reason: str, rows: int) -> Finding:
     return Finding(column=name, verdict="new column", reason=reason, rows=rows, reference_rows=0)
-
-
-def _floor(profile: Profile, name: str, floor: float | Literal["learned"]) -> float:
-    if not isinstance(floor, str):
-        return floor
-    learned = profile.features[name].learned_floor
-    return FLOOR if learned is None else learned
 
 
 def _segments(intake: Intake, rules: Mapping[str, Rule]) -> list[Segment]:

@@ -16,9 +16,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from mlobs.drift.calendar import DAY_S, HOUR_S, MONDAY_H, YEAR_S
+from mlobs.drift.calendar import DAY_S, HOUR_S, HOURS, MONDAY_H, SLOTS, YEAR_S
 from mlobs.drift.columns import Categories, Codes, Column, Doubles, Numbers, Unusable, seconds_of
-from mlobs.drift.feature import SLOTS
 from mlobs.errors import ProfileError
 
 DAYS_MIN = 10
@@ -99,7 +98,7 @@ def learned_floor(days: Counts, slots: Counts | None, *, design_effect: float) -
         return None
     floor = float(np.quantile(_distances(days, design_effect), QUANTILE))
     if slots is not None:
-        hours = slots.reshape(-1, 24, slots.shape[1]).sum(axis=0)
+        hours = slots.reshape(-1, HOURS, slots.shape[1]).sum(axis=0)
         floor += float(_distances(hours, design_effect).max(initial=0.0))
     return min(round(floor, 4), 1.0)
 

@@ -28,11 +28,12 @@ is in `sequential.bets`.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlobs.drift.floors import Floor
 from mlobs.drift.sequential.bets import log_bets
 from mlobs.drift.sequential.bounds import tv_lower_bounds
 from mlobs.drift.sequential.discoveries import e_bh
@@ -48,9 +49,8 @@ Flags = NDArray[np.bool_]
 # sudden and slow changes.
 MEMORIES = (0.0, 0.8, 0.97, 0.995)
 RECENT = 0.97
-LAG_OF_BLOCK = (
-    0.5  # rows that are alike for less than this part of a block have little in common with the next
-)
+# Rows that are alike for less than this part of a block have little in common with the next one.
+LAG_OF_BLOCK = 0.5
 QUIET_BLOCKS_MIN = 10
 QUIET_PER_RISE = 5
 STARTS = 2.2  # above the sum of 1 / (n ln(n) ** 2) from n = 2 on, which is 2.1097
@@ -79,7 +79,7 @@ class Detector:
         self,
         references: Sequence[Reference],
         *,
-        floor: float | Literal["learned"],
+        floor: Floor,
         family: int | None = None,
     ) -> None:
         self.features = len(references)
@@ -197,7 +197,8 @@ class Detector:
 
     def state(self) -> State:
         """Return what the detector knows, to go on with later."""
-        return State(**{name: np.copy(getattr(self, name)) for name in _ARRAYS}, **self._numbers())
+        arrays = {name: np.copy(getattr(self, name)) for name in _ARRAYS}
+        return State(**arrays, blocks=self.blocks, unspent=self.unspent)
 
     def restore(self, state: State) -> bool:
         """Go on from `state`; return False, and do nothing, if it is of other features."""
@@ -208,9 +209,6 @@ class Detector:
             setattr(self, name, array.astype(getattr(self, name).dtype))
         self.blocks, self.unspent = state.blocks, state.unspent
         return True
-
-    def _numbers(self) -> dict[str, Any]:
-        return {"blocks": self.blocks, "unspent": self.unspent}
 
     def _believed(self, p: Doubles) -> Doubles:
         """Return what each bettor thinks the bins' chances are, from the past alone: shape (m, f, k).

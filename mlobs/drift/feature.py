@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from mlobs.drift.calendar import SLOTS
 from mlobs.errors import ProfileError
 
 Kind = Literal["numeric", "categorical", "boolean", "datetime", "text", "embedding"]
@@ -21,7 +22,6 @@ REST = "__rest__"
 RESERVED = (NULL, OTHER, BELOW, ABOVE, REST)
 
 AXIS_KINDS = frozenset({"numeric", "datetime", "text"})
-SLOTS = 168  # hours of a week
 FLOAT_BYTES = 4
 
 

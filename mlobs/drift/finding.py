@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from mlobs.drift.bars import Bar
+from mlobs.drift.floors import Floor
 from mlobs.drift.intervals import Interval
 from mlobs.drift.measures import Distances, Move
 from mlobs.drift.schema import MISSING_COLUMN
@@ -145,7 +146,7 @@ class Report:
     model: str | None
     profile_ref: str
     rows: int
-    floor: float | Literal["learned"]
+    floor: Floor
     error: float
     seasonal: bool = False
     by: tuple[str, ...] = ()

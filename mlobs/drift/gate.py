@@ -7,7 +7,7 @@ the data of the day as it grows. One may look after every update and stop whenev
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from mlobs.drift.bins import Bins
 from mlobs.drift.columns import Column
 from mlobs.drift.detector import Detector, Reference
+from mlobs.drift.floors import FLOOR, Floor, refuse_no_floor
 from mlobs.drift.frames import batches
 from mlobs.drift.profile import ERROR, Profile
 from mlobs.drift.quality import error_column
 from mlobs.drift.sequential.discoveries import log_strongest
-from mlobs.drift.streams.settings import profile_of
+from mlobs.drift.streams.settings import BLOCK_ROWS, profile_of
 from mlobs.errors import DataError, SettingError
 
-BLOCK_ROWS = 200
 SEED = 20_260_101
 
 
@@ -50,16 +50,10 @@ class Gate:
         ProfileError: It is not a profile of this version.
     """
 
-    def __init__(
-        self, profile: Profile | str | Path, *, alpha: float = 0.05, floor: float | Literal["learned"] = 0.05
-    ) -> None:
+    def __init__(self, profile: Profile | str | Path, *, alpha: float = 0.05, floor: Floor = FLOOR) -> None:
         if not 0 < alpha < 1:
             raise SettingError(f"alpha={alpha} cannot be used: a probability was expected, such as 0.05.")
-        if floor != "learned" and (isinstance(floor, str) or not 0 <= floor < 1):
-            raise SettingError(
-                f"floor={floor!r} cannot be used: a share from 0 to below 1 was expected, as 0.05, "
-                f"or 'learned'."
-            )
+        refuse_no_floor(floor)
         self.profile = profile_of(profile)
         if not self.profile.features:
             raise SettingError("The profile has no features, so there is nothing to compare.")
@@ -127,15 +121,9 @@ class Gate:
         """Return the p-value of each feature by itself."""
         return dict(zip(self._names, self._detector.p_values().tolist(), strict=True))
 
-    @property
-    def _error(self) -> str | None:
-        """Return the feature that prediction and target make."""
-        both = self.profile.prediction is not None and self.profile.target is not None
-        return ERROR if both and ERROR in self.profile.features else None
-
     def _compared(self, columns: Mapping[str, Column]) -> list[str]:
         """Return the features to compare: predictions and labels only if they have come."""
-        late = {self.profile.prediction, self.profile.target, self._error} - columns.keys()
+        late = {self.profile.prediction, self.profile.target, self.profile.error} - columns.keys()
         found = [name for name in self.profile.features if name not in late]
         if not found:
             raise DataError(
@@ -152,7 +140,7 @@ class Gate:
 
     def _with_error(self, columns: Mapping[str, Column]) -> Mapping[str, Column]:
         found, wanted = columns.get(self.profile.prediction or ""), columns.get(self.profile.target or "")
-        if self._error is None or found is None or wanted is None:
+        if self.profile.error is None or found is None or wanted is None:
             return columns
         error = error_column(wanted, found)
         # If they cannot be compared, one of them is of another kind, and told as that.

@@ -10,12 +10,10 @@ from mlobs.drift.bins import Bins
 from mlobs.drift.columns import Batch, Codes, Column
 from mlobs.drift.days import seconds_column, slots_of
 from mlobs.drift.profile import ERROR, Profile
-from mlobs.drift.quality import error_column
+from mlobs.drift.quality import NOT_COMPARABLE, error_column
 from mlobs.drift.schema import MISSING_COLUMN, change_of, has_fractions
 from mlobs.drift.tally import Rows, Tally
 from mlobs.errors import DataError, ProfileError
-
-NOT_COMPARABLE = "prediction and target cannot be compared"
 
 
 class Intake:
@@ -45,7 +43,6 @@ class Intake:
             name: Tally(Bins(profile.features[name]), segments=len(self.labels), by_time=season)
             for name in names
         }
-        self._derived = ERROR if profile.prediction is not None and profile.target is not None else None
 
     def add(self, batch: Batch) -> None:
         """Count a batch."""
@@ -76,9 +73,9 @@ class Intake:
     def _with_error(self, columns: Mapping[str, Column]) -> Mapping[str, Column]:
         """Add the feature that prediction and target make."""
         profile = self.profile
-        if self._derived not in self.tallies or profile.prediction is None or profile.target is None:
+        if profile.error not in self.tallies:
             return columns
-        found, wanted = columns.get(profile.prediction), columns.get(profile.target)
+        found, wanted = columns.get(profile.prediction or ""), columns.get(profile.target or "")
         if found is None or wanted is None:
             return columns
         error = error_column(wanted, found)
@@ -94,7 +91,7 @@ class Intake:
         late = {profile.target: "the data has no labels", profile.prediction: "the data has no predictions"}
         if name in late:
             self.unlabelled[name] = late[name]
-        elif name == self._derived:
+        elif name == profile.error:
             self.unlabelled[name] = "the data has not both labels and predictions"
         else:
             self.changes[name] = MISSING_COLUMN

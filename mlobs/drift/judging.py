@@ -232,9 +232,11 @@ def _finding(
         psi_debiased=debiased,
         intervals=_intervals(bins, online, part, found, effect) if rule.intervals and rows else {},
         tv_lower_bound=lower,
-        missing_ratio=ratio(bins, online, NULL),
-        unseen_ratio=_more(ratio(bins, online, OTHER), ratio(bins, part.counts, OTHER)),
-        outside_ratio=ratio(bins, online, BELOW, ABOVE) if bins.numeric else None,
+        missing_ratio=ratio(bins.coarse_names, online, NULL),
+        unseen_ratio=_more(
+            ratio(bins.coarse_names, online, OTHER), ratio(bins.coarse_names, part.counts, OTHER)
+        ),
+        outside_ratio=ratio(bins.coarse_names, online, BELOW, ABOVE) if bins.numeric else None,
         mean=mean,
         reference_mean=reference_mean,
         shift=shift,

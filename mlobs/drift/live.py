@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlobs.drift.bins import Bins
 from mlobs.drift.calendar import HOUR_S, hour_of_week
 from mlobs.drift.columns import Categories, Column, Numbers, part
+from mlobs.drift.floors import Floor
 from mlobs.drift.profile import ERROR, Profile
 from mlobs.drift.quality import error_of
+from mlobs.drift.segments import SEGMENTS_MAX
 from mlobs.drift.streams.complaints import Complaints, too_wide
 from mlobs.drift.streams.joining import Joiner, Pending, truth_of
 from mlobs.drift.streams.places import Placer, Places, placed
@@ -24,11 +26,10 @@ from mlobs.drift.streams.quality import Judge, Quality, Tally
 from mlobs.drift.streams.rows import mapping_of, plain, why_unreadable
 from mlobs.drift.streams.schema import Schema, sentences, tells_types
 from mlobs.drift.streams.segments import Segments
-from mlobs.drift.streams.stream import Floor, Stream, StreamState
+from mlobs.drift.streams.settings import JOIN_WITHIN_S, PENDING_MAX
+from mlobs.drift.streams.stream import Stream, StreamState
 from mlobs.drift.streams.traces import SLICE_MAX, Ring, Trace, seen
 from mlobs.drift.streams.watch import Counted, Watch
-
-__all__ = ["Live", "Row", "Schema", "Trace", "Watch"]
 
 SEGMENT_BINS_MAX = 2_000
 
@@ -61,16 +62,15 @@ class Live:
         floor: Floor,
         false_alarms_per_year: float,
         block_rows: int,
-        segments_max: int = 20,
-        join_within_s: float = 7 * 86_400.0,
-        pending_max: int = 1_000_000,
+        segments_max: int = SEGMENTS_MAX,
+        join_within_s: float = JOIN_WITHIN_S,
+        pending_max: int = PENDING_MAX,
         ref: str | None = None,
     ) -> None:
         self.profile = profile
         self.ref = ref or profile.ref  # costs a hash of it all
         self.settings = (floor, block_rows, false_alarms_per_year)
-        late = set() if profile.target is None else {profile.target}
-        late |= {ERROR} if late and profile.prediction is not None else set()
+        late = {profile.target, profile.error}
         features = {name: one for name, one in profile.features.items() if name not in late}
         self.labelled = {name: one for name, one in profile.features.items() if name in late}
         self.inputs = [name for name in features if name != profile.prediction]
@@ -116,7 +116,7 @@ class Live:
 
     @property
     def streams(self) -> dict[str, Stream]:
-        """Return all streams: that of all rows as "", segments by name, that of labels as "labels"."""
+        """Return all streams: of all rows as "", of segments as "=" and the name, of labels as "labels"."""
         found = {"": self.whole} | {f"={stream.segment}": stream for stream in self.parts}
         return found if self.labels is None else found | {"labels": self.labels}
 

@@ -1,11 +1,14 @@
 """What can be said about a feature's live counts beside those of its reference.
 
 `measure` takes counts of the fine bins, as batches of data have them; `measure_online` those of the
-online bins, as monitors and recording rules have them, beside the whole reference or a part of it.
+online bins, as monitors have them, beside the whole reference or a part of it. What takes names in place of
+`Bins` serves those who have no profile (`fleet`) as well.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,10 +48,30 @@ class Distances:
     w1: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The bins along an axis, by which ks and w1 are taken.
+
+    Args:
+        reference: Rows by bin; empty if there is no axis.
+        live: The same of live rows.
+        places: Where the values of each bin are.
+        std: The reference's standard deviation; w1 is not known without it.
+    """
+
+    reference: Counts
+    live: Counts
+    places: Doubles
+    std: float | None
+
+
 def measure(bins: Bins, counts: Counts) -> Distances:
     """Return the distances of live counts by fine bin; ks and w1 profit from the fine bins."""
-    fine = np.array(bins.feature.counts)
-    return _measure(bins, bins.coarse(counts), fine, counts, _fine_places(bins), bins.coarse(fine))
+    fine, places = np.array(bins.feature.counts), _fine_places(bins)
+    axis = slice(len(places))
+    return compared(
+        bins.coarse(fine), bins.coarse(counts), Axis(fine[axis], counts[axis], places, bins.feature.std)
+    )
 
 
 def measure_online(bins: Bins, counts: Counts, reference: Counts | None = None) -> Distances:
@@ -61,7 +84,9 @@ def measure_online(bins: Bins, counts: Counts, reference: Counts | None = None) 
     """
     if reference is None:
         reference = bins.coarse(bins.feature.counts)
-    return _measure(bins, counts, reference, counts, online_places(bins), reference)
+    places = online_places(bins)
+    axis = slice(len(places))
+    return compared(reference, counts, Axis(reference[axis], counts[axis], places, bins.feature.std))
 
 
 def online_places(bins: Bins) -> Doubles:
@@ -76,26 +101,30 @@ def online_places(bins: Bins) -> Doubles:
     return np.asarray(np.bincount(group, shares * places), dtype=np.float64)
 
 
-def ratio(bins: Bins, counts: Counts, *names: str) -> float | None:
-    """Return the share of values in the named online bins, or None if there are no values."""
+def ratio(bins: Sequence[str], counts: Counts, *names: str) -> float | None:
+    """Return the share of values in the named ones of some bins, or None if there are no values."""
     total = counts.sum()
     if not total:
         return None
-    order = bins.coarse_names
-    return float(sum(counts[order.index(name)] for name in names if name in order) / total)
+    return float(sum(counts[bins.index(name)] for name in names if name in bins) / total)
 
 
 def moves(bins: Bins, counts: Counts, reference: Counts | None = None) -> tuple[Move, ...]:
     """Return the online bins whose shares differ most from the reference, or the given part of it."""
     if reference is None:
         reference = bins.coarse(bins.feature.counts)
+    return most_moved(counts, reference, partial(meaning, bins))
+
+
+def most_moved(counts: Counts, reference: Counts, named: Callable[[int], str]) -> tuple[Move, ...]:
+    """Return the bins whose shares differ most from the reference, as `named` names the bin in a place."""
     if not counts.sum() or not reference.sum():
         return ()
     p, q = reference / reference.sum(), counts / counts.sum()
     order = np.argsort(-np.abs(q - p), kind="stable")[:BINS_SHOWN]
     return tuple(
-        Move(bin=meaning(bins, int(i)), reference_ratio=float(p[i]), live_ratio=float(q[i]))
-        for i in order
+        Move(bin=named(i), reference_ratio=float(p[i]), live_ratio=float(q[i]))
+        for i in order.tolist()
         if p[i] != q[i]
     )
 
@@ -151,22 +180,20 @@ def number(value: float, digits: int = 5) -> str:
     return f"{value:.{digits}g}"
 
 
-def _measure(
-    bins: Bins, online: Counts, axis_reference: Counts, axis_live: Counts, places: Doubles, reference: Counts
-) -> Distances:
-    if not online.sum() or not reference.sum():
+def compared(reference: Counts, live: Counts, axis: Axis) -> Distances:
+    """Return the distances of live counts from a reference's, bin by bin, and of those along an axis."""
+    if not live.sum() or not reference.sum():
         return Distances()
     ks = w1 = None
-    p, q = axis_reference[: len(places)], axis_live[: len(places)]
-    if p.sum() and q.sum():
-        ks = distances.kolmogorov_smirnov(p, q)
-        if bins.feature.std:
-            w1 = distances.wasserstein(p, q, places, bins.feature.std)
+    if axis.reference.sum() and axis.live.sum():
+        ks = distances.kolmogorov_smirnov(axis.reference, axis.live)
+        if axis.std:
+            w1 = distances.wasserstein(axis.reference, axis.live, axis.places, axis.std)
     return Distances(
-        psi=distances.population_stability_index(reference, online),
-        js=distances.jensen_shannon(reference, online),
+        psi=distances.population_stability_index(reference, live),
+        js=distances.jensen_shannon(reference, live),
         ks=ks,
-        tv=distances.total_variation(reference, online),
+        tv=distances.total_variation(reference, live),
         w1=w1,
     )
 

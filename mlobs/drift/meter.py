@@ -22,9 +22,10 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from mlobs.drift.distances import METHODS
 from mlobs.drift.feature import REST
-from mlobs.drift.live import Schema, Trace, Watch
 from mlobs.drift.streams.quality import Quality
-from mlobs.drift.streams.watch import Counted
+from mlobs.drift.streams.schema import Schema
+from mlobs.drift.streams.traces import Trace
+from mlobs.drift.streams.watch import Counted, Watch
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
 from mlobs.semconv.rows import Metric

@@ -18,15 +18,18 @@ import numpy as np
 
 from mlobs._guard import failed
 from mlobs.drift import lifetime, meter
-from mlobs.drift.live import Label, Live, Row, Schema, Trace, Watch
+from mlobs.drift.floors import FLOOR, Floor
+from mlobs.drift.live import Label, Live, Row
 from mlobs.drift.paging import Pager
 from mlobs.drift.profile import Profile
+from mlobs.drift.segments import SEGMENTS_MAX
+from mlobs.drift.streams import settings
 from mlobs.drift.streams.batches import SLICE_ROWS, Beside, Piece, no_outputs, outputs_of, pieces, rows_of
 from mlobs.drift.streams.quality import Quality
-from mlobs.drift.streams.settings import Settings, check, names_of, profile_of, watched
+from mlobs.drift.streams.schema import Schema
 from mlobs.drift.streams.statefile import StateFile
-from mlobs.drift.streams.stream import Floor
-from mlobs.drift.streams.watch import Counted
+from mlobs.drift.streams.traces import Trace
+from mlobs.drift.streams.watch import Counted, Watch
 from mlobs.errors import DataError
 
 log = logging.getLogger("mlobs")
@@ -66,22 +69,22 @@ class Monitor:
         profile: Profile | str | Path,
         *,
         model: str | None = None,
-        floor: Floor = 0.05,
+        floor: Floor = FLOOR,
         false_alarms_per_year: float = 1.0,
-        block_rows: int = 200,
+        block_rows: int = settings.BLOCK_ROWS,
         queue_rows_max: int = 100_000,
         state: str | Path | None = None,
         on_alarm: Callable[[Watch], None] | None = None,
         by: str | Sequence[str] | None = None,
-        segments_max: int = 20,
-        join_within_s: float = 7 * 86_400.0,
-        pending_max: int = 1_000_000,
+        segments_max: int = SEGMENTS_MAX,
+        join_within_s: float = settings.JOIN_WITHIN_S,
+        pending_max: int = settings.PENDING_MAX,
     ) -> None:
-        self.profile = profile_of(profile)
+        self.profile = settings.profile_of(profile)
         self.model = model or self.profile.model or ""
         self.queue_rows_max = queue_rows_max
         self.on_alarm = on_alarm
-        self._settings: Settings = {
+        self._settings: settings.Settings = {
             "floor": floor,
             "false_alarms_per_year": false_alarms_per_year,
             "block_rows": block_rows,
@@ -89,9 +92,9 @@ class Monitor:
             "join_within_s": join_within_s,
             "pending_max": pending_max,
         }
-        self._by = names_of(by)
-        check(self.model, self._settings, queue_rows_max, on_alarm)
-        self._watched = watched(self.profile, self._by)
+        self._by = by
+        settings.check(self.model, self._settings, queue_rows_max, on_alarm)
+        self._watched = settings.watched(self.profile, self._by)
         self._live: Live
         self._state = None if state is None else StateFile(Path(state), clock.monotonic())
         if self._state is not None:
@@ -251,8 +254,8 @@ class Monitor:
             DataError: The profile's file cannot be read.
             ProfileError: It is not a profile of this version.
         """
-        new = profile_of(profile)
-        live = Live(watched(new, self._by), ref=new.ref, **self._settings)
+        new = settings.profile_of(profile)
+        live = Live(settings.watched(new, self._by), ref=new.ref, **self._settings)
         self.flush()
         with self._lock:
             self._watched = live.profile

@@ -16,34 +16,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from mlobs.drift.feature import (
-    ABOVE,
-    BELOW,
-    NULL,
-    OTHER,
-    RESERVED,
-    REST,
-    Count,
-    Feature,
-    check_shape,
-)
+from mlobs.drift.feature import Count, Feature, check_shape
 from mlobs.drift.writing import replace
 from mlobs.errors import DataError, ProfileError
-
-__all__ = [
-    "ABOVE",
-    "BELOW",
-    "ERROR",
-    "FORMAT",
-    "NULL",
-    "OTHER",
-    "PREDICTION",
-    "RESERVED",
-    "REST",
-    "TARGET",
-    "Feature",
-    "Profile",
-]
 
 FORMAT = 2
 PREDICTION = "prediction"
@@ -107,6 +82,12 @@ class Profile(BaseModel):
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
 
     @property
+    def error(self) -> str | None:
+        """Return the name of the feature that prediction and target make, if there is one."""
+        made = self.prediction is not None and self.target is not None and ERROR in self.features
+        return ERROR if made else None
+
+    @property
     def wire_names(self) -> dict[str, str]:
         """Return under which name each feature goes out: the model's output is always `prediction`."""
         special = {self.prediction: PREDICTION, self.target: TARGET}
@@ -167,15 +148,15 @@ class Profile(BaseModel):
             return cls(**dict(count_like(data, like, model=model, ordered=ordered)))
         request = Request(
             model=model,
-            columns=None if columns is None else _names(columns),
-            exclude=_names(exclude),
+            columns=None if columns is None else names_of(columns),
+            exclude=names_of(exclude),
             prediction=prediction,
             target=target,
             time=time,
             season=season,
-            by=_names(by),
-            categorical=frozenset(_names(categorical)),
-            text=frozenset(_names(text)),
+            by=names_of(by),
+            categorical=frozenset(names_of(categorical)),
+            text=frozenset(names_of(text)),
             ordered=ordered,
             bins=bins,
         )
@@ -255,7 +236,7 @@ class Profile(BaseModel):
             raise DataError(f"The profile {str(path)!r} cannot be written: {error.strerror}.") from None
 
 
-def _names(given: Sequence[str]) -> tuple[str, ...]:
+def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
     """Return the names that were given; a single one need not be in a list."""
     return (given,) if isinstance(given, str) else tuple(given)
 

@@ -1,7 +1,8 @@
 """What a model got wrong: the feature `error`, made from prediction and target.
 
-Numbers (booleans count as 0 and 1): target - prediction. All others: whether the two are equal, by
-their text; so the level true is a right prediction. Missing where either is missing.
+Numbers, beside which booleans count as 0 and 1: target - prediction. All others, two columns of booleans
+among them: whether the two are equal, by their text; so the level true is a right prediction. Missing where
+either is missing.
 """
 
 from typing import Any
@@ -25,6 +26,8 @@ from mlobs.drift.columns import (
     text_of,
 )
 
+NOT_COMPARABLE = "prediction and target cannot be compared"
+
 
 def error_column(target: Column, prediction: Column) -> Column | None:
     """Return the error of each row, or None if the two cannot be compared."""
@@ -32,8 +35,9 @@ def error_column(target: Column, prediction: Column) -> Column | None:
         return None
     if all_missing(target) or all_missing(prediction):
         return nothing(length(target) or 0)
-    if isinstance(prediction, Numbers) and (isinstance(target, Numbers) or target.boolean):
-        return Numbers(_numbers(target) - prediction.values)
+    both = (target, prediction)
+    if any(isinstance(one, Numbers) for one in both) and all(_is_numeric(one) for one in both):
+        return Numbers(_numbers(target) - _numbers(prediction))
     wanted, found = _categories(target), _categories(prediction)
     place = {level: code for code, level in enumerate(wanted.levels)}
     same = np.array([*(place.get(level, -2) for level in found.levels), -3], dtype=np.intp)
@@ -59,6 +63,10 @@ def error_of(kind: str, truth: Any, prediction: Any) -> Any:
         return number_of(truth) - number_of(prediction)
     except Exception:  # noqa: BLE001 such as a number of too many digits for a text; it is counted as other
         return type(truth).__name__
+
+
+def _is_numeric(column: Numbers | Categories) -> bool:
+    return isinstance(column, Numbers) or column.boolean
 
 
 def _numbers(column: Numbers | Categories) -> Doubles:

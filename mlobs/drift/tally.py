@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlobs.drift.bins import Bins, Counts, text_lengths
+from mlobs.drift.calendar import HOURS, SLOTS
 from mlobs.drift.centroids import pack
 from mlobs.drift.choosing import shortest
 from mlobs.drift.columns import Categories, Codes, Column, Numbers, Vectors
 from mlobs.drift.days import learned_floor
 from mlobs.drift.dependence import Blocks
-from mlobs.drift.feature import SLOTS, Feature
+from mlobs.drift.feature import Feature
 from mlobs.drift.sequential.dispersion import Effects
-from mlobs.drift.sequential.hours import HOURS, effects_of
+from mlobs.drift.sequential.hours import effects_of
 from mlobs.drift.sequential.swings import Swings
 from mlobs.errors import DataError
 

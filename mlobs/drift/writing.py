@@ -1,4 +1,4 @@
-"""Writes files whole: a profile or a monitor's state is the old one or the new one, never half of one."""
+"""Writes files whole: a profile, or the state of a monitor or a fleet, is the old one or the new one."""
 
 import os
 import stat

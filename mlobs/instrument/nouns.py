@@ -131,11 +131,10 @@ def _observing(row: Span, function: Function, monitor: Observer | None) -> After
     def after(call: Call | None, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        table = None if of_tables is None else _table(bound.arguments, result)
-        if table is None or of_tables is None:
-            monitor.observe(_row(bound.arguments), result, trace=call)
-        else:
+        if of_tables is not None and (table := _table(bound.arguments, result)) is not None:
             of_tables(table, result, trace=call)
+        else:
+            monitor.observe(_row(bound.arguments), result, trace=call)
 
     return after
 

@@ -139,7 +139,6 @@ MESSAGING_OPERATION = Attribute("messaging.operation.type", "string", "send, rec
 MESSAGING_OPERATION_NAME = Attribute("messaging.operation.name", "string", "What the system calls it.")
 MESSAGING_DESTINATION = Attribute("messaging.destination.name", "string", "The topic or queue.")
 MESSAGING_PARTITION = Attribute("messaging.destination.partition.id", "string", "The partition of a topic.")
-MESSAGING_GROUP = Attribute("messaging.consumer.group.name", "string", "The consumer group.")
 MESSAGING_MESSAGE_ID = Attribute("messaging.message.id", "string", "The message's id, as its system gave it.")
 MESSAGING_OFFSET = Attribute("messaging.kafka.offset", "int", "Where the message is in its partition.")
 MESSAGING_BATCH = Attribute("messaging.batch.message_count", "int", "Messages processed together.")

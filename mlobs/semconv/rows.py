@@ -1,7 +1,7 @@
 """The kinds of row that make up the vocabulary, and their Prometheus spelling.
 
-A row says what a thing is called on the wire, what it means and in which unit it is
-counted. The rows themselves are in `attributes`, `metrics`, `spans`, `events`, `foreign` and `recorded`.
+A row says what a thing is called on the wire, what it means and in which unit it is counted. The rows
+themselves are in `attributes`, `spans`, `events`, `metrics`, `judged`, `loss`, `foreign` and `recorded`.
 """
 
 from dataclasses import dataclass

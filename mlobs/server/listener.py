@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from mlobs.errors import MlobsError, ServerError, SettingError
 from mlobs.server.receive.grpc import Exports, options
-from mlobs.server.web import STOP_SECONDS, configuration, listen, taken
+from mlobs.server.web import STOP_SECONDS, configuration, listen, shown, taken
 from mlobs.settings import ServerSettings
 
 
@@ -94,7 +94,7 @@ class Listener:
 
     def _bind(self, calls: grpc.aio.Server) -> int:
         host, port = self._settings.host, grpc_port(self._settings)
-        address = f"{_shown(host)}:{port}"
+        address = f"{shown(host)}:{port}"
         try:
             if self._certificate is None:
                 return int(calls.add_insecure_port(address))
@@ -103,7 +103,7 @@ class Listener:
             raise taken(host, port, "it cannot be bound", "--grpc-port") from None
 
     def _address(self, port: int) -> str:
-        return f"{'https' if self._certificate else 'http'}://{_shown(self._settings.host)}:{port}"
+        return f"{'https' if self._certificate else 'http'}://{shown(self._settings.host)}:{port}"
 
 
 def grpc_port(settings: ServerSettings) -> int:
@@ -141,7 +141,3 @@ def _contents(path: Path, variable: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise SettingError(f"{variable}={str(path)!r} cannot be read: {error.strerror}.") from error
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -46,9 +46,8 @@ class Loader:
         self._failures: dict[str, str] = {}  # By segment, or thread.
         self._store = store
         self._counts = counts
-        counts.add(
-            m.SERVER_SET_ASIDE, signal, by=0
-        )  # From nought on, so that the first is seen to be one more.
+        # From nought on, so that the first is seen to be one more.
+        counts.add(m.SERVER_SET_ASIDE, signal, by=0)
         self._text_bytes_max = text_bytes_max
         self._inheriting, self._inherited = True, set[str]()
         self._waiting: deque[tuple[Path, int]] = deque()

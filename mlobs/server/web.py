@@ -43,6 +43,15 @@ def taken(host: str, port: int, why: str, flag: str) -> ServerError:
     )
 
 
+def shown(host: str) -> str:
+    """Return a host as addresses have it.
+
+    >>> shown("::1"), shown("127.0.0.1")
+    ('[::1]', '127.0.0.1')
+    """
+    return f"[{host}]" if ":" in host else host
+
+
 def configuration(
     app: ASGIApp, *, certificate: Path | None = None, key: Path | None = None
 ) -> uvicorn.Config:

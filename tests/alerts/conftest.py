@@ -1,4 +1,4 @@
-"""What the tests of this room share: the packaged rules, and a store with the server's own tables."""
+"""What the tests of this room share: the packaged rules, an outbox, a store with the server's own tables."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mlobs.alerts.catalogue import catalogue
+from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.sql import question
 from mlobs.settings import AlertSettings
@@ -123,3 +124,10 @@ def tables(_tables) -> Tables:
     """Return empty tables."""
     _tables.clear()
     return _tables
+
+
+@pytest.fixture
+def outbox(tmp_path) -> Iterator[Outbox]:
+    box = Outbox(tmp_path / "data" / "alerts.sqlite")
+    yield box
+    box.close()

@@ -1,18 +1,14 @@
 """A real Prometheus and a real Alertmanager on free ports, and a target whose gauge is set by hand."""
 
 import json
-import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import requests
-
 from tests.parts import require
+from tests.processes import free_port, process, wait_for
 
 RULE = {
     "alert": "QueueFull",
@@ -84,57 +80,34 @@ def monitoring(folder: Path, webhook_configs: list[dict[str, object]]) -> Iterat
                 ],
             },
         )
-        start(
-            undo,
-            folder / "alertmanager.log",
-            [
-                alertmanager,
-                f"--config.file={folder / 'alertmanager.yml'}",
-                f"--storage.path={folder / 'alertmanager'}",
-                f"--web.listen-address=127.0.0.1:{manager}",
-                "--cluster.listen-address=",
-            ],
-        )
-        start(
-            undo,
-            folder / "prometheus.log",
-            [
-                prometheus,
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'prometheus'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-        )
-        for address in (f"http://127.0.0.1:{manager}/-/ready", f"http://127.0.0.1:{port}/-/ready"):
-            wait_until_ready(address, folder)
+        for name, listening, command in (
+            (
+                "alertmanager",
+                manager,
+                (
+                    alertmanager,
+                    f"--config.file={folder / 'alertmanager.yml'}",
+                    f"--storage.path={folder / 'alertmanager'}",
+                    f"--web.listen-address=127.0.0.1:{manager}",
+                    "--cluster.listen-address=",
+                ),
+            ),
+            (
+                "prometheus",
+                port,
+                (
+                    prometheus,
+                    f"--config.file={folder / 'prometheus.yml'}",
+                    f"--storage.tsdb.path={folder / 'prometheus'}",
+                    f"--web.listen-address=127.0.0.1:{port}",
+                ),
+            ),
+        ):
+            log = folder / f"{name}.log"
+            undo.enter_context(process(*command, log=log))
+            wait_for(f"http://127.0.0.1:{listening}/-/ready", log)
         yield target
 
 
 def write(path: Path, value: object) -> None:
     path.write_text(json.dumps(value))
-
-
-def start(undo: ExitStack, log: Path, command: list[str]) -> None:
-    output = undo.enter_context(log.open("w"))
-    process = subprocess.Popen(command, stdout=output, stderr=output)
-    undo.callback(process.wait, 30)
-    undo.callback(process.terminate)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_ready(address: str, folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            if requests.get(address, timeout=5).status_code == 200:
-                return
-        except requests.ConnectionError:
-            pass
-        logs = "\n".join(path.read_text()[-2000:] for path in folder.glob("*.log"))
-        assert time.monotonic() < deadline, logs
-        time.sleep(0.1)

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from mlobs.alerts.alerting import Alerting
 from mlobs.alerts.delivery import Courier
 from mlobs.alerts.evaluator import Transition
-from mlobs.alerts.outbox import Message, Outbox
+from mlobs.alerts.letters import Message
+from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.states import Alert
 
 

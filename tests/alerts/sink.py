@@ -1,12 +1,13 @@
 """A webhook for tests: a real HTTP server that keeps what it is sent."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.alerts.listening import listening
 
 
 @dataclass
@@ -59,12 +60,6 @@ def webhook() -> Iterator[Webhook]:
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    seen = Webhook(f"http://127.0.0.1:{server.server_port}/hook?token=hidden")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as port:
+        seen = Webhook(f"http://127.0.0.1:{port}/hook?token=hidden")
         yield seen
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -18,6 +18,7 @@ from mlobs.settings import AlertSettings, load
 from tests.alerts.conftest import NOW_S
 from tests.alerts.rounds import tick
 from tests.alerts.sink import webhook
+from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import alert, alertmanager, encoded, grafana
 
 SERVER = "http://127.0.0.1:4318"
@@ -304,7 +305,7 @@ def test_on_its_own_threads_it_survives_whatever_happens(tmp_path, sink, caplog)
 
     alerting = Alerting(settings, store, tmp_path, SERVER, clock=clock)
     alerting.start()
-    wait_for(lambda: sink.changes == ["firing"])
+    wait_for(lambda: sink.changes == ["firing"], seconds=10)
     alerting.stop()
     assert "Alerts cannot be evaluated" in caplog.text
 
@@ -346,10 +347,3 @@ def test_a_message_outlives_kill_9(tmp_path, sink, moment, arrivals):
         alerting.stop()
     assert len(sink.arrived) == arrivals
     assert len({(one.id, one.body) for one in sink.arrived}) == 1
-
-
-def wait_for(condition, within_s=10.0):
-    until = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.01)

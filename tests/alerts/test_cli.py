@@ -1,13 +1,13 @@
 """`mlobs alerts` at the command line."""
 
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import yaml
 
 from mlobs.cli import main
+from tests.alerts.listening import listening
 
 ANSWER = {
     "firing": [
@@ -41,14 +41,8 @@ def server(status, body):
         def log_message(self, *_):
             pass
 
-    listening = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.server_port}"
-    finally:
-        listening.shutdown()
-        listening.server_close()
+    with listening(Handler) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_list_prints_what_fires_and_which_rules_cannot_be_asked(capsys):

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,14 @@ from hypothesis import strategies as st
 
 from mlobs.alerts.breaker import FAILURES_MAX
 from mlobs.alerts.delivery import Courier
-from mlobs.alerts.outbox import Message, Outbox
+from mlobs.alerts.letters import Message
+from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.signature import verify
 from mlobs.alerts.sinks.answer import Answer, judge
 from mlobs.alerts.sinks.building import webhook as webhook_sink
 from tests.alerts.rounds import deliver, record
 from tests.alerts.sink import webhook
+from tests.alerts.waiting import wait_for
 
 SECRET = "s3cret"
 START_S = 1_700_000_000.0
@@ -420,10 +421,3 @@ def test_kill_9_in_the_middle_loses_nothing_and_what_comes_twice_has_the_same_id
 
 def waiting(outbox):
     return sum(count for (_, state), count in outbox.held().items() if state == "waiting")
-
-
-def wait_for(condition, within_s=20.0):
-    until = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.01)

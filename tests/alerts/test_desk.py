@@ -8,7 +8,8 @@ import requests
 
 from mlobs.alerts.delivery import Courier
 from mlobs.alerts.desk import Desk
-from mlobs.alerts.outbox import Message, Outbox
+from mlobs.alerts.letters import Message
+from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.sinks.answer import Answer
 from mlobs.cli import main
 from mlobs.errors import PayloadError, QueryError
@@ -28,13 +29,6 @@ def dead(outbox, *messages, now_s=NOW_S):
     record(outbox, *messages)
     for one in messages:
         outbox.settle(one.id, outcome="dead", answer="404: no", now_s=now_s)
-
-
-@pytest.fixture
-def outbox(tmp_path):
-    box = Outbox(tmp_path / "alerts.sqlite")
-    yield box
-    box.close()
 
 
 class Sink:

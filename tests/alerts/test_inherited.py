@@ -11,7 +11,7 @@ from mlobs.alerts.receive.formats import read
 from mlobs.alerts.receive.inbox import Inbox, Taken
 from mlobs.alerts.telling import Telling
 from mlobs.settings import AlertSettings
-from tests.alerts.test_routing_router import message
+from tests.alerts.routed import message
 from tests.alerts.webhooks import alert, alertmanager, encoded
 
 NOW_S = 1_700_000_600.0

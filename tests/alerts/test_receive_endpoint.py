@@ -17,6 +17,7 @@ from mlobs.errors import ServerError, SettingError, StoreError
 from mlobs.settings import AlertSettings, ReceiveSettings
 from tests.alerts.receivers import ROUTES, receiver
 from tests.alerts.sink import webhook
+from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import SECRET, alert, alertmanager, encoded, grafana, signed
 
 TOKEN = "a-token-of-the-tests"
@@ -49,13 +50,6 @@ def url(_running) -> str:
 @pytest.fixture
 def sink(_running):
     return _running[1]
-
-
-def wait_for(condition, *, seconds: float = 20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def post(url: str, body: bytes, headers: dict[str, str] | None = None) -> requests.Response:
@@ -333,7 +327,7 @@ def test_a_body_counts_as_held_until_it_is_written(tmp_path, monkeypatch):
 
 TWO = """\
 sinks:
-  hook: &hook
+  hook:
     type: webhook
     url: {url}
     secret: {{env: TEST_SINK_SECRET}}
@@ -343,7 +337,7 @@ sinks:
     argv: ["false"]
 routes:
   - sinks: [down, hook]
-""".replace(" &hook", "")
+"""
 
 
 def test_a_sink_without_room_does_not_keep_others_from_being_told(tmp_path, monkeypatch):

@@ -215,11 +215,7 @@ FIELDS = ("status", "labels", "annotations", "startsAt", "endsAt", "fingerprint"
     version=st.sampled_from(["4", "1", 4, 1, "mlobs/1"]),
     field=st.sampled_from(FIELDS),
     wrong=anything(),
-    top=st.dictionaries(
-        st.sampled_from(["alerts", "externalURL", "truncatedAlerts", "orgId", "version"]),
-        anything(),
-        max_size=1,
-    ),
+    top=st.dictionaries(st.sampled_from(TOP), anything(), max_size=1),
 )
 def test_whatever_comes_is_understood_or_refused_with_a_sentence(version, field, wrong, top):
     """And what was understood can be told."""

@@ -9,7 +9,8 @@ import pytest
 import requests
 
 from tests.alerts.sink import webhook
-from tests.alerts.test_receive_endpoint import BODY, JSON, refused, wait_for
+from tests.alerts.test_receive_endpoint import BODY, JSON, refused
+from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import SECRET, alert, alertmanager, encoded, signed
 
 pytestmark = pytest.mark.slow

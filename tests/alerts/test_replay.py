@@ -185,7 +185,7 @@ def test_a_counter_of_programs_is_replayed_by_what_it_grew(tables, rules):
             value,
             ago_s=ago_s,
             start_ago_s=start_ago_s,
-            attributes={"mlobs.sdk.dropped.reason": "queue full"},
+            attributes={"mlobs.dropped.reason": "queue full"},
         )
     span = (NOW_S - 1500, NOW_S)
     asked = broken_moments(rule, tables, *span)

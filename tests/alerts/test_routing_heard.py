@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlobs.alerts.routing.plans import Planned
 from mlobs.alerts.routing.silence import Silence, add
-from tests.alerts.test_routing_router import BUDGET, Routed, message
+from tests.alerts.routed import BUDGET, Routed, message
 
 ALERTS = "0123"
 GROUPED = {**BUDGET, "name": "r", "pages_per_week": 1, "group_wait_s": 10}

@@ -13,7 +13,7 @@ from mlobs.alerts.routing.dispatcher import Dispatcher
 from mlobs.alerts.routing.memory import Memory
 from mlobs.alerts.routing.router import Router
 from tests.alerts.remembered import Remembered
-from tests.alerts.test_routing_router import NOW_S, message
+from tests.alerts.routed import NOW_S, message
 
 SINKS = ("chat", "mail")
 NAMES = st.sampled_from(["", "a", "b"])

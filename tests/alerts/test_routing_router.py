@@ -1,67 +1,13 @@
-"""Who is told of what, and who is spared, with a receipt."""
+"""Which routes a message takes, with whom it is gathered, and where its end is told."""
 
 import json
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlobs.alerts.message import iso
-from mlobs.alerts.routing.config import Route
-from mlobs.alerts.routing.notices import EMPTY
 from mlobs.alerts.routing.plans import Planned
-from mlobs.alerts.routing.router import WEEK_S, Router
-from tests.alerts.remembered import Remembered
-
-NOW_S = 1_700_000_000.0
-
-
-def message(
-    name: str = "a", status: str = "firing", *, severity: str = "warning", **labels: str
-) -> dict[str, Any]:
-    return {
-        **EMPTY,
-        "source": "mlobs",
-        "status": status,
-        "rule": "Rule",
-        "severity": severity,
-        "title": f"{name} is broken",
-        "summary": f"{name} is broken",
-        "labels": {"name": name, **labels},
-        "since": iso(NOW_S),
-        "started": iso(NOW_S),
-        "resolved": iso(NOW_S + 60) if status == "resolved" else None,
-        "fingerprint": name,
-    }
-
-
-def shown(planned: tuple[Planned, ...]) -> list[tuple[str, str, str]]:
-    return [(one.sink, one.kind, one.message["status"]) for one in planned]
-
-
-class Routed:
-    """A router with a memory and a clock."""
-
-    def __init__(self, *routes: dict[str, Any], machines: Sequence[str] = ()) -> None:
-        self.machines = machines
-        self.use(*routes)
-        self.state = Remembered()
-        self.now_s = NOW_S
-
-    def use(self, *routes: dict[str, Any]) -> None:
-        self.router = Router([Route.model_validate(route) for route in routes], self.machines)
-
-    def tell(self, *given: Any, after_s: float = 1.0, **more: Any) -> list[tuple[str, str, str]]:
-        self.now_s += after_s
-        return shown(self.router.plan(message(*given, **more), self.state, self.now_s))
-
-    def wake(self, after_s: float) -> tuple[Planned, ...]:
-        self.now_s += after_s
-        return tuple(one for plan in self.router.wake(self.state, self.now_s) for one in plan)
+from tests.alerts.routed import NOW_S, Routed, message, shown
 
 
 def test_a_message_takes_the_first_route_that_fits_and_goes_on_only_if_told():
@@ -77,30 +23,6 @@ def test_a_message_takes_the_first_route_that_fits_and_goes_on_only_if_told():
     ]
     assert routed.tell("b", team="web") == [("web", "page", "firing")]
     assert routed.tell("c") == [("rest", "page", "firing")]
-
-
-@pytest.mark.parametrize(
-    ("condition", "fits"),
-    [
-        ("team=web", True),
-        ('team="web"', True),
-        ("team!=web", False),
-        ("team=~w.*", True),
-        ("team=~e", False),
-        ("team!~w.*", False),
-        ("team !~ data|shop", True),
-        ("other=", True),
-        ("other!=x", True),
-        ("alertname=Rule", True),
-        ("rule=~R.+", True),
-        ("source=mlobs", True),
-        ('odd="a\\"b"', True),
-    ],
-)
-def test_conditions_are_those_of_alertmanager(condition, fits):
-    """Anchored patterns; a label that is not there is empty."""
-    routed = Routed({"match": [condition], "sinks": ["one"]}, {"sinks": ["other"]})
-    assert routed.tell("a", team="web", odd='a"b')[0][0] == ("one" if fits else "other")
 
 
 def test_what_no_route_wants_leaves_a_receipt():
@@ -172,16 +94,6 @@ def test_an_end_nobody_heard_the_beginning_of_leaves_a_receipt():
     assert routed.tell("a", "resolved") == [("pager", "muted", "resolved")]
 
 
-def test_an_alert_that_ends_at_the_edge_of_quiet_hours_is_no_end_of_something_that_begins():
-    """It fired in the night and ended before anybody was woken."""
-    routed = Routed({"sinks": ["chat"], "quiet": BERLIN, "group_wait_s": 30})
-    routed.now_s = moment("2026-11-27 06:59")
-    assert routed.tell("a") == []
-    routed.now_s = moment("2026-11-27 07:00")
-    assert routed.tell("a", "resolved", after_s=0.1) == [("chat", "muted", "resolved")]
-    assert routed.wake(0.4) == routed.wake(60) == ()
-
-
 def test_a_long_list_comes_in_parts_to_machines_and_is_cut_for_people():
     """None is lost on the way to a program, and nobody reads the hundred and first line."""
     routed = Routed({"sinks": ["hook", "chat"], "group_wait_s": 30}, machines=["hook"])
@@ -195,151 +107,6 @@ def test_a_long_list_comes_in_parts_to_machines_and_is_cut_for_people():
     assert sorted(listed, key=int) == [str(number) for number in range(250)]
     assert (people.sink, len(people.message["alerts"]), people.message["count"]) == ("chat", 100, 250)
     assert {one.message["title"] for one in (*parts, people)} == {"250 alerts, 250 began to fire: Rule"}
-
-
-BERLIN = {"from": "22:00", "to": "07:00", "time_zone": "Europe/Berlin"}
-
-
-def moment(text: str) -> float:
-    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
-
-
-@pytest.mark.parametrize(
-    ("now", "quiet", "until"),
-    [
-        ("2026-11-26 21:59", BERLIN, None),
-        ("2026-11-26 22:00", BERLIN, "2026-11-27 07:00"),
-        ("2026-11-27 06:59", BERLIN, "2026-11-27 07:00"),
-        ("2026-11-27 07:00", BERLIN, None),
-        ("2026-10-24 23:00", BERLIN, "2026-10-25 07:00"),  # the clock is set back in this night
-        ("2026-03-28 23:00", BERLIN, "2026-03-29 07:00"),  # and forward in this one
-        ("2026-11-28 12:00", {**BERLIN, "days": ["sat"], "from": "00:00", "to": "00:00"}, "2026-11-29 00:00"),
-        ("2026-11-29 01:00", {**BERLIN, "days": ["sat"]}, "2026-11-29 07:00"),
-        ("2026-11-29 22:30", {**BERLIN, "days": ["sat"]}, None),
-        (
-            "2026-11-27 23:00",
-            [BERLIN, {**BERLIN, "days": ["sat", "sun"], "from": "07:00", "to": "22:00"}],
-            "2026-11-30 07:00",
-        ),
-    ],
-)
-def test_quiet_hours_hold_messages_until_they_are_over(now, quiet, until):
-    """In the time zone they are meant in, over midnight, and over the change of the clocks."""
-    routed = Routed({"sinks": ["chat"], "quiet": quiet})
-    (one,) = routed.router.plan(message(), routed.state, moment(now))
-    assert one.not_before_s == moment(until or now)
-
-
-def test_a_critical_alert_does_not_wait_for_the_morning():
-    """Nor does it wait with a group that does."""
-    routed = Routed({"sinks": ["chat"], "quiet": BERLIN, "group_wait_s": 30})
-    routed.now_s = moment("2026-11-26 23:00")
-    routed.tell("a"), routed.tell("b", severity="critical")
-    (one,) = routed.wake(40)
-    assert one.message["fingerprint"] != "b"
-    assert one.message["alerts"][0]["fingerprint"] == "b"
-    (other,) = routed.wake(8 * 3600)
-    assert other.message["alerts"][0]["fingerprint"] == "a"
-
-
-FLAP = {"name": "r", "sinks": ["chat"], "flap": {"changes": 4, "within_s": 100, "calm_s": 50}}
-
-
-def test_an_alert_that_flaps_is_told_once_and_again_when_it_is_calm():
-    """The fourth change says so; what follows leaves receipts; the last word is told."""
-    routed = Routed(FLAP)
-    told = [routed.tell("a", status) for status in ["firing", "resolved"] * 4]
-    kinds = [kind for ((_, kind, _),) in told]
-    assert kinds == ["page"] * 4 + ["muted"] * 4
-    assert routed.wake(40) == ()
-    assert routed.wake(20) == (), "the notice said resolved, and resolved it still is"
-    assert routed.tell("a") == [("chat", "page", "firing")]
-
-
-def test_an_alert_that_ends_flapping_in_another_state_is_told_so():
-    """Otherwise the last that was heard of it would be wrong."""
-    routed = Routed(FLAP)
-    for status in ["firing", "resolved"] * 3:
-        routed.tell("a", status)
-    routed.tell("a", "firing")
-    (calm,) = routed.wake(60)
-    assert (calm.kind, calm.message["status"], calm.message["notice"]) == ("page", "firing", "calm")
-    assert calm.message["title"] == "Calm again: a is broken"
-
-
-def test_other_alerts_of_the_route_are_told_while_one_flaps():
-    """Damping is of an alert, not of a route."""
-    routed = Routed(FLAP)
-    for status in ["firing", "resolved"] * 3:
-        routed.tell("a", status)
-    assert routed.tell("b") == [("chat", "page", "firing")]
-
-
-BUDGET = {"name": "r", "sinks": ["pager"], "pages_per_week": 2, "demote_to": "chat"}
-
-
-def test_a_spent_budget_demotes_and_says_so_once():
-    """With a receipt at the sink that was spared."""
-    routed = Routed(BUDGET)
-    assert routed.tell("a") == routed.tell("b") == [("pager", "page", "firing")]
-    assert routed.tell("c") == [
-        ("chat", "page", "firing"),
-        ("pager", "demoted", "firing"),
-        ("pager", "page", "firing"),
-    ]
-    assert routed.tell("d") == [("chat", "page", "firing"), ("pager", "demoted", "firing")]
-    routed.now_s += WEEK_S
-    assert routed.tell("e") == [("pager", "page", "firing")]
-
-
-def test_the_notice_says_which_route_and_until_when():
-    """Whoever reads it can do something."""
-    routed = Routed(BUDGET)
-    routed.tell("a"), routed.tell("b")
-    *_, notice = routed.router.plan(message("c"), routed.state, routed.now_s)
-    assert notice.message["summary"] == (
-        "2 pages in seven days: the route r has spent its budget. "
-        f"Until {iso(NOW_S + 1 + WEEK_S)}, further alerts go to chat."
-    )
-
-
-def test_an_end_goes_to_who_was_told_of_the_beginning_and_costs_nothing():
-    """An incident that was opened is closed, and none is closed that was not opened."""
-    routed = Routed(BUDGET)
-    routed.tell("a"), routed.tell("b"), routed.tell("c")
-    assert routed.tell("a", "resolved") == [("pager", "page", "resolved")]
-    assert routed.tell("c", "resolved") == [("chat", "page", "resolved")]
-
-
-def test_the_notice_of_a_spent_budget_ends_once_there_is_room_again():
-    """Else a pager has it open for ever, and the next week's is heard by nobody."""
-    routed = Routed(BUDGET)
-    routed.tell("a"), routed.tell("b"), routed.tell("c")
-    assert routed.wake(WEEK_S - 60) == ()
-    (again,) = routed.wake(120)
-    assert (again.sink, again.message["status"], again.message["notice"]) == ("pager", "resolved", "budget")
-    assert again.message["title"] == "The page budget of r has room again"
-    assert again.message["resolved"] == iso(routed.now_s)
-    assert routed.wake(WEEK_S) == ()
-    routed.tell("d"), routed.tell("e")
-    *_, notice = routed.router.plan(message("f"), routed.state, routed.now_s)
-    assert notice.message["fingerprint"] == again.message["fingerprint"]
-    assert notice.message["status"] == "firing"
-
-
-def test_a_clock_that_is_set_back_holds_up_neither_groups_nor_pages():
-    """What waits is told then, and pages of times to come are not spent."""
-    routed = Routed({**BUDGET, "pages_per_week": 1, "group_wait_s": 30})
-    routed.tell("a")
-    assert shown(routed.wake(-3600)) == [("pager", "page", "firing")]
-    routed.tell("b"), routed.wake(40)
-    routed.now_s -= 86_400
-    routed.tell("c")
-    assert ("pager", "page", "firing") in shown(routed.wake(40))
-    quiet = Routed({"sinks": ["chat"], "quiet": BERLIN, "group_wait_s": 30})
-    quiet.now_s = moment("2026-11-26 23:30")
-    quiet.tell("a")
-    assert quiet.wake(-3600) == (), "the end of the night is where it was"
 
 
 def test_an_end_goes_where_it_was_told_also_if_the_routes_are_others_by_then():
@@ -376,35 +143,6 @@ def test_what_waits_for_a_route_that_is_gone_takes_those_that_are_there():
     routed.use({"name": "new", "sinks": ["chat"]})
     assert shown(routed.wake(40)) == [("chat", "page", "firing")]
     assert routed.tell("a", "resolved") == [("chat", "page", "resolved")]
-
-
-def test_a_group_costs_one_page():
-    """That is what groups are for."""
-    routed = Routed({**BUDGET, "group_wait_s": 10})
-    for number in range(50):
-        routed.tell(str(number), after_s=0)
-    assert shown(routed.wake(11)) == [("pager", "page", "firing")]
-    assert routed.state.get("week", "r") == {"times": [routed.now_s], "said": False}
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.floats(0, 40_000)), max_size=120))
-def test_whatever_happens_a_week_has_no_more_pages_than_its_budget(steps):
-    """In any seven days, notices apart; and every firing is paged or demoted."""
-    routed = Routed({**BUDGET, "pages_per_week": 3})
-    firing: set[int] = set()
-    pages: list[float] = []
-    for alert, pause_s in steps:
-        status = "resolved" if alert in firing else "firing"
-        firing ^= {alert}
-        planned = routed.tell(str(alert), status, after_s=pause_s)
-        if status == "firing":
-            paged = [one for one in planned if one == ("pager", "page", "firing")]
-            demoted = ("chat", "page", "firing") in planned
-            assert demoted or paged
-            if not demoted:
-                pages.append(routed.now_s)
-    for first in pages:
-        assert sum(first <= one < first + WEEK_S for one in pages) <= 3
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0.01, 60), st.booleans()), max_size=80))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from mlobs.alerts.routing.silence import Silence, add, end
-from tests.alerts.test_routing_router import Routed, shown
+from tests.alerts.routed import Routed, shown
 
 TEAM = {"name": "team", "sinks": ["team"]}
 

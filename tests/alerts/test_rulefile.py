@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import requests
@@ -20,6 +19,7 @@ from mlobs.errors import RuleError, SettingError
 from mlobs.settings import AlertSettings, load
 from tests.alerts.rulefiles import written
 from tests.alerts.test_alerting import House, Rows
+from tests.alerts.waiting import wait_for
 from tests.processes import MLOBS, process
 
 PACKAGED = catalogue(AlertSettings())
@@ -208,7 +208,7 @@ def test_a_running_server_heeds_its_file_and_a_hangup(tmp_path, monkeypatch):
     log = tmp_path / "server.log"
     command = [*MLOBS, "up", "--port", "0", "--data", str(tmp_path / "data")]
     with process(*command, log=log, stdin=subprocess.DEVNULL, cwd=tmp_path) as started:
-        wait(lambda: "/api/alerts" in log.read_text())
+        wait_for(lambda: "/api/alerts" in log.read_text(), seconds=60)
         url = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())[0]
 
         def rules():
@@ -221,25 +221,18 @@ def test_a_running_server_heeds_its_file_and_a_hangup(tmp_path, monkeypatch):
         for page in ("ShopSearchFails.md", "MlobsWatchdog.md"):
             assert requests.get(f"{url}/runbooks/{page}", timeout=30).text.startswith("# ")
         path.write_text(GOOD.replace("calls_min", "call_min"))
-        wait(lambda: rules()[1] is not None)
+        wait_for(lambda: rules()[1] is not None, seconds=60)
         assert "ShopSearchFails" in rules()[0]
         refused = re.compile(r"^mlobs_alert_rules_refused_total [1-9]", re.M)
-        wait(lambda: refused.search(requests.get(f"{url}/metrics", timeout=30).text))
+        wait_for(lambda: refused.search(requests.get(f"{url}/metrics", timeout=30).text), seconds=60)
         path.write_text(GOOD.replace("ShopSearchFails", "ShopSearchFalls"))
-        wait(lambda: "ShopSearchFalls" in rules()[0])
+        wait_for(lambda: "ShopSearchFalls" in rules()[0], seconds=60)
         times = path.stat()
         path.write_text(GOOD.replace("ShopSearchFails", "ShopSearchFaces"))
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         started.send_signal(signal.SIGHUP)
-        wait(lambda: "ShopSearchFaces" in rules()[0])
+        wait_for(lambda: "ShopSearchFaces" in rules()[0], seconds=60)
         assert started.poll() is None
-
-
-def wait(condition):
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.1)
 
 
 class Search(Rows):

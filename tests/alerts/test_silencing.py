@@ -14,9 +14,9 @@ from mlobs.alerts.routing.router import Router
 from mlobs.alerts.silencing import Silencing
 from mlobs.cli import main
 from mlobs.errors import PayloadError
+from tests.alerts.routed import message
 from tests.alerts.sink import webhook
 from tests.alerts.test_receive_mounted import TOKENS, up
-from tests.alerts.test_routing_router import message
 
 NOW_S = 1_700_000_000.0
 ADMIN = "admin-token-of-the-tests"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from mlobs.alerts.outbox import Message
+from mlobs.alerts.letters import Message
 from mlobs.alerts.receive.formats import read
 from mlobs.alerts.receive.inbox import Inbox
 from mlobs.alerts.routewatch import RouteWatch
@@ -13,6 +13,7 @@ from mlobs.errors import SettingError
 from mlobs.settings import AlertSettings
 from tests.alerts.rounds import record
 from tests.alerts.sink import webhook
+from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import alert, alertmanager, encoded
 
 SINK = """\
@@ -59,13 +60,6 @@ class House:
 
     def take(self, *alerts):
         return self.inbox.take(read(encoded(alertmanager(*alerts))), None).result(30)
-
-
-def wait_for(condition, within_s=20.0):
-    until = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.01)
 
 
 def test_new_routes_are_used_without_a_restart_and_what_is_open_is_ended_where_it_was_told(tmp_path, caplog):

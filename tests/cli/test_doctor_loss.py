@@ -19,7 +19,7 @@ from mlobs.cli import main
         (["--loss", "--prometheus", "http://127.0.0.1:1", "--since", "soon"], "such as 15m, 6h or 7d"),
         (["--loss", "--prometheus", "http://127.0.0.1:1"], "No Prometheus answers at http://127.0.0.1:1"),
         (["--loss", "--sidecar", "8888"], "'8888' is no address"),
-        (["--loss", "--for", "0"], "seconds from 1 to 86400"),
+        (["--loss", "--for", "0"], "more than 0 and at most 86400 seconds"),
         (["--loss", "--server", "http://127.0.0.1:1"], "http://127.0.0.1:1"),
     ],
 )

@@ -75,6 +75,28 @@ def test_a_misspelt_variable_is_a_remark_and_a_known_one_is_none():
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "MLOBS_TOKEN_FILE",
+        "MLOBS_ALERT_RECEIVE_SECRET_FILE",
+        "MLOBS_ENDPOINT",
+        "MLOBS_SIDECAR_METRICS_PORT",
+        "MLOBS_SAMPLER_BASE_PERCENT",
+        "MLOBS_CLICKHOUSE_PASSWORD_FILE",
+        "MLOBS_RUN",
+    ],
+)
+def test_secrets_in_files_and_variables_of_a_collector_are_no_remarks(name):
+    """Of a pod or a shell they are in the environment of the program as well."""
+    assert remarks({name: "1"}) == []
+
+
+def test_a_file_of_what_is_no_secret_is_a_remark():
+    [found] = remarks({"MLOBS_PORT_FILE": "/run/port"})
+    assert "nothing reads it" in found
+
+
+@pytest.mark.parametrize(
     ("name", "value", "words"),
     [
         ("OTEL_TRACES_SAMPLER", "allways_on", "no sampler that the SDK knows"),

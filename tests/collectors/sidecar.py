@@ -2,7 +2,9 @@
 
 import functools
 import os
+import re
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,10 +26,21 @@ class Sidecar:
     grpc: str
     metrics: str = ""
 
+    def own(self, name: str) -> float:
+        """Return the sum of a family of its own metrics, 0 where it has none."""
+        lines = fetched(self.metrics)
+        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
+
     def kill(self) -> None:
         """End it as a crash would."""
         self.process.kill()
         self.process.wait()
+
+
+def fetched(address: str) -> list[str]:
+    """Return the lines of a page."""
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        return answer.read().decode().splitlines()
 
 
 @functools.cache

@@ -17,7 +17,6 @@ from tests.collectors.test_tiers import until
 from tests.processes import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-KEY = "sk-" + "proj-" + "a1B2" * 8
 NOW = str(time.time_ns())
 
 
@@ -145,7 +144,7 @@ def test_what_is_very_large_is_cut_and_takes_nothing_with_it(tmp_path):
             until(lambda body=body: post(beside.http, "/v1/traces", body))
         until(lambda: post(beside.http, "/v1/logs", logged(large, "beside")))
         until(lambda: len(receiver.spans()) == 4 and any(path == "/v1/logs" for path, _ in receiver.bodies))
-        assert tiers.Tier.own(beside, "otelcol_exporter_send_failed_spans") == 0
+        assert beside.own("otelcol_exporter_send_failed_spans") == 0
     by_name = {span.name: span for span in receiver.spans()}
     assert len(by_name["event"].events[0][1]["x"]) < 262_145
     assert {"beside", "map", "n" * 4096} <= by_name.keys()

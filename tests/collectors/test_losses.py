@@ -138,20 +138,15 @@ def test_while_the_server_is_away_the_queue_fills_the_disk_and_then_drains(tmp_p
         ordered = sorted(names)
         for start in range(0, len(ordered), 200):
             assert post(beside.http, "/v1/traces", request(ordered[start : start + 200], size=2000))
-        waiting = own(beside, "otelcol_exporter_queue_size")
+        waiting = beside.own("otelcol_exporter_queue_size")
         assert waiting > 4000 * 2000  # Bytes.
         assert sum(file.stat().st_size for file in (tmp_path / "queue").iterdir()) > waiting / 2
         receiver.answers.clear()
         arrive(receiver, names)
         end = time.monotonic() + 20
-        while own(beside, "otelcol_exporter_queue_size") > 0:
+        while beside.own("otelcol_exporter_queue_size") > 0:
             assert time.monotonic() < end, "the queue is not empty"
             time.sleep(0.2)
-
-
-def own(running, name):
-    lines = tiers.fetched(running.metrics)
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + "{"))
 
 
 def own_mib(process):

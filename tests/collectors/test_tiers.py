@@ -59,7 +59,7 @@ def test_what_the_sdk_made_goes_through_all_hops_and_both_derive_the_same_metric
         exemplars = until(lambda: [line for line in tiers.derived(first) if " # {" in line])
         whole = until(
             lambda: (
-                (got := derived_series(tiers.fetched(f"{url}/metrics")))
+                (got := derived_series(sidecar.fetched(f"{url}/metrics")))
                 and _runs(got) >= RUNS
                 and _scores(got) >= 2 * RUNS + SCORED_ANSWERS
                 and got
@@ -219,7 +219,7 @@ def test_behind_the_sampler_the_servers_counts_are_those_of_all_calls(tmp_path):
 
 def counted(url="", derived=None):
     """Return good calls, bad ones and input tokens, of a server or of a gateway."""
-    lines = tiers.derived(derived) if derived else tiers.fetched(f"{url}/metrics")
+    lines = tiers.derived(derived) if derived else sidecar.fetched(f"{url}/metrics")
     found = derived_series(lines)
     calls = {
         dict(labels).get("error_type", ""): value

@@ -1,7 +1,6 @@
 """Runs the collectors behind the sidecar for tests: gateway, sampler, all-in-one."""
 
 import os
-import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,16 +20,6 @@ class Tier(Sidecar):
 
     derived: str = ""
     headers: Path = field(default_factory=Path)
-
-    def own(self, name: str) -> float:
-        """Return the sum of a family of its own metrics, 0 where it has none."""
-        lines = fetched(self.metrics)
-        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
-
-
-def fetched(address: str) -> list[str]:
-    with urllib.request.urlopen(address, timeout=10) as answer:
-        return answer.read().decode().splitlines()
 
 
 def derived(tier: Tier) -> list[str]:

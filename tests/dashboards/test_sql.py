@@ -5,12 +5,13 @@ import re
 
 import pytest
 
-from mlobs.dashboards.boards.traces_clickhouse import BOARD, board
+from mlobs.dashboards.boards.traces_clickhouse import board
 from mlobs.dashboards.preview.macros import CONDITIONAL, MACROS, conditional
 from mlobs.dashboards.sql import statements as sql
 from mlobs.semconv import attributes as a
 from tests.dashboards.asking import panels
 
+BOARD = board()
 PANELS = list(panels(BOARD.rows))
 VARIABLES = {variable["name"] for variable in BOARD.variables}
 QUERIES = [v["query"]["rawSql"] for v in BOARD.variables if v["type"] == "query"]

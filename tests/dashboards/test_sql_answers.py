@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mlobs.dashboards.boards.traces_clickhouse import BOARD
+from mlobs.dashboards.boards.traces_clickhouse import board
 from mlobs.dashboards.preview.spans import Span
 from mlobs.dashboards.sql import statements as sql
 from tests.dashboards.asking import Asker, RefusedError, panels
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 EXPORTERS = ("exporter_old", "exporter_new")
+BOARD = board()
 PANELS = list(panels(BOARD.rows))
 CHOICES = [variable for variable in BOARD.variables if variable["type"] == "query"]
 NAMES = ("helpful", "feedback", "grounded")  # scores of each run

@@ -45,11 +45,10 @@ class Engine:
 
     def __enter__(self) -> Self:
         self._ip("netns", "add", self.switch)
-        for number, network in enumerate(self.networks):
+        for number in range(len(self.networks)):
             self._ip("-n", self.switch, "link", "add", f"br{number}", "type", "bridge")
             self._ip("-n", self.switch, "addr", "add", f"10.77.{number}.254/24", "dev", f"br{number}")
             self._ip("-n", self.switch, "link", "set", f"br{number}", "up")
-            assert network
         self._ip("netns", "add", self.space("keys"))
         for service in self.spaces:
             self._connect(service)

@@ -10,11 +10,18 @@ from typing import Any
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from mlobs._secret_files import ENDING, file_variables
+from mlobs.settings import SETTINGS, variable
+
 TOP = Path(__file__).parents[2]
 DOCKER = TOP / "docker"
 KUBERNETES = DOCKER / "kubernetes"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+# What programs of ours read, and what of it is secret.
+FILES = {file for kind in SETTINGS for file in file_variables(kind).values()}
+SECRETS = {file.removesuffix(ENDING) for file in FILES}
+KNOWN = {variable(kind, field) for kind in SETTINGS for field in kind.model_fields} | FILES
 OURS = [name for name, service in SERVICES.items() if "build" in service]
 OTHERS = [name for name in SERVICES if name not in OURS]
 

@@ -14,13 +14,16 @@ from mlobs.alerts.prometheus import WATCHDOG
 from mlobs.alerts.routing.file import read_routes
 from mlobs.alerts.rulefile import read_rules
 from mlobs.cli.alerts.mounted import PATH
-from mlobs.settings import SETTINGS, AlertSettings, ServerSettings, load, variable
+from mlobs.cli.collector.configurations import variables_of_all
+from mlobs.settings import AlertSettings, ServerSettings, load
 from tests.docker import modules
 from tests.docker.files import (
     COMPOSE,
     DOCKER,
+    KNOWN,
     OTHERS,
     OURS,
+    SECRETS,
     SERVICES,
     TOP,
     environment,
@@ -31,10 +34,6 @@ from tests.docker.files import (
 from tests.parts import require
 
 FILES = [["compose.yaml"], ["compose.yaml", "compose.grafana-alerting.yaml"]]
-SECRETS = {"MLOBS_ALERT_WEBHOOK_SECRET", "MLOBS_ALERT_RECEIVE_SECRET", "MLOBS_TOKEN", "MLOBS_STORE"}
-KNOWN = {variable(kind, field) for kind in SETTINGS for field in kind.model_fields}
-KNOWN |= {f"{name}_FILE" for name in SECRETS}
-CONFIGURATIONS = "".join(path.read_text() for path in (TOP / "collectors").rglob("*.yaml"))
 PROMETHEUS = yaml.safe_load((DOCKER / "prometheus.yml").read_text())
 
 
@@ -136,7 +135,7 @@ def test_every_variable_of_ours_is_read():
     for name in OURS:
         for told in SERVICES[name].get("environment") or {}:
             if stage_of(name) == "sidecar":
-                assert told == "GOMEMLIMIT" or f"${{env:{told}" in CONFIGURATIONS, told
+                assert told in {"GOMEMLIMIT", *variables_of_all()}, told
             else:
                 assert told in KNOWN, told
     alerting = yaml.safe_load((DOCKER / "compose.grafana-alerting.yaml").read_text())["services"]

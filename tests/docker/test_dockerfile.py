@@ -16,11 +16,9 @@ from packaging.utils import canonicalize_name
 
 from mlobs.cli import NOUNS
 from mlobs.cli.collector.configurations import CONFIGURATIONS, DEFAULT_SINK, WEIGHTS
-from mlobs.settings import SETTINGS, variable
-from tests.docker.files import DOCKER, IMAGES, SERVICES, STAGES, TOP, image_environment, lineage, said
+from tests.docker.files import DOCKER, IMAGES, KNOWN, SERVICES, STAGES, TOP, image_environment, lineage, said
 
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
-KNOWN = {variable(kind, field) for kind in SETTINGS for field in kind.model_fields}
 TEXT = (DOCKER / "Dockerfile").read_text()
 ARGUMENTS = dict(re.findall(r"^ARG (\w+)=(\S+)$", TEXT, re.MULTILINE))
 IMAGE_PYTHON = {"python_version": "3.13", "python_full_version": "3.13.9"}

@@ -12,18 +12,16 @@ import pytest
 import yaml
 
 from mlobs.cli.collector.binary import binary
-from mlobs.semconv.metrics import DERIVED
-from mlobs.settings import SETTINGS, variable
+from mlobs.cli.collector.configurations import variables_of_all
+from mlobs.semconv.metrics import DERIVED, JUDGED
 from tests.collectors.sidecar import build
 from tests.docker import modules
-from tests.docker.files import IMAGES, KUBERNETES, SERVICES, TOP, image_environment, said
+from tests.docker.files import IMAGES, KNOWN, KUBERNETES, SERVICES, TOP, image_environment, said
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 FOLDERS = ("mlobs", "example")
 NEWEST, OLDEST = "1.37", "1.29"
-CONFIGURATIONS = "".join(path.read_text() for path in (TOP / "collectors").rglob("*.yaml"))
-KNOWN = {variable(kind, field) for kind in SETTINGS for field in kind.model_fields}
 OF_SERVICES = {"server": "server", "gateway": "gateway", "sampler": "sampler", "mlobs-sidecar": "sidecar"}
 
 
@@ -158,9 +156,9 @@ def test_every_variable_is_read():
     for name, one in containers().items():
         for told in variables(one):
             if OF_SERVICES.get(name) in ("gateway", "sampler", "sidecar"):
-                assert told == "GOMEMLIMIT" or f"${{env:{told}" in CONFIGURATIONS, told
+                assert told in {"GOMEMLIMIT", *variables_of_all()}, told
             else:
-                assert told.removesuffix("_FILE") in KNOWN, told
+                assert told in KNOWN, told
 
 
 @pytest.mark.parametrize("name", ["gateway", "sampler", "mlobs-sidecar"])
@@ -274,13 +272,13 @@ def test_the_policies_let_through_what_talks_and_nothing_else():
         assert not {port for word, port in ports(pod).items() if word == "health"} & inwards
 
 
-def test_spans_are_counted_once():
+def test_spans_and_scores_are_counted_once():
     """The gateways count all of them; of the server exactly those families are dropped."""
     [server] = [one for one in objects("ServiceMonitor") if one["metadata"]["name"] == "server"]
     [drop] = server["spec"]["endpoints"][0]["metricRelabelings"]
     names = re.fullmatch(r"\(([^()]*)\)\(_bucket\|_sum\|_count\)\?", drop["regex"])[1].split("|")
     assert (drop["action"], drop["sourceLabels"]) == ("drop", ["__name__"])
-    assert names == [metric.prometheus for metric in DERIVED]
+    assert names == [metric.prometheus for metric in (*DERIVED, *JUDGED)]
     [gateway] = [one for one in objects("ServiceMonitor") if one["metadata"]["name"] == "gateway"]
     assert "derived" in [endpoint["port"] for endpoint in gateway["spec"]["endpoints"]]
 

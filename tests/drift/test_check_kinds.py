@@ -307,7 +307,7 @@ def test_a_learned_floor_is_what_the_days_of_the_reference_did():
     assert only(report, "wanders").verdict != "drifted"
     assert only(report, "calm").verdict == "drifted"
     assert "each column's learned share" in report.legend
-    with pytest.raises(SettingError, match="The floor 'high' cannot be used"):
+    with pytest.raises(SettingError, match="floor='high' cannot be used"):
         check(profile, live, floor="high")
 
 

@@ -4,24 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from mlobs.drift.detector import Detector, Reference, State
 from mlobs.drift.sequential.bets import log_bets
 from mlobs.drift.sequential.bounds import tv_lower_bounds
+from tests.drift.laws import EVEN, shifted
 
-DECILES = np.full(10, 0.1)
 REFERENCE_ROWS = 100_000
 
 
-def shifted(sigma):
-    """Return the chances of a normal distribution's deciles after its mean has moved."""
-    edges = stats.norm.ppf(np.arange(11) / 10)
-    return np.diff(stats.norm.cdf(edges - sigma))
-
-
 def detector(rng, features=1, floor=0.05, rows=REFERENCE_ROWS, effect=1.0):
-    return Detector([Reference(rng.multinomial(rows, DECILES), effect) for _ in range(features)], floor=floor)
+    return Detector([Reference(rng.multinomial(rows, EVEN), effect) for _ in range(features)], floor=floor)
 
 
 def blocks_until_alarm(found, draw, blocks, patience):
@@ -76,7 +69,7 @@ def test_unchanged_streams_alarm_no_more_often_than_promised():
     found = detector(rng, features=600, floor=0.0, rows=10**9)
     alarms = 0
     for block in range(200):
-        drawn = rng.multinomial(200, DECILES, size=600)
+        drawn = rng.multinomial(200, EVEN, size=600)
         alarms += int(found.update(drawn, began_s=float(block), patience_blocks=200 * 4 / 600).sum())
     assert alarms <= 187
 
@@ -92,7 +85,7 @@ def test_wobbling_inside_the_floor_never_alarms():
     tilt = np.repeat([1, -1], 5) * 0.04 / 5
     for _ in range(20):
         found = detector(rng)
-        laws = iter(DECILES + tilt * np.sin(np.arange(300) / 24 * 2 * np.pi)[:, None])
+        laws = iter(EVEN + tilt * np.sin(np.arange(300) / 24 * 2 * np.pi)[:, None])
         assert (
             blocks_until_alarm(found, lambda laws=laws: [rng.multinomial(500, next(laws))], 300, 100_000)
             is None
@@ -108,7 +101,7 @@ def test_a_small_reference_does_not_alarm_for_ever():
     rng = np.random.default_rng(4)
     for _ in range(20):
         found = detector(rng, floor=0.0, rows=5_000)
-        assert blocks_until_alarm(found, lambda: [rng.multinomial(1_000, DECILES)], 500, 100_000) is None
+        assert blocks_until_alarm(found, lambda: [rng.multinomial(1_000, EVEN)], 500, 100_000) is None
 
 
 @pytest.mark.parametrize(("sigma", "rows_max"), [(0.3, 8_000), (0.5, 2_500), (1.0, 1_000)])
@@ -121,8 +114,8 @@ def test_a_real_change_is_found_within_a_bounded_number_of_rows(sigma, rows_max)
     took = []
     for _ in range(20):
         found = detector(rng, features=9)
-        assert blocks_until_alarm(found, lambda: rng.multinomial(200, DECILES, size=9), 30, 1e6) is None
-        laws = np.vstack([shifted(sigma), *[DECILES] * 8])
+        assert blocks_until_alarm(found, lambda: rng.multinomial(200, EVEN, size=9), 30, 1e6) is None
+        laws = np.vstack([shifted(sigma), *[EVEN] * 8])
         took.append(blocks_until_alarm(found, lambda laws=laws: rng.multinomial(200, laws), 200, 1e6))
         assert found.alarm.tolist() == [True] + [False] * 8
     assert sorted(took)[10] * 200 <= rows_max
@@ -133,7 +126,7 @@ def test_the_start_of_the_change_is_found():
     rng = np.random.default_rng(6)
     found = detector(rng)
     for block in range(100):
-        law = DECILES if block < 50 else shifted(0.5)
+        law = EVEN if block < 50 else shifted(0.5)
         if found.update([rng.multinomial(500, law)], began_s=1e9 + block, patience_blocks=1e5)[0]:
             break
     assert found.change_start_s[0] - 1e9 == pytest.approx(50, abs=2)
@@ -145,7 +138,7 @@ def test_an_alarm_stands_while_the_change_lasts_and_goes_when_it_is_over():
     found = detector(rng)
     standing = []
     for block in range(300):
-        law = shifted(1.0) if 50 <= block < 150 else DECILES
+        law = shifted(1.0) if 50 <= block < 150 else EVEN
         found.update([rng.multinomial(500, law)], began_s=float(block), patience_blocks=1e5)
         standing.append(bool(found.alarm[0]))
     assert not any(standing[:50])
@@ -165,7 +158,7 @@ def test_bursts_are_borne_once_their_design_effect_is_known():
     for _ in range(10):
         for effect, alarms in ((10.0, known), (1.0, unknown)):
             found = detector(rng, floor=0.0, effect=effect)
-            draw = lambda: [rng.multinomial(50, DECILES) * 10]  # noqa: E731
+            draw = lambda: [rng.multinomial(50, EVEN) * 10]  # noqa: E731
             alarms.append(blocks_until_alarm(found, draw, 300, 100_000))
     assert known == [None] * 10
     assert sum(alarm is not None for alarm in unknown) >= 8
@@ -175,13 +168,13 @@ def test_the_lower_bound_on_the_drift_is_below_the_truth_and_comes_close():
     """It holds at all times with 99.9 %: of 50 streams of 20 looks none should fail (0.05 expected)."""
     rng = np.random.default_rng(9)
     law = shifted(0.5)
-    truth = np.abs(law - DECILES).sum() / 2
+    truth = np.abs(law - EVEN).sum() / 2
     last = []
     for _ in range(50):
         counts = np.zeros(10)
         for _ in range(20):
             counts += rng.multinomial(1_000, law)
-            bound = tv_lower_bounds(counts[None], DECILES[None], error=0.001)[0]
+            bound = tv_lower_bounds(counts[None], EVEN[None], error=0.001)[0]
             assert bound <= truth
         last.append(bound)
     assert np.median(last) > truth - 0.04
@@ -227,7 +220,7 @@ def test_what_a_change_must_exceed_is_told_with_what_the_reference_leaves_open()
     assert least[0] > 0.6
     assert 0.1 < least[1] < 0.2
     assert least[2] < 0.06
-    slots = rng.multinomial(500, DECILES, size=168)
+    slots = rng.multinomial(500, EVEN, size=168)
     found = Detector([Reference(slots.sum(axis=0).tolist(), slots=slots.tolist())] * 2, floor=0.05)
     usual = np.mean([found.expectations.at(hour)[1] for hour in range(168)], axis=0)
     assert found.floor_whole == pytest.approx(0.05 + usual, rel=0.01)
@@ -245,6 +238,6 @@ def test_the_lower_bound_falls_when_the_change_is_over_though_the_alarm_stands()
     found = detector(rng, rows=10**6)
     assert blocks_until_alarm(found, lambda: [rng.multinomial(500, shifted(1.0))], 50, 1e5)
     for block in range(8):
-        found.update([rng.multinomial(500, DECILES)], began_s=float(block), patience_blocks=1e5)
+        found.update([rng.multinomial(500, EVEN)], began_s=float(block), patience_blocks=1e5)
     assert found.alarm[0]
     assert found.tv_lower_bounds()[0] < 0.02

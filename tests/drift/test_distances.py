@@ -1,24 +1,14 @@
 """Distances agree with their definitions and with scipy on the raw values."""
 
-import doctest
-
 import numpy as np
 import pytest
 from scipy import stats
 
-from mlobs.drift import bins, build, columns, distances, finding, frames, measures, profile, schema
+from mlobs.drift import distances
 from mlobs.drift.bins import Bins
 from mlobs.drift.columns import Numbers
 from mlobs.drift.measures import measure, measure_online
 from mlobs.drift.profile import Profile
-
-
-@pytest.mark.parametrize(
-    "module", [bins, build, columns, distances, finding, frames, measures, profile, schema]
-)
-def test_the_examples_in_the_docstrings_run(module):
-    """A number in a docstring that the code does not print is worse than none."""
-    assert doctest.testmod(module).failed == 0
 
 
 def psi_slow(reference, live):

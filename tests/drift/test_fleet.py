@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_a_change_that_all_see_is_told_once_with_its_beginning():
     assert abs(watch.change_start.timestamp() - 6000) <= 120
     [now] = watched.watches()
     assert now.rows == 140 * 600
-    assert 0.1 < now.tv_lower_bound < 0.2 < now.distances["tv"] + 0.03
+    assert 0.1 < now.tv_lower_bound < 0.2 < now.distances.tv + 0.03
     assert {move.bin for move in now.moves} <= {"00", "01", "02", "07", "08", "09"}
 
 
@@ -72,7 +73,7 @@ def test_rows_before_the_first_look_are_counted_and_the_next_look_bets_on_them()
     assert watched.look([total(counted)], 60.0) == []
     [first] = watched.watches()
     assert (first.rows, first.blocks) == (4_500, 1)
-    assert first.distances["tv"] > 0.25
+    assert first.distances.tv > 0.25
     counted += rng.multinomial(600, shifted(0.28))
     [raised] = watched.look([total(counted)], 120.0)
     assert raised.alarm
@@ -344,7 +345,7 @@ def test_distances_are_those_of_the_distances_module():
     [watch] = watched.watches()
     reference = np.round(P * ROWS)
     places = np.arange(12) * 0.2
-    assert watch.distances == {
+    assert asdict(watch.distances) == {
         "psi": distances.population_stability_index(reference, counted),
         "js": distances.jensen_shannon(reference, counted),
         "tv": distances.total_variation(reference, counted),

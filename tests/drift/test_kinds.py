@@ -57,6 +57,7 @@ def table():
 
 FORMS = {
     "pandas": lambda t: t.to_pandas(),
+    "pandas with an index": lambda t: t.to_pandas().set_index(pd.Index(range(N, 0, -1), name="row")),
     "pandas on arrow": lambda t: t.to_pandas(types_mapper=pd.ArrowDtype),
     "polars": lambda t: pl.from_arrow(t),
     "polars series": lambda t: {s.name: s for s in pl.from_arrow(t)},
@@ -66,6 +67,7 @@ FORMS = {
     "arrow columns": lambda t: dict(zip(t.column_names, t.columns, strict=True)),
     "arrow in milliseconds": lambda t: t.set_column(5, "at", t.column("at").cast(pa.timestamp("ms"))),
     "arrow of fixed width": lambda t: t.set_column(8, "emb", t.column("emb").cast(pa.list_(pa.float32(), 4))),
+    "arrow with a dictionary": lambda t: t.set_column(3, "c", t["c"].combine_chunks().dictionary_encode()),
     "arrow in chunks": lambda t: pa.concat_tables([t.slice(0, 1_234), t.slice(1_234)]),
 }
 
@@ -243,6 +245,8 @@ def test_a_column_that_changes_its_kind_or_is_missing_in_a_part_is_refused():
         ("train.parquet", "There is no file 'train.parquet'"),
         (iter([{"x": 1}]), "A list_iterator cannot be read as a table"),
         (None, "A NoneType cannot be read as a table"),
+        (5, "A int cannot be read as a table. Wanted: a mapping"),
+        (pd.DataFrame([[1, 2]], columns=["x", "x"]), "more than one column named 'x'"),
         ({"x": [1], "y": [1, 2]}, "The columns differ in length"),
         (
             pl.DataFrame({"x": pl.Series([1], dtype=pl.Int128)}),

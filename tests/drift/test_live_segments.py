@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlobs.drift.calendar import YEAR_S
 from mlobs.drift.frames import Frame
 from mlobs.drift.live import Live
 from mlobs.drift.monitor import Monitor
 from mlobs.drift.profile import Profile
-from mlobs.drift.streams.budget import YEAR_S
 from mlobs.errors import SettingError
 
 BLOCK = 100

@@ -14,29 +14,15 @@ from mlobs.drift.monitor import Monitor
 from mlobs.drift.profile import Profile
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
+from tests.drift import churn
+from tests.drift.churn import rows, watch_of
 
 BLOCK = 200
 
 
 @pytest.fixture(scope="module")
 def profile():
-    rng = np.random.default_rng(1)
-    n = 40_000
-    data = {
-        "x": rng.normal(size=n),
-        "c": np.array(["a", "b"])[rng.integers(0, 2, n)],
-        "score": rng.random(n),
-    }
-    return Profile.of(data, model="churn@7", prediction="score")
-
-
-def rows(n, shift=0.0, seed=2):
-    rng = np.random.default_rng(seed)
-    return [{"x": float(rng.normal(shift)), "c": "ab"[rng.integers(2)]} for _ in range(n)]
-
-
-def watch_of(monitor, feature):
-    return next(watch for watch in monitor.state() if watch.feature == feature)
+    return churn.profile()
 
 
 def ours(reader):

@@ -18,20 +18,15 @@ from mlobs import _guard
 from mlobs.drift.monitor import Monitor
 from mlobs.drift.profile import Profile
 from mlobs.errors import DataError, SettingError
+from tests.drift import churn
+from tests.drift.churn import rows, watch_of
 
 BLOCK = 200
 
 
 @pytest.fixture(scope="module")
 def profile():
-    rng = np.random.default_rng(1)
-    n = 40_000
-    data = {
-        "x": rng.normal(size=n),
-        "c": np.array(["a", "b"])[rng.integers(0, 2, n)],
-        "score": rng.random(n),
-    }
-    return Profile.of(data, model="churn@7", prediction="score")
+    return churn.profile()
 
 
 @pytest.fixture
@@ -39,15 +34,6 @@ def monitor(profile):
     made = Monitor(profile, block_rows=BLOCK)
     yield made
     made.close()
-
-
-def rows(n, shift=0.0, seed=2):
-    rng = np.random.default_rng(seed)
-    return [{"x": float(rng.normal(shift)), "c": "ab"[rng.integers(2)]} for _ in range(n)]
-
-
-def watch_of(monitor, feature):
-    return next(watch for watch in monitor.state() if watch.feature == feature)
 
 
 def binned(monitor, feature):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mlobs.drift.bins import Bins
 from mlobs.drift.check import check
 from mlobs.drift.columns import Numbers
-from mlobs.drift.profile import ABOVE, BELOW, NULL, OTHER, REST, Feature, Profile
+from mlobs.drift.feature import ABOVE, BELOW, NULL, OTHER, REST, Feature
+from mlobs.drift.profile import Profile
 from mlobs.errors import DataError, ProfileError
 
 

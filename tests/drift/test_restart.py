@@ -43,12 +43,11 @@ STEPS = list(steps())
 
 
 def feed(live, chosen):
-    for i, row, prediction, target in chosen:
+    for i, row, prediction, _ in chosen:
         now_s = 1e9 + i * 7.0
         live.add([(row, prediction, i, None)], now_s)
         if i >= 20:
             live.add_labels([(i - 20, STEPS[i - 20][3], None)], now_s)
-        assert target is not None
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from mlobs.instrument.content.media import MediaStore, mime_type_of, of_object, of_url, part
 from mlobs.instrument.content.policy import Defaults
-from tests.instrument.test_content import chat, recorded
+from tests.instrument.recorded import chat, recorded
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

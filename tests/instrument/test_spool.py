@@ -110,9 +110,6 @@ class Crash(BaseException):
     """The process dies here."""
 
 
-CALLS = ("open", "write", "close", "rename", "unlink", "scandir", "listdir")
-
-
 class Faults:
     """A file system that fails, or a process that dies, at chosen calls."""
 

@@ -1,4 +1,4 @@
-"""A gRPC service of four methods, one of each shape, without protobuf: messages are texts."""
+"""A gRPC service of four methods, one of each shape, without protobuf, and its callers."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,9 @@ import grpc
 import grpc.aio
 
 import mlobs
+from mlobs.instrument.middleware.grpc import client_interceptors, server_interceptors
 
+SERVER, CLIENT = 2, 3  # Kinds of spans.
 SHAPES = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
@@ -170,3 +172,37 @@ async def aserve(shop: Any, interceptors: list[Any]) -> AsyncIterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         await server.stop(0.5)
+
+
+def both(sink, name):
+    """Return the client's and the server's span of a call."""
+    until = time.monotonic() + 5
+    while True:
+        assert mlobs.flush()
+        spans = {span.kind: span for span in sink.spans() if span.name == name}
+        if len(spans) == 2 or time.monotonic() > until:
+            return spans[CLIENT], spans[SERVER]
+        time.sleep(0.02)
+
+
+def with_channel(shop, use):
+    """Run `use(channel)` against a server of asyncio."""
+
+    async def main():
+        async with (
+            aserve(shop, server_interceptors()) as address,
+            grpc.aio.insecure_channel(address, interceptors=client_interceptors(address)) as channel,
+        ):
+            return await use(channel)
+
+    return asyncio.run(main())
+
+
+async def agather(channel, shape, text="tea", **options):
+    async def orders():
+        yield text
+        if text == "tea":  # grpc.aio may fail by itself where one writes to a server that has answered
+            yield "b"
+
+    call = stub(channel, shape)(orders() if shape.startswith("stream") else text, **options)
+    return [answer async for answer in call] if shape.endswith("stream") else await call

@@ -12,7 +12,7 @@ from mlobs.errors import SettingError
 from mlobs.instrument.middleware.envelopes import read
 from mlobs.instrument.middleware.messages import receive, send
 
-PRODUCER, CONSUMER, ERROR = 4, 5, 2
+CONSUMER, ERROR = 5, 2
 
 
 def as_text(headers):

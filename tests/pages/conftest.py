@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.pages.story import Story, tell
+from tests.pages.story import tell
+from tests.pages.teller import Story
 from tests.processes import MLOBS, process
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -15,7 +15,7 @@ import requests
 from tests.alerts.sink import webhook
 from tests.alerts.webhooks import alert, alertmanager, encoded
 from tests.pages.conftest import NARROW, WIDE, started
-from tests.pages.story import SECOND, Teller
+from tests.pages.teller import SECOND, Teller
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 KEPT = os.environ.get("MLOBS_TEST_PICTURES")

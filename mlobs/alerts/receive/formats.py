@@ -41,7 +41,7 @@ class Event:
     """What a sender says about one alert.
 
     Args:
-        source: alertmanager, grafana or mlobs.
+        source: alertmanager, grafana (with its number, of another organisation) or mlobs.
         fingerprint: Names the alert among those of every sender; the same for each message about it.
         status: What it is.
         starts_us: Since when this episode fires, in microseconds since 1970.
@@ -72,7 +72,7 @@ class Notification:
     """One webhook.
 
     Args:
-        source: alertmanager, grafana or mlobs.
+        source: As of its events.
         url: Where the sender's pages are, or "".
         truncated: How many alerts the sender left out.
         events: Its alerts.
@@ -183,7 +183,7 @@ def _of_alertmanager(body: _Alertmanager) -> Notification:
         _event(alert, ALERTMANAGER, "", {"source": alert.generator_url}) for alert in body.alerts or ()
     )
     return Notification(
-        source=ALERTMANAGER, url=_address(body.external_url), truncated=body.truncated, events=events
+        source=ALERTMANAGER, url=address(body.external_url), truncated=body.truncated, events=events
     )
 
 
@@ -206,7 +206,7 @@ def _of_grafana(body: _Grafana) -> Notification:
         for alert in body.alerts or ()
     )
     return Notification(
-        source=source, url=_address(body.external_url), truncated=body.truncated, events=events
+        source=source, url=address(body.external_url), truncated=body.truncated, events=events
     )
 
 
@@ -234,7 +234,7 @@ def _of_ours(found: Mapping[str, Any]) -> Notification:
     group = _OurGroup.model_validate(found)
     unlisted = max(group.count - len(rows), 0) if group.parts == 1 else 0  # else the other parts have them
     return Notification(
-        source=MLOBS, url=_address(url), truncated=group.truncated + unlisted, events=tuple(events)
+        source=MLOBS, url=address(url), truncated=group.truncated + unlisted, events=tuple(events)
     )
 
 
@@ -250,7 +250,7 @@ def _event(
         ends_us=None if alert.ends is None else microseconds(alert.ends),
         labels=alert.labels,
         annotations=alert.annotations,
-        links={name: url for name, url in links.items() if _address(url)},
+        links={name: url for name, url in links.items() if address(url)},
         value=value,
         former=_short(mark),
     )
@@ -268,9 +268,11 @@ def microseconds(time: datetime) -> int | None:
     return (aware - EPOCH) // MICROSECOND
 
 
-def _address(url: str) -> str:
+def address(url: object) -> str:
     """Return an address that may become a link, or ""."""
-    return url if url.startswith(("https://", "http://")) and len(url) <= URL_CHARACTERS_MAX else ""
+    if not isinstance(url, str) or len(url) > URL_CHARACTERS_MAX:
+        return ""
+    return url if url.startswith(("https://", "http://")) else ""
 
 
 def _only(values: object) -> float | None:

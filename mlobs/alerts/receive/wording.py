@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlobs.alerts.message import LABEL_CHARACTERS_MAX, TRACES_MAX, VERSION, iso
-from mlobs.alerts.receive.formats import URL_CHARACTERS_MAX, Event, number
+from mlobs.alerts.receive.formats import Event, address, number
 from mlobs.alerts.states import SECONDS_MAX
 
 NAME_CHARACTERS_MAX = 256
@@ -51,8 +51,8 @@ def message(event: Event, *, url: str, truncated: int, now_s: float) -> dict[str
         "fingerprint": event.fingerprint,
         "links": _links(event),
         "top": _top(ours.get("top")),
-        "runbook_url": _address(ours.get("runbook_url") or notes.get("runbook_url")),
-        "trace_url": _address(ours.get("trace_url") or notes.get("trace_url")),
+        "runbook_url": address(ours.get("runbook_url") or notes.get("runbook_url")) or None,
+        "trace_url": address(ours.get("trace_url") or notes.get("trace_url")) or None,
         "trace_ids": [one[:64] for one in trace_ids[:TRACES_MAX]],
         "server_url": url or None,
         "truncated": truncated,
@@ -67,9 +67,8 @@ def _links(event: Event) -> dict[str, str]:
         *event.links.items(),
         *(known.items() if isinstance(known, dict) else ()),
     ):
-        address = _address(url)
-        if address is not None and len(links) < LABELS_MAX:
-            links[_line(name)] = address
+        if (link := address(url)) and len(links) < LABELS_MAX:
+            links[_line(name)] = link
     return links
 
 
@@ -95,12 +94,6 @@ def _text(text: object) -> str:
 
 def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
-
-
-def _address(url: object) -> str | None:
-    if not isinstance(url, str) or len(url) > URL_CHARACTERS_MAX:
-        return None
-    return url if url.startswith(("https://", "http://")) else None
 
 
 def _time(time_s: float) -> str:

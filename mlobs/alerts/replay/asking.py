@@ -6,16 +6,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlobs.alerts.document import near
-from mlobs.alerts.message import finite, iso
-from mlobs.alerts.replay.replaying import Ask, Replayed, Shown, replay
+from mlobs.alerts.message import examples, finite, iso
+from mlobs.alerts.replay.replaying import Replayed, Shown, replay
 from mlobs.alerts.rulefile import joined, parse_rules
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.sql import question
+from mlobs.alerts.sql import Ask, question
 from mlobs.alerts.words import for_people
 from mlobs.errors import QueryError
 
 SINCE_S_MAX = 400 * 86_400
-TRACES_SHOWN = 5
 WANTED = 'JSON was expected, such as {"since_s": 86400, "rule": "MlobsErrorRatioHigh"}'
 
 
@@ -134,7 +133,7 @@ def _shown(replayed: Replayed, server_url: str) -> dict[str, Any]:
 
 def _episode(rule: Rule, shown: Shown, server_url: str) -> Mapping[str, Any]:
     episode = shown.episode
-    traces = [one for one in reversed(shown.trace_ids) if one.isalnum()][:TRACES_SHOWN]
+    traces = examples(shown.trace_ids)
     return {
         "labels": dict(episode.labels),
         "summary": for_people(rule, rule.summary, episode.labels, episode.value),

@@ -6,8 +6,6 @@ each moment, for windows of any length. Steps at which the rule is broken are jo
 those come back: labels, `begin`, `end` and the largest `value`.
 """
 
-# the pieces are names of the vocabulary; what a rule or a user says is a parameter
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from mlobs.alerts.replay.grid import grid
 from mlobs.alerts.replay.grouped import measured
-from mlobs.alerts.replay.replaying import Ask
 from mlobs.alerts.replay.shapes import windows_s
 from mlobs.alerts.rules import Rule
+from mlobs.alerts.sql import Ask
 
 MOMENTS = 180
 

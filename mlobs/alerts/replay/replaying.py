@@ -5,7 +5,6 @@ are asked about one by one, and then further apart than the evaluator's.
 """
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +15,9 @@ from mlobs.alerts.replay.grid import Grid, grid
 from mlobs.alerts.replay.grouped import ROWS_MAX, grouped
 from mlobs.alerts.replay.shapes import windows_s
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.sql import ALERTS_MAX, question
+from mlobs.alerts.sql import ALERTS_MAX, Ask, question
 from mlobs.alerts.states import Finding, finding
 from mlobs.errors import QueryError
-
-Ask = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 
 SLICE_S = 5 * 86_400  # One question is about so long, so that none takes too long.
 MOMENTS_MAX = 1000  # Of a rule whose moments are asked about one by one.

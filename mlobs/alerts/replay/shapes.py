@@ -3,8 +3,6 @@
 The conditions are those of `sql`, on sums over windows instead of rows.
 """
 
-# the pieces are names of the vocabulary; what a rule or a user says is a parameter
-
 from dataclasses import dataclass, field
 
 from mlobs.alerts import clauses as c

@@ -17,7 +17,6 @@ class Planned:
         kind: page: it is sent. demoted or muted: it is not, and this is the receipt.
         not_before_s: When it may be sent.
         why: For the receipt.
-        group: Which group it is told with, or "".
         message: What is sent, or would have been.
     """
 
@@ -25,23 +24,19 @@ class Planned:
     kind: Kind
     not_before_s: float
     why: str
-    group: str
     message: Told
 
 
-def pages(
-    sinks: Iterable[str], message: Told, not_before_s: float, why: str = "", group: str = ""
-) -> list[Planned]:
+def pages(sinks: Iterable[str], message: Told, not_before_s: float, why: str = "") -> list[Planned]:
     """Return a message for each sink."""
     return [
-        Planned(sink=sink, kind="page", not_before_s=not_before_s, why=why, group=group, message=message)
-        for sink in sinks
+        Planned(sink=sink, kind="page", not_before_s=not_before_s, why=why, message=message) for sink in sinks
     ]
 
 
 def receipt(sink: str, kind: Kind, why: str, message: Told, now_s: float) -> Planned:
     """Return what is kept in place of a message that a sink is spared."""
-    return Planned(sink=sink, kind=kind, not_before_s=now_s, why=why, group="", message=message)
+    return Planned(sink=sink, kind=kind, not_before_s=now_s, why=why, message=message)
 
 
 def alert_mark(message: Mapping[str, Any]) -> str:

@@ -224,9 +224,7 @@ class Router:
 def _ended(members: Sequence[Told], row: Mapping[str, Any], state: State, now_s: float) -> list[Planned]:
     """Return the ends of alerts of a group for those who heard of them."""
     messages = heard.told(row, state, now_s, ended=members)
-    return [
-        one for sink, message in messages.items() for one in pages([sink], message, now_s, "", row["group"])
-    ]
+    return [one for sink, message in messages.items() for one in pages([sink], message, now_s)]
 
 
 def _of_former_routes(routes: Sequence[Route], message: Told, state: State, now_s: float) -> list[Planned]:
@@ -317,9 +315,7 @@ def _together(
     planned = [
         one
         for sink, message in messages.items()
-        for one in pages(
-            [sink], message, now_s, f"demoted: {why}" if why and sink in sinks else "", row["group"]
-        )
+        for one in pages([sink], message, now_s, f"demoted: {why}" if why and sink in sinks else "")
     ]
     return [*planned, *_demoted(route, messages[sinks[0]], why, notice, now_s, now_s)]
 

@@ -11,9 +11,7 @@ name that was meant. The libraries we have connect to names. We gave up proxies.
 someone can reach Slack only through one; then the proxy is the address to judge.
 """
 
-from mlobs.alerts.sinks.answer import Answer, Sink
 from mlobs.alerts.sinks.building import build
 from mlobs.alerts.sinks.config import SinkConfig
-from mlobs.alerts.sinks.roster import roster
 
-__all__ = ["Answer", "Sink", "SinkConfig", "build", "roster"]
+__all__ = ["SinkConfig", "build"]

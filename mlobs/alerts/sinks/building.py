@@ -16,7 +16,7 @@ from mlobs.alerts.sinks.config import (
     CallableConfig,
     CommandConfig,
     EmailConfig,
-    Http,
+    Networked,
     PagerDutyConfig,
     SinkConfig,
     SlackConfig,
@@ -99,7 +99,7 @@ def webhook(url: str, secret: str, *, allow: Iterable[str] = (), resolve: Resolv
     return Webhook(Post(url, guard, trust(None, where), resolve), secret.encode())
 
 
-def _post(config: Http, url: str | Secret, where: str, allow: Iterable[str], resolve: Resolve) -> Post:
+def _post(config: Networked, url: str | Secret, where: str, allow: Iterable[str], resolve: Resolve) -> Post:
     if isinstance(url, Secret):
         url = url.read(f"The url of the sink {where.removeprefix('The sink ')}")
     try:

@@ -57,8 +57,8 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Http(Part):
-    """What all that are posted to have in common."""
+class Networked(Part):
+    """What all that are reached over the network have in common."""
 
     allow: tuple[Allowed, ...] = Field(
         (), description="Hosts and networks that may be reached although they are private."
@@ -73,7 +73,7 @@ class Words(Part):
     text: TemplateText | None = Field(None, description="The text below it.")
 
 
-class WebhookConfig(Http):
+class WebhookConfig(Networked):
     """Posts the message as JSON, signed."""
 
     type: Literal["webhook"]
@@ -81,21 +81,21 @@ class WebhookConfig(Http):
     secret: Secret = Field(description="Signs what is sent.")
 
 
-class SlackConfig(Http, Words):
+class SlackConfig(Networked, Words):
     """Posts to an incoming webhook of Slack."""
 
     type: Literal["slack"]
     url: Secret = Field(description="The incoming webhook's address; whoever has it can post.")
 
 
-class TeamsConfig(Http, Words):
+class TeamsConfig(Networked, Words):
     """Posts an adaptive card to a workflow of Microsoft Teams."""
 
     type: Literal["teams"]
     url: Secret = Field(description="The workflow's address; whoever has it can post.")
 
 
-class PagerDutyConfig(Http, Words):
+class PagerDutyConfig(Networked, Words):
     """Triggers and resolves incidents through the Events API, version 2."""
 
     type: Literal["pagerduty"]
@@ -103,7 +103,7 @@ class PagerDutyConfig(Http, Words):
     url: Annotated[str, AfterValidator(checked_url)] = Field(PAGERDUTY, description="Another region's.")
 
 
-class EmailConfig(Words):
+class EmailConfig(Networked, Words):
     """Sends mail through an SMTP server."""
 
     type: Literal["email"]
@@ -114,10 +114,6 @@ class EmailConfig(Words):
     to: tuple[Annotated[str, Field(pattern=ADDRESS)], ...] = Field(min_length=1, max_length=50)
     username: str | None = Field(None, min_length=1)
     password: Secret | None = None
-    allow: tuple[Allowed, ...] = Field(
-        (), description="Hosts and networks that may be reached although they are private."
-    )
-    ca: Path | None = Field(None, description="File of the certificates to trust, instead of the system's.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

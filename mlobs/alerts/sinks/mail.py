@@ -69,11 +69,10 @@ def for_mail(
     mail["Auto-Submitted"] = "auto-generated"  # so that no holiday notice comes back
     plain = shown.text if text is None else fill(text, shown)
     facts = {**shown.facts, "fingerprint": shown.field("fingerprint")}
-    more = [f"and {shown.more} more"] if shown.more else []
     parts = [
         subject,
         plain,
-        "\n".join(f"* {one}" for one in (*shown.alerts, *more)),
+        "\n".join(f"* {one}" for one in shown.listed),
         "\n".join(f"{name}: {value}" for name, value in facts.items()),
         "\n".join(f"{name}: {url}" for name, url in shown.links.items()),
     ]
@@ -84,8 +83,7 @@ def for_mail(
 
 
 def _page(shown: Told, subject: str, text: str, facts: dict[str, str]) -> str:
-    more = [f"and {shown.more} more"] if shown.more else []
-    alerts = "".join(f"<li>{hypertext(one)}</li>" for one in (*shown.alerts, *more))
+    alerts = "".join(f"<li>{hypertext(one)}</li>" for one in shown.listed)
     rows = "".join(
         f"<tr><th align='left'>{hypertext(name)}</th><td>{hypertext(value)}</td></tr>"
         for name, value in facts.items()

@@ -27,8 +27,7 @@ def for_slack(told: Told, *, title: str | None = None, text: str | None = None) 
     blocks = [_section(f"*{_whole(head, SECTION_CHARACTERS_MAX - 2)}*")]
     blocks += [_section(rest)] if rest else []
     if told.alerts:
-        more = [f"and {told.more} more"] if told.more else []
-        blocks.append(_section("\n".join(f"• {slack(one)}" for one in (*told.alerts, *more))))
+        blocks.append(_section("\n".join(f"• {slack(one)}" for one in told.listed)))
     facts = [f"*{slack(name)}*\n{slack(value)}" for name, value in told.facts.items()]
     for start in range(0, len(facts), FIELDS_MAX):
         some = facts[start : start + FIELDS_MAX]

@@ -8,7 +8,7 @@ the names are the user's own and stay as they are; what is filled in comes from 
 it is escaped as the sink needs it and never read as a template again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from string import Template
 from typing import Annotated
 
@@ -48,27 +48,11 @@ def fill(template: str, told: Told, escape: Callable[[str], str] = str) -> str:
         told: The message.
         escape: Makes a value safe where it will stand.
     """
-    return _Template(template).substitute(_Values(told, escape))
+    made = _Template(template)
+    return made.substitute({name: escape(_value(name, told)) for name in made.get_identifiers()})
 
 
-class _Values(Mapping[str, str]):
-    """Answers every name, so that a label that is missing never costs a message."""
-
-    def __init__(self, told: Told, escape: Callable[[str], str]) -> None:
-        self._told = told
-        self._escape = escape
-
-    def __getitem__(self, name: str) -> str:
-        found: str | None
-        if name in FIELDS:
-            found = self._told.field(name)
-        else:
-            label = name.removeprefix("labels.")
-            found = self._told.labels.get(label)
-        return self._escape(found or f"(no {name})")
-
-    def __iter__(self):  # type: ignore[no-untyped-def] # a Mapping must have it; nobody asks
-        return iter(FIELDS)
-
-    def __len__(self) -> int:
-        return len(FIELDS)
+def _value(name: str, told: Told) -> str:
+    """Return what stands for a name; one that the alert does not have never costs a message."""
+    found = told.field(name) if name in FIELDS else told.labels.get(name.removeprefix("labels."))
+    return found or f"(no {name})"

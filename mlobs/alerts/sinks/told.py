@@ -62,6 +62,11 @@ class Told:
         return "\n".join(part for part in told if part)
 
     @property
+    def listed(self) -> list[str]:
+        """Return a line for each alert of a list, and one that says how many more there are."""
+        return [*self.alerts, *([f"and {self.more} more"] if self.more else [])]
+
+    @property
     def facts(self) -> dict[str, str]:
         """Return names and values for a table; a label with a name of ours is called labels.NAME."""
         facts = {

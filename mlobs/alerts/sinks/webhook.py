@@ -1,23 +1,13 @@
 """The generic webhook: the message as it is, signed as `signature` says."""
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
 
 from mlobs.alerts.signature import DELIVERY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from mlobs.alerts.sinks.answer import Answer
+from mlobs.alerts.sinks.posting import Post
 
 JSON = {"Content-Type": "application/json"}
 Render = Callable[[str, bytes], bytes]
-
-
-class Poster(Protocol):
-    """What posts."""
-
-    address: str
-
-    def send(self, body: bytes, headers: Mapping[str, str], *, now_s: float) -> Answer:
-        """Post once and say how it went."""
-        ...
 
 
 class Webhook:
@@ -31,7 +21,7 @@ class Webhook:
     kind = "webhook"
     gap_s = 0.0
 
-    def __init__(self, post: Poster, secret: bytes) -> None:
+    def __init__(self, post: Post, secret: bytes) -> None:
         self.address = post.address
         self._post = post
         self._secret = secret
@@ -58,7 +48,7 @@ class Rendered:
         gap_s: The least time between two messages.
     """
 
-    def __init__(self, kind: str, post: Poster, render: Render, *, gap_s: float = 0.0) -> None:
+    def __init__(self, kind: str, post: Post, render: Render, *, gap_s: float = 0.0) -> None:
         self.kind = kind
         self.gap_s = gap_s
         self.address = post.address

@@ -14,8 +14,6 @@ MISSING = (
     "The server knows nothing of deliveries: it is of an older release. Upgrade it, or name its file of "
     "deliveries with --file."
 )
-
-
 NO_SILENCES = (
     "The server knows nothing of silences: it is of an older release. Upgrade it, or name its file of "
     "deliveries with --file."

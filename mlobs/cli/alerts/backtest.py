@@ -1,10 +1,10 @@
 """`mlobs alerts backtest`: what rules would have done, before they ship."""
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 
+from mlobs.cli.alerts.ages import age_s
 from mlobs.cli.alerts.verbs import add_verb
 
 EPILOG = """\
@@ -39,18 +39,6 @@ def register(verbs: Any) -> None:
     backtest.add_argument("--json", action="store_true", help="print the server's whole answer as JSON")
 
 
-def _since_s(text: str) -> float:
-    """Return how long ago a moment was, in seconds.
-
-    Raises:
-        QueryError: It is no moment.
-    """
-    from mlobs.server.ask.ranges import NS, read_range
-
-    now_ns = time.time_ns()
-    return (now_ns - read_range({"since": text}, now_ns).since_ns) / NS
-
-
 def _backtest(arguments: argparse.Namespace) -> int:
     from mlobs.alerts.catalogue import catalogue
     from mlobs.alerts.document import read_text
@@ -60,7 +48,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
     from mlobs.server.client import Client
     from mlobs.settings import AlertSettings, ClientSettings, from_flags, load
 
-    wanted: dict[str, Any] = {"since_s": _since_s(arguments.since), "rule": arguments.rule}
+    wanted: dict[str, Any] = {"since_s": age_s(arguments.since), "rule": arguments.rule}
     own = None
     if arguments.rules is not None:
         text = read_text(arguments.rules, WHAT)

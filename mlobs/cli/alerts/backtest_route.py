@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mlobs.alerts.replay.asking import WANTED, AbandonedError, chosen, read_wanted
-from mlobs.errors import PayloadError, QueryError, RuleError, SettingError
+from mlobs.cli.alerts.bodies import read_body
+from mlobs.cli.alerts.later import STARTING, later
+from mlobs.errors import QueryError, RuleError, SettingError
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import READ
 
@@ -31,7 +33,7 @@ def backtest_route(alerting: Callable[[], "Alerting | None"]) -> GuardedRoute:
 
     def replay(found: "Alerting", body: bytes, is_abandoned: Callable[[], bool]) -> Response:
         if not running.acquire(blocking=False):
-            return _later("Another backtest runs; ask again when it is over.")
+            return later("Another backtest runs; ask again when it is over.")
         try:
             wanted = read_wanted(body)
             rules = chosen(wanted, found.watch.rules, found.watch.packaged)
@@ -39,19 +41,15 @@ def backtest_route(alerting: Callable[[], "Alerting | None"]) -> GuardedRoute:
         except (RuleError, SettingError) as error:
             raise QueryError(str(error)) from None
         except AbandonedError:
-            return _later("Nobody waited for the backtest.")
+            return later("Nobody waited for the backtest.")
         finally:
             running.release()
 
     async def backtest(request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_BYTES_MAX:
-                raise PayloadError(f"More than {BODY_BYTES_MAX} bytes came; {WANTED}.")
+        body = await read_body(request, WANTED, BODY_BYTES_MAX)
         found = alerting()
         if found is None:
-            return _later("The server is starting; ask again.")
+            return later(STARTING)
         gone = threading.Event()
 
         async def watch() -> None:
@@ -65,7 +63,3 @@ def backtest_route(alerting: Callable[[], "Alerting | None"]) -> GuardedRoute:
             watching.cancel()
 
     return route(BACKTEST, backtest, scope=READ, methods=["POST"])
-
-
-def _later(why: str) -> Response:
-    return JSONResponse({"error": why, "status": 503}, 503, {"Retry-After": "5"})

@@ -12,17 +12,17 @@ BODY_BYTES_MAX = 100_000
 FIELDS_MAX = 50
 
 
-async def read_body(request: Request, wanted: str) -> bytes:
+async def read_body(request: Request, wanted: str, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """Return a request's body.
 
     Raises:
-        PayloadError: It is longer than `BODY_BYTES_MAX`; `wanted` says what should have come.
+        PayloadError: It is longer than `bytes_max`; `wanted` says what should have come.
     """
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise PayloadError(f"More than {BODY_BYTES_MAX} bytes came; {wanted}.")
+        if len(body) > bytes_max:
+            raise PayloadError(f"More than {bytes_max} bytes came; {wanted}.")
     return body
 
 

@@ -3,10 +3,10 @@
 import argparse
 from typing import Any
 
+from mlobs.alerts.letters import STATES
 from mlobs.cli.alerts.asked_desk import add_whom, deliveries
 from mlobs.cli.alerts.verbs import add_verb
 
-STATES = ("waiting", "delivered", "dead", "demoted", "muted")
 EPILOG = """\
 examples:
   mlobs alerts deliveries

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from mlobs.alerts.desk import REDRIVE_WANTED, Desk
 from mlobs.cli.alerts.bodies import read_body
+from mlobs.cli.alerts.later import STARTING, later
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import ADMIN, READ
 
@@ -23,20 +24,16 @@ def desk_routes(desk: Callable[[], Desk | None]) -> list[GuardedRoute]:
 
     def deliveries(request: Request) -> Response:
         found = desk()
-        return _starting() if found is None else JSONResponse(found.deliveries(request.query_params))
+        return later(STARTING) if found is None else JSONResponse(found.deliveries(request.query_params))
 
     async def redrive(request: Request) -> Response:
         body = await read_body(request, REDRIVE_WANTED)
         found = desk()
         if found is None:
-            return _starting()
+            return later(STARTING)
         return JSONResponse(await run_in_threadpool(found.redrive, body))
 
     return [
         route(DELIVERIES, deliveries, scope=READ),
         route(REDRIVE, redrive, scope=ADMIN, methods=["POST"]),
     ]
-
-
-def _starting() -> Response:
-    return JSONResponse({"error": "The server is starting; ask again.", "status": 503}, 503)

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from itertools import chain
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from mlobs.alerts.alerting import Alerting, Sample
-from mlobs.alerts.receive.receiving import Receiving, authenticator
+from mlobs.alerts.alerting import Alerting
+from mlobs.alerts.receive.receiving import Receiving, Sample, authenticator
+from mlobs.cli.alerts.later import later
 from mlobs.errors import SettingError
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import INGEST, OPEN
@@ -68,9 +69,7 @@ class Mounted:
 
     async def _receive(self, request: Request) -> Response:
         if self._receiving is None:
-            return JSONResponse(
-                {"error": "The server is starting; send it again.", "status": 503}, 503, {"Retry-After": "1"}
-            )
+            return later("The server is starting; send it again.", 1)
         known = INGEST in request.state.caller.scopes
         believed = not self._asks or (self._tokens and known)
         return await self._receiving.endpoint.receive(request, believed=believed)

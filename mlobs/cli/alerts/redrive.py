@@ -4,6 +4,7 @@ import argparse
 import time
 from typing import Any
 
+from mlobs.cli.alerts.ages import age_s
 from mlobs.cli.alerts.asked_desk import add_whom, redrive
 from mlobs.cli.alerts.verbs import add_verb
 
@@ -47,7 +48,7 @@ def _redrive(arguments: argparse.Namespace) -> int:
     if arguments.sink:
         wanted["sink"] = arguments.sink
     if arguments.since:
-        wanted["since_s"] = _since_s(arguments.since)
+        wanted["since_s"] = time.time() - age_s(arguments.since)
     answer = redrive(arguments, wanted)
     if arguments.json:
         print_json(answer)
@@ -62,9 +63,3 @@ def _redrive(arguments: argparse.Namespace) -> int:
             f"{late} left, for their sink has newer news of the same alert; --overtaken puts them back, too"
         )
     return 0 if count else 1
-
-
-def _since_s(text: str) -> float:
-    from mlobs.server.ask.ranges import read_range
-
-    return read_range({"since": text}, round(time.time() * 1e9)).since_ns / 1e9

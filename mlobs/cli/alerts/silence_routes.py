@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from mlobs.alerts.silencing import TAKEN_WANTED, WANTED
 from mlobs.cli.alerts.bodies import read_body, read_object
+from mlobs.cli.alerts.later import STARTING, later
 from mlobs.cli.alerts.shown import doubted
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import ADMIN, READ
@@ -30,7 +31,7 @@ def silence_routes(alerting: "Callable[[], Alerting | None]") -> list[GuardedRou
     def answered(act: "Callable[[Alerting], Any]") -> Response:
         found = alerting()
         if found is None:
-            return JSONResponse({"error": "The server is starting; ask again.", "status": 503}, 503)
+            return later(STARTING)
         return JSONResponse(act(found))
 
     def silences(_: Request) -> Response:

@@ -29,7 +29,7 @@ def register(verbs: Any) -> None:
 def _test(arguments: argparse.Namespace) -> int:
     from mlobs.alerts.message import encode
     from mlobs.alerts.routing.file import read_routes
-    from mlobs.alerts.sinks import roster
+    from mlobs.alerts.sinks.roster import roster
     from mlobs.alerts.sinks.trial import trial
     from mlobs.cli.printing import visible
     from mlobs.errors import SettingError

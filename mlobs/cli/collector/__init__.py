@@ -1,6 +1,6 @@
 """`mlobs collector`: build, check, show and run the OpenTelemetry Collector that mlobs configures.
 
-One file per verb; each has `register`, which adds its verb to the noun's.
+One file per verb, and `parts` in that of `build`; each has `register`, which adds its verb to the noun's.
 """
 
 from importlib import import_module

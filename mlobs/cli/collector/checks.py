@@ -13,7 +13,7 @@ from typing import Any
 from mlobs.cli.collector import exposure, safety
 from mlobs.cli.collector.components import COMPONENTS, FORMER
 from mlobs.cli.collector.finding import Finding, Found
-from mlobs.cli.collector.reading import Document, Path
+from mlobs.cli.collector.reading import Document, Path, map_at
 
 SECTIONS = (*COMPONENTS, "service")
 
@@ -58,7 +58,7 @@ def unknown_components(document: Document) -> Iterator[Found]:
     """A type that mlobs' collector does not have, or that has another name now."""
     for section, known in COMPONENTS.items():
         former = FORMER.get(section, {})
-        for name in _map(document.data, section):
+        for name in map_at(document.data, section):
             kind = name.split("/")[0]
             if name.endswith("/"):
                 yield Found((section, name), f"{name!r} ends with a slash. Write {kind!r}, or {kind}/name.")
@@ -91,7 +91,7 @@ def undefined(document: Document) -> Iterator[Found]:
     for signal, role, name, path in _uses(document):
         sections = {"receivers": ("receivers", "connectors"), "exporters": ("exporters", "connectors")}
         places = sections.get(role, (role,))
-        defined = [found for section in places for found in _map(document.data, section)]
+        defined = [found for section in places for found in map_at(document.data, section)]
         if name not in defined:
             yield Found(
                 path,
@@ -107,7 +107,7 @@ def unused(document: Document) -> Iterator[Found]:
         used[role].add(name)
     used["connectors"] = used["receivers"] | used["exporters"]
     for section, names in used.items():
-        for name in _map(document.data, section):
+        for name in map_at(document.data, section):
             if name in names:
                 continue
             if section == "extensions":
@@ -119,7 +119,7 @@ def unused(document: Document) -> Iterator[Found]:
                 yield Found(
                     (section, name), f"{name!r} is in no pipeline. Name it in one, or remove it.", "note"
                 )
-    for name in _map(document.data, "connectors"):
+    for name in map_at(document.data, "connectors"):
         ends = [section for section in ("exporters", "receivers") if name in used[section]]
         if len(ends) == 1:
             other = "receivers" if ends == ["exporters"] else "exporters"
@@ -132,7 +132,7 @@ def unused(document: Document) -> Iterator[Found]:
 
 def pipelines(document: Document) -> Iterator[Found]:
     """A pipeline needs a name that begins with its signal, and both ends."""
-    for name, pipeline in _map(_map(document.data, "service"), "pipelines").items():
+    for name, pipeline in map_at(map_at(document.data, "service"), "pipelines").items():
         path: Path = ("service", "pipelines", name)
         if name.split("/")[0] not in ("traces", "metrics", "logs", "profiles"):
             yield Found(
@@ -152,12 +152,12 @@ def limiter_first(document: Document) -> Iterator[Found]:
 
     A pipeline that only connectors feed needs none: what comes was limited where it came in.
     """
-    for name, pipeline in _map(_map(document.data, "service"), "pipelines").items():
+    for name, pipeline in map_at(map_at(document.data, "service"), "pipelines").items():
         processors = _list(pipeline, "processors")
         path: Path = ("service", "pipelines", name, "processors")
         limiters = [found for found in processors if found.split("/")[0] == "memory_limiter"]
         fed = set(_list(pipeline, "receivers"))
-        if not limiters and fed and fed <= _map(document.data, "connectors").keys():
+        if not limiters and fed and fed <= map_at(document.data, "connectors").keys():
             continue
         if not limiters:
             yield Found(
@@ -195,19 +195,14 @@ CHECKS: tuple[Check, ...] = (
 
 def _uses(document: Document) -> Iterator[tuple[str, str, str, Path]]:
     """Yield who names a component, in which role, which, and where."""
-    service = _map(document.data, "service")
+    service = map_at(document.data, "service")
     for number, name in enumerate(_list(service, "extensions")):
         yield "service", "extensions", name, ("service", "extensions", str(number))
-    for name, pipeline in _map(service, "pipelines").items():
+    for name, pipeline in map_at(service, "pipelines").items():
         for role in ("receivers", "processors", "exporters"):
             for number, component in enumerate(_list(pipeline, role)):
                 path = ("service", "pipelines", name, role, str(number))
                 yield f"the pipeline {name!r}", role, component, path
-
-
-def _map(value: Any, key: str) -> dict[str, Any]:
-    found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 def _list(value: Any, key: str) -> list[str]:

@@ -31,6 +31,7 @@ _TO = {
     "derived": "MLOBS_DERIVED_TO",
 }
 PULLED = "prometheus/derived"
+VARIABLES = re.compile(r"\$\{env:(MLOBS_\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,15 @@ def routes(configuration: str, sinks: Iterable[str]) -> dict[str, str]:
             )
         found[variable] = f"[{', '.join(chosen)}]"
     return found
+
+
+def variables_of_all() -> set[str]:
+    """Return the variables that any configuration that ships with mlobs, or a sink, asks for."""
+    files = {
+        *(file for made_of in CONFIGURATIONS.values() for file in made_of),
+        *(f"sinks/{one}" for one in SINKS),
+    }
+    return {name for file in files for name in VARIABLES.findall(_read(path(file)))}
 
 
 def routed(document: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:

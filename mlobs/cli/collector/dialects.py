@@ -11,12 +11,14 @@ A moment in place of a duration is left to the server.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from mlobs.cli.collector.statements import literal
 from mlobs.semconv import attributes as a
 from mlobs.semconv.dialects import DIALECTS
 from mlobs.semconv.dialects.providers import PAIRS, PROVIDER_AND_FORMAT, PROVIDERS
 from mlobs.semconv.dialects.rows import Meaning, Source
 from mlobs.semconv.rows import Attribute
 
+# What cost is made of.
 COUNTS = (
     a.INPUT_TOKENS,
     a.OUTPUT_TOKENS,
@@ -76,7 +78,7 @@ def _emptied() -> Iterator[str]:
     follow = (row for meaning in _told() for row in meaning.facts)
     for row in dict.fromkeys((*told, *follow)):
         if row not in (*COUNTS, *NUMBERS):
-            yield f'delete_key(span.attributes, {_text(row.name)}) where {_of(row.name)} == ""'
+            yield f'delete_key(span.attributes, {literal(row.name)}) where {_of(row.name)} == ""'
 
 
 def _parsed() -> Iterator[str]:
@@ -91,7 +93,7 @@ def _corrections() -> Iterator[str]:
     for meaning in _told():
         for row, value in meaning.facts.items():
             if meaning.key == row.name:
-                yield f"set({_of(row.name)}, {_text(value)}) where {_is(meaning)}"
+                yield f"set({_of(row.name)}, {literal(value)}) where {_is(meaning)}"
 
 
 def _filled(row: Attribute, source: Source) -> Iterator[str]:
@@ -102,7 +104,7 @@ def _filled(row: Attribute, source: Source) -> Iterator[str]:
         value = f"Double({value})" + (" / 1000.0" if source.unit == "ms" else "")
     yield f"set({_of(row.name)}, {value}) where {_of(row.name)} == nil and {there}"
     if source.up_to:
-        known = ", ".join(_text(word) for word in PROVIDERS if source.up_to in word)
+        known = ", ".join(literal(word) for word in PROVIDERS if source.up_to in word)
         yield (
             f'replace_pattern({_of(row.name)}, "[{source.up_to}].*$", "") where {there} '
             f"and not ContainsValue([{known}], ToLowerCase({_of(row.name)}))"
@@ -144,7 +146,8 @@ def _meanings() -> Iterator[str]:
     for meaning in _told():
         for row, value in meaning.facts.items():
             if meaning.key != row.name:
-                yield f"set({_of(row.name)}, {_text(value)}) where {_of(row.name)} == nil and {_is(meaning)}"
+                fact = _of(row.name)
+                yield f"set({fact}, {literal(value)}) where {fact} == nil and {_is(meaning)}"
     for meaning in _told():
         if meaning.named:
             fact = _of(meaning.named.name)
@@ -160,17 +163,17 @@ def _providers() -> Iterator[str]:
     first, second = map(_of, PROVIDER_AND_FORMAT)
     yield f"set({provider}, ToLowerCase({provider})) where {provider} != nil"
     for (served, format_), told in PAIRS.items():
-        by = f"{first} == nil" if not served else f"ToLowerCase({first}) == {_text(served)}"
+        by = f"{first} == nil" if not served else f"ToLowerCase({first}) == {literal(served)}"
         yield (
-            f"set({provider}, {_text(told)}) where {second} != nil and {by} "
-            f"and ToLowerCase({second}) == {_text(format_)}"
+            f"set({provider}, {literal(told)}) where {second} != nil and {by} "
+            f"and ToLowerCase({second}) == {literal(format_)}"
         )
     for spelled, told in PROVIDERS.items():
         if told:
-            yield f"set({provider}, {_text(told)}) where {provider} == {_text(spelled)}"
+            yield f"set({provider}, {literal(told)}) where {provider} == {literal(spelled)}"
         else:
-            key = _text(a.PROVIDER_NAME.name)
-            yield f"delete_key(span.attributes, {key}) where {provider} == {_text(spelled)}"
+            key = literal(a.PROVIDER_NAME.name)
+            yield f"delete_key(span.attributes, {key}) where {provider} == {literal(spelled)}"
 
 
 def _told() -> Iterator[Meaning]:
@@ -182,16 +185,16 @@ def _is(meaning: Meaning) -> str:
     """Some dialects write every value as JSON, so that a text has quotes."""
     held = _of(meaning.key)
     if meaning.key.startswith("mlflow."):
-        quoted = _text(f'"{meaning.value}"')
-        return f"({held} == {_text(meaning.value)} or {held} == {quoted})"
-    return f"{held} == {_text(meaning.value)}"
+        quoted = literal(f'"{meaning.value}"')
+        return f"({held} == {literal(meaning.value)} or {held} == {quoted})"
+    return f"{held} == {literal(meaning.value)}"
 
 
 def _read(source: Source) -> tuple[str, str]:
     """Return a source's value, and the condition that it is there."""
     held = _of(source.key)
     if source.member:
-        path = "".join(f"[{_text(name)}]" for name in source.member.split("/"))
+        path = "".join(f"[{literal(name)}]" for name in source.member.split("/"))
         value = f"{_kept(source.key)}{path}"
         # Of the one attribute most members are absent; most spans do not have the attribute at all.
         return value, f"{_kept(source.key)} != nil and {value} != nil"
@@ -201,13 +204,9 @@ def _read(source: Source) -> tuple[str, str]:
 
 
 def _of(name: str) -> str:
-    return f"span.attributes[{_text(name)}]"
+    return f"span.attributes[{literal(name)}]"
 
 
 def _kept(key: str) -> str:
     """What was read of an attribute that is JSON; lives as long as the statements of one span."""
-    return f"span.cache[{_text(key)}]"
-
-
-def _text(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"span.cache[{literal(key)}]"

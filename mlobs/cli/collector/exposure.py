@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlobs.cli.collector.finding import Found
-from mlobs.cli.collector.reading import Document, Path, Place
+from mlobs.cli.collector.reading import Document, Path, Place, map_at
 
 # Extensions that only answer; what they say is no secret, and no business of strangers either.
 PAGES = ("health_check",)
@@ -13,7 +13,7 @@ PAGES = ("health_check",)
 
 def open_receivers(document: Document) -> Iterator[Found]:
     """Anyone who reaches the port could send."""
-    for name, settings in _map(document.data, "receivers").items():
+    for name, settings in map_at(document.data, "receivers").items():
         for path, inner in _maps(settings, ("receivers", name)):
             endpoint, auth = inner.get("endpoint"), inner.get("auth")
             asks = isinstance(auth, dict) and auth.get("authenticator")
@@ -27,9 +27,9 @@ def open_receivers(document: Document) -> Iterator[Found]:
 
 def authenticators(document: Document) -> Iterator[Found]:
     """A name that no extension has stops the collector, and its dry run does not tell."""
-    defined, listed = _map(document.data, "extensions"), _map(document.data, "service").get("extensions")
+    defined, listed = map_at(document.data, "extensions"), map_at(document.data, "service").get("extensions")
     for section in ("receivers", "exporters"):
-        for path, inner in _maps(_map(document.data, section), (section,)):
+        for path, inner in _maps(map_at(document.data, section), (section,)):
             auth = inner.get("auth")
             named = auth.get("authenticator") if isinstance(auth, dict) else None
             if named and named not in defined:
@@ -46,7 +46,7 @@ def authenticators(document: Document) -> Iterator[Found]:
 
 def open_pages(document: Document) -> Iterator[Found]:
     """Metrics name services, queues and addresses, and derived ones every model, agent and tool."""
-    telemetry = _map(_map(_map(document.data, "service"), "telemetry"), "metrics")
+    telemetry = map_at(map_at(map_at(document.data, "service"), "telemetry"), "metrics")
     for path, inner in _maps(telemetry, ("service", "telemetry", "metrics")):
         host = inner.get("host", inner.get("address"))
         if isinstance(host, str) and host and not is_loopback(host if ":" in host else f"{host}:0"):
@@ -56,7 +56,7 @@ def open_pages(document: Document) -> Iterator[Found]:
         ("exporters", ("prometheus",), "the metrics of"),
         ("extensions", PAGES, "the page of"),
     ):
-        for name, settings in _map(document.data, section).items():
+        for name, settings in map_at(document.data, section).items():
             endpoint = settings.get("endpoint") if isinstance(settings, dict) else None
             if name.split("/")[0] in kinds and isinstance(endpoint, str) and not is_loopback(endpoint):
                 yield _shown((section, name, "endpoint"), f"{what} {name!r}", endpoint)
@@ -65,9 +65,9 @@ def open_pages(document: Document) -> Iterator[Found]:
 def clear_text(document: Document) -> Iterator[Found]:
     """What is sent, and the token with it, may be read on the way."""
     told_of: list[Place | None] = []
-    for name, settings in _map(document.data, "exporters").items():
+    for name, settings in map_at(document.data, "exporters").items():
         for path, inner in _maps(settings, ("exporters", name)):
-            endpoint, tls = inner.get("endpoint"), _map(inner, "tls")
+            endpoint, tls = inner.get("endpoint"), map_at(inner, "tls")
             if tls.get("insecure_skip_verify") is True:
                 yield Found(
                     (*path, "tls", "insecure_skip_verify"),
@@ -79,9 +79,9 @@ def clear_text(document: Document) -> Iterator[Found]:
                 yield _clear((*path, "endpoint"), name, endpoint, "Use https://")
             elif isinstance(endpoint, str) and tls.get("insecure") is True and not is_loopback(endpoint):
                 yield _clear((*path, "tls", "insecure"), name, endpoint, "Remove insecure")
-        hosts = _map(_map(_map(document.data, "exporters"), name), "resolver")
-        inner_tls = _map(_map(_map(settings, "protocol"), "otlp"), "tls")
-        told = _map(hosts, "static").get("hostnames") or [hosts] if hosts else []
+        hosts = map_at(map_at(map_at(document.data, "exporters"), name), "resolver")
+        inner_tls = map_at(map_at(map_at(settings, "protocol"), "otlp"), "tls")
+        told = map_at(hosts, "static").get("hostnames") or [hosts] if hosts else []
         beyond = [one for one in told if not (isinstance(one, str) and is_loopback(one))]
         path = ("exporters", name, "protocol", "otlp", "tls", "insecure")
         place = document.place(path)  # Several exporters may share one text.
@@ -95,7 +95,7 @@ def one_port_twice(document: Document) -> Iterator[Found]:
     """The second to listen on an address stops the collector."""
     seen: dict[str, Path] = {}
     for section in ("receivers", "extensions"):
-        for path, inner in _maps(_map(document.data, section), (section,)):
+        for path, inner in _maps(map_at(document.data, section), (section,)):
             endpoint = inner.get("endpoint")
             if not isinstance(endpoint, str) or endpoint.endswith(":0"):
                 continue
@@ -143,8 +143,3 @@ def _maps(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _maps(inner, (*path, str(number)))
-
-
-def _map(value: Any, key: str) -> dict[str, Any]:
-    found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}

@@ -62,11 +62,7 @@ def read(sources: Iterable[Source], variables: Mapping[str, str]) -> Document:
     Raises:
         DataError: A file is not YAML, or not a map.
     """
-    document = Document()
-    for source in sources:
-        node = _composed(source)
-        if node is not None:
-            _merge(document.data, _value(document, source.name, node, ()))
+    document = _together(sources)
     document.data = _expanded(document, document.data, variables, ())
     return document
 
@@ -77,12 +73,7 @@ def merged(sources: Iterable[Source]) -> dict[str, Any]:
     Raises:
         DataError: A file is not YAML, or not a map.
     """
-    document = Document()
-    for source in sources:
-        node = _composed(source)
-        if node is not None:
-            _merge(document.data, _value(document, source.name, node, ()))
-    return document.data
+    return _together(sources).data
 
 
 def required(sources: Iterable[Source]) -> dict[str, str]:
@@ -106,6 +97,22 @@ def dumped(data: dict[str, Any]) -> str:
             return True
 
     return str(yaml.dump(data, Dumper=Plain, sort_keys=False, width=1_000, allow_unicode=True))
+
+
+def map_at(value: Any, key: str) -> dict[str, Any]:
+    """Return the map under a key; an empty one where there is none, for a configuration may be wrong."""
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _together(sources: Iterable[Source]) -> Document:
+    """Return what the files say together, variables left as they are, and where each key stands."""
+    document = Document()
+    for source in sources:
+        node = _composed(source)
+        if node is not None:
+            _merge(document.data, _value(document, source.name, node, ()))
+    return document
 
 
 def _yaml() -> Any:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from mlobs.cli.collector.binary import binary
 from mlobs.cli.collector.config import add_configuration, added
-from mlobs.cli.collector.configurations import SAMPLER, WEIGHTS, routes, sources
+from mlobs.cli.collector.configurations import SAMPLER, VARIABLES, WEIGHTS, routes, sources
 from mlobs.cli.collector.exposure import is_loopback
 from mlobs.cli.collector.reading import Source, merged, required
 from mlobs.errors import SettingError
@@ -47,7 +47,7 @@ def add_endpoint(verb: argparse.ArgumentParser) -> None:
         "--endpoint",
         metavar="URL",
         default=os.environ.get(ENDPOINT, ""),
-        help=f"where it sends to: an mlobs server (default: ${ENDPOINT})",
+        help=f"where it sends to: an mlobs server or a gateway (default: ${ENDPOINT})",
     )
 
 
@@ -97,7 +97,7 @@ def command(verb: str, files: list[Source], environment: dict[str, str]) -> list
 def _check_numbers(files: list[Source], environment: dict[str, str]) -> None:
     """A text where a number belongs stops the collector late, or becomes a part of a condition."""
     texts = "".join(file.text for file in files)
-    for name in sorted(set(re.findall(r"\$\{env:(MLOBS_\w+)", texts))):
+    for name in sorted(set(VARIABLES.findall(texts))):
         given = environment.get(name)
         if not given or not NUMBERS.search(name):
             continue

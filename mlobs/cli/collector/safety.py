@@ -5,19 +5,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlobs.cli.collector.components import FORMER, LOCAL, LOGGED
+from mlobs.cli.collector.dialects import COUNTS
 from mlobs.cli.collector.finding import Found
-from mlobs.cli.collector.reading import Document
-from mlobs.semconv import attributes as a
+from mlobs.cli.collector.reading import Document, map_at
 
 NEVER = re.compile(r"(0(ns|us|ms|s|m|h)?)+")
-# What cost is made of.
-COUNTS = (a.INPUT_TOKENS, a.OUTPUT_TOKENS, a.CACHE_READ_TOKENS, a.CACHE_WRITE_TOKENS, a.REASONING_TOKENS)
 
 
 def queues(document: Document) -> Iterator[Found]:
     """What leaves the process waits on disk, for as long as it takes."""
-    storages = _section(document.data, "extensions")
-    for name, settings in _section(document.data, "exporters").items():
+    storages = map_at(document.data, "extensions")
+    for name, settings in map_at(document.data, "exporters").items():
         kind = name.split("/")[0]
         kind = FORMER["exporters"].get(kind, kind)
         if kind in LOCAL:
@@ -30,7 +28,7 @@ def queues(document: Document) -> Iterator[Found]:
                 )
                 yield Found(path, text)
             continue
-        queue = _section(settings, "sending_queue")
+        queue = map_at(settings, "sending_queue")
         storage = queue.get("storage")
         if queue.get("enabled") is False or not storage:
             yield Found(
@@ -43,7 +41,7 @@ def queues(document: Document) -> Iterator[Found]:
                 (*path, "sending_queue", "storage"),
                 f"there is no extension {storage!r}. Define it under extensions: and list it in service:.",
             )
-        retry = _section(settings, "retry_on_failure")
+        retry = map_at(settings, "retry_on_failure")
         if retry.get("enabled") is False or not NEVER.fullmatch(str(retry.get("max_elapsed_time", "300s"))):
             yield Found(
                 (*path, "retry_on_failure"),
@@ -57,7 +55,7 @@ def queues(document: Document) -> Iterator[Found]:
 
 def storage(document: Document) -> Iterator[Found]:
     """Without fsync an acknowledgement is a promise of the kernel's."""
-    for name, settings in _section(document.data, "extensions").items():
+    for name, settings in map_at(document.data, "extensions").items():
         synced = isinstance(settings, dict) and settings.get("fsync") is True
         if name.split("/")[0] == "file_storage" and not synced:
             yield Found(
@@ -68,8 +66,8 @@ def storage(document: Document) -> Iterator[Found]:
 
 def batches(document: Document) -> Iterator[Found]:
     """The batch processor acknowledges what is in its memory; connectors into metrics live there anyway."""
-    connectors = _section(document.data, "connectors")
-    for name, pipeline in _section(_section(document.data, "service"), "pipelines").items():
+    connectors = map_at(document.data, "connectors")
+    for name, pipeline in map_at(map_at(document.data, "service"), "pipelines").items():
         processors = pipeline.get("processors") if isinstance(pipeline, dict) else None
         exporters = pipeline.get("exporters") if isinstance(pipeline, dict) else None
         leaves = [one for one in exporters or [] if one not in connectors]
@@ -84,7 +82,7 @@ def batches(document: Document) -> Iterator[Found]:
 
 def redaction(document: Document) -> Iterator[Found]:
     """A pattern that says "token" takes token counts away, and cost with them."""
-    for name, settings in _section(document.data, "processors").items():
+    for name, settings in map_at(document.data, "processors").items():
         if name.split("/")[0] != "redaction" or not isinstance(settings, dict):
             continue
         ignored = settings.get("ignored_keys") or []
@@ -104,8 +102,3 @@ def _matches(pattern: Any, text: str) -> bool:
         return re.search(str(pattern), text) is not None
     except re.error:
         return False  # The collector's own expressions; its dry run knows them.
-
-
-def _section(value: Any, key: str) -> dict[str, Any]:
-    found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}

@@ -9,6 +9,8 @@ the SDK's rules. The whole match becomes ****, also the word that says what it i
 from collections.abc import Iterator
 from typing import Any
 
+from mlobs.cli.collector.statements import literal
+
 MASK = "****"
 # Long enough for every message that people read; the requests themselves have a limit as well.
 TEXT_MAX, NAME_MAX, STATUS_MAX = 262_144, 4096, 16_384
@@ -104,16 +106,16 @@ def _whole() -> str:
 
 
 def _masked(path: str) -> str:
-    return f"replace_pattern({path}, {_text(_whole())}, {_text(MASK)})"
+    return f"replace_pattern({path}, {literal(_whole())}, {literal(MASK)})"
 
 
 def _masked_all(path: str) -> str:
-    return f'replace_all_patterns({path}, "value", {_text(_whole())}, {_text(MASK)})'
+    return f'replace_all_patterns({path}, "value", {literal(_whole())}, {literal(MASK)})'
 
 
 def _masked_keys(path: str) -> str:
     """A name says nothing of a password beside it; a key or a token in it is known by its own look."""
-    return f'replace_all_patterns({path}, "key", {_text("|".join(ALONE))}, {_text(MASK)})'
+    return f'replace_all_patterns({path}, "key", {literal("|".join(ALONE))}, {literal(MASK)})'
 
 
 def _cut(path: str, cache: str, size: int, where: str = "") -> Iterator[str]:
@@ -186,7 +188,3 @@ def _of_metrics() -> Iterator[dict[str, Any]]:
     }
     yield {"context": "datapoint", "statements": [_masked_keys("datapoint.attributes")]}
     yield {"context": "exemplar", "statements": [_masked_all("exemplar.filtered_attributes")]}
-
-
-def _text(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

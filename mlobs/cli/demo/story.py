@@ -18,7 +18,7 @@ from mlobs.cli.demo.service import JULY_ROWS, MODEL, UNCHANGED_ROWS, Service
 from mlobs.cli.demo.stage import Stage
 from mlobs.cli.printing import console, print_rows
 from mlobs.cli.traces import draw
-from mlobs.drift.live import Watch
+from mlobs.drift.streams.watch import Watch
 from mlobs.server.tree import cost
 
 DRIFT_RULE, TOOL_RULE = "MlobsFeatureDrift", "MlobsToolFailureRatio"

@@ -83,7 +83,9 @@ def _window(
     arguments: argparse.Namespace, asked: Sequence[Page]
 ) -> tuple[Callable[[], Sequence[Entry]], Sequence[Page], str]:
     if not 0 < arguments.seconds <= 86_400:
-        raise SettingError(f"--for={arguments.seconds:g} came; seconds from 1 to 86400 were expected.")
+        raise SettingError(
+            f"--for={arguments.seconds:g} came; more than 0 and at most 86400 seconds were expected."
+        )
     first: Reading = read(arguments.server, asked, first=True)
     sys.stderr.write(f"Comparing for {arguments.seconds:g} s ...\n")
     time.sleep(arguments.seconds)

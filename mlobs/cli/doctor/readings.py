@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from mlobs.cli.addresses import EVERY_ADDRESS
 from mlobs.cli.asking import ask
 from mlobs.errors import DataError, ServerError, SettingError
 from mlobs.server.ledger.collectors import entries_of
@@ -15,8 +16,8 @@ from mlobs.server.ledger.entries import COLLECTORS, HOPS, PROGRAMS, Entry, read_
 from mlobs.server.ledger.samples import read_samples
 
 ANSWER_SECONDS = 10.0
+OLD = "The server has no ledger: it is of an earlier release. Start it with this one."
 PORTS = {"sidecar": 8888, "gateway": 8889, "sampler": 8890}
-EVERYWHERE = ("0.0.0.0", "[::]", "::")  # noqa: S104 # they are looked for, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def pages(given: Mapping[str, Sequence[str] | None], environ: Mapping[str, str] 
     for hop, port in PORTS.items():
         host = environ.get(f"MLOBS_{hop.upper()}_METRICS_HOST") or "127.0.0.1"
         told = environ.get(f"MLOBS_{hop.upper()}_METRICS_PORT") or str(port)
-        host = "127.0.0.1" if host in EVERYWHERE else host
+        host = "127.0.0.1" if host.strip("[]") in EVERY_ADDRESS else host
         found.append(Page(hop, _page(hop, f"http://{host}:{told}"), named=False))
     return found
 
@@ -94,12 +95,9 @@ def read(server: str | None, asked: Sequence[Page], *, since_s: float = 0, first
 
 def _server(server: str | None, since_s: float, *, programs: bool) -> list[Entry]:
     moment = datetime.fromtimestamp(since_s, UTC).isoformat() if since_s else None
-    told = ask(server, "/api/ledger", {"from": moment} if moment else {}, missing=_OLD)
+    told = ask(server, "/api/ledger", {"from": moment} if moment else {}, missing=OLD)
     found = [read_entry(one) for one in told["entries"]]
     return [one for one in found if (one.hop == PROGRAMS) is programs]
-
-
-_OLD = "The server has no ledger: it is of an earlier release. Start it with this one."
 
 
 def _page(hop: str, url: str) -> str:

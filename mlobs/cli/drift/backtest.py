@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from mlobs.cli.drift.comparing import floor_of
 from mlobs.errors import SettingError
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ The first table has a row for each setting, the second the alarms of the one tha
 detector's own estimate of when the change began, 'change', to the alarm. With --changed-at, alarms before
 that moment were false, and the delay is counted from it. With --rows-per-day, times are days of the history.
 """
-FLOORS = ["0.05", "0.02", "0.1"]
-FALSE_ALARMS = [1.0, 12.0]
 EPISODES_SHOWN = 20
 LEGEND = (
     "'features': how many columns alarmed. 'rows to an alarm': the median, from the beginning of the change, "
@@ -77,7 +76,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
 
     from mlobs.cli.drift.progress import progress
     from mlobs.cli.printing import print_json
-    from mlobs.drift.backtest import backtest
+    from mlobs.drift.backtest import FALSE_ALARMS_PER_YEAR, FLOORS, backtest
     from mlobs.drift.profile import Profile
     from mlobs.drift.sources import source
 
@@ -91,8 +90,8 @@ def _backtest(arguments: argparse.Namespace) -> int:
             data,
             time=arguments.time,
             rows_per_day=arguments.rows_per_day,
-            floors=[_floor(text) for text in arguments.floor or FLOORS],
-            false_alarms_per_year=arguments.false_alarms or FALSE_ALARMS,
+            floors=[floor_of(text) for text in arguments.floor or ()] or FLOORS,
+            false_alarms_per_year=arguments.false_alarms or FALSE_ALARMS_PER_YEAR,
             block_rows=arguments.block_rows,
         )
     if arguments.json:
@@ -201,15 +200,6 @@ def _length(span: timedelta) -> str:
         if seconds >= size * (2 if unit == "d" else 1):
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _floor(text: str) -> float | str:
-    if text == "learned":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise SettingError(f"--floor {text!r} is no share: a number such as 0.05, or learned.") from None
 
 
 def _moment(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""What `check` and `report` have in common: a profile, data, and the columns to look at."""
+"""What verbs that compare have in common: a profile, data, the columns to look at, and the floor."""
 
 import argparse
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from mlobs.errors import SettingError
 
-FLOOR = 0.05
+FLOOR = 0.05  # that of `drift.floors`, which --help must do without
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say what is compared with what."""
+    """Add the arguments of `check` and `report` that say what is compared with what."""
     add = parser.add_argument
     add("profile", metavar="PROFILE", help="made by 'mlobs drift profile'")
     add("data", metavar="DATA", nargs="*", help="files such as a.parquet, b.csv, c.jsonl; folders; patterns")

@@ -7,7 +7,6 @@ if TYPE_CHECKING:
     from mlobs.drift.profile import Profile
 
 MEASURABLE_ROWS = 10_000
-FLOOR = 0.05  # the usual one of a monitor
 BLIND = 0.2  # floors above it hide half a standard deviation
 DIVIDED = 5.0
 NAMES_MAX = 10
@@ -48,9 +47,11 @@ def _unmeasured(profile: "Profile", *, ordered: bool) -> Iterator[str]:
         )
     unknown = [name for name in large if name not in by_hour]
     if unknown:
-        known = "the rows are sorted by it, or in no order"
-        known = "they tell nothing in the order of time either" if profile.time else known
-        advice = "" if profile.time else " If a column says when a row came, name it with --time."
+        if profile.time:
+            known, advice = "they tell nothing in the order of time either", ""
+        else:
+            known = "the rows are sorted by it, or in no order"
+            advice = " If a column says when a row came, name it with --time."
         yield (
             f"Whether neighbouring rows depend on each other is not known in {_list(unknown)}: {known}. "
             f"A monitor takes them for independent; if they are not, {VOID}.{advice}"
@@ -67,6 +68,7 @@ def _costs(profile: "Profile") -> Iterator[str]:
     """Yield where a monitor with the usual floor sees little, and why."""
     from mlobs.drift.bins import Bins
     from mlobs.drift.detector import Detector, Reference
+    from mlobs.drift.floors import FLOOR
 
     features = profile.features
     found = Detector([Reference.of(Bins(feature)) for feature in features.values()], floor=FLOOR)

@@ -107,13 +107,14 @@ def _with_evidently(arguments: argparse.Namespace) -> int:
         start(data.rows and reference.rows and data.rows + reference.rows)
         found = compare(profile, reference, data, columns=arguments.column)
     found.write(arguments.output)
+    drifted, thresholds = found.drifted, found.thresholds
     rows = [
         {
             "column": name,
-            "verdict": {True: "drifted", False: "not drifted", None: None}[found.drifted[name]],
+            "verdict": {True: "drifted", False: "not drifted", None: None}[drifted[name]],
             "method": method,
             "value": round(value, 4),
-            "threshold": found.thresholds[name],
+            "threshold": thresholds[name],
         }
         for name, (method, value) in found.values.items()
     ]

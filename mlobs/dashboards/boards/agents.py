@@ -8,6 +8,7 @@ from mlobs.dashboards.panels import Link, Query, alerting, bands, lines, stat, t
 from mlobs.dashboards.queries import (
     UNSEEN,
     buckets,
+    each,
     errors,
     failed_share,
     per_second,
@@ -81,7 +82,7 @@ def numbers(limits: Thresholds) -> Row:
             ),
             stat(
                 "Tool calls a run",
-                [Query(f"{TOOL_CALLS} / ({RUNS_OF_ALL} > 0)", "calls")],
+                [Query(each(TOOL_CALLS, RUNS_OF_ALL), "calls")],
                 unit="short",
                 meaning="Tool calls for each run that ended, of all agents of the service: tool calls do not "
                 "say whose they are. Up without a new tool: agents go in circles.",

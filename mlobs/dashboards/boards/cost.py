@@ -5,7 +5,7 @@ from mlobs.dashboards.charts import bars, text
 from mlobs.dashboards.layout import Row
 from mlobs.dashboards.links import of_series, onward
 from mlobs.dashboards.panels import Bounds, Link, Query, bands, lines, stat, timeseries
-from mlobs.dashboards.queries import UNSEEN, increase, largest, latest, legend, or_zero, per_second
+from mlobs.dashboards.queries import UNSEEN, each, increase, largest, latest, legend, per_second, share
 from mlobs.dashboards.tables import Column, Key, table
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
@@ -30,15 +30,9 @@ def an_hour(*by: Attribute) -> str:
     return f"{per_second(m.COST, *by)} * 3600"
 
 
-def a_call(amount: str, *by: Attribute) -> str:
-    """Return an amount per second as one per model call."""
-    return f"{amount} / ({per_second(m.INFERENCE_DURATION, *by)} > 0)"
-
-
 def cached(*by: Attribute) -> str:
     """Return the share of input that was read from a cache; no call with a cache is a true zero."""
-    whole = per_second(m.INPUT_TOKENS, *by)
-    return f"{or_zero(per_second(m.CACHE_READ_TOKENS, *by), whole)} / ({whole} > 0)"
+    return share(per_second(m.CACHE_READ_TOKENS, *by), per_second(m.INPUT_TOKENS, *by))
 
 
 def numbers(limits: Thresholds) -> Row:
@@ -80,7 +74,7 @@ def numbers(limits: Thresholds) -> Row:
             ),
             stat(
                 "Budget spent",
-                [Query(f"max ({latest(m.BUDGET_SPENT, SERVICE)})", "of the month's")],
+                [Query(latest(m.BUDGET_SPENT), "of the month's")],
                 unit="percentunit",
                 meaning="Of the service that has spent most of its month's budget, which is "
                 "MLOBS_ALERT_BUDGET_USD.",
@@ -176,8 +170,10 @@ DETAIL = Row(
                 Column("Output tokens", increase(m.OUTPUT_TOKENS, SERVICE, MODEL), "short", whole=True),
                 Column(
                     "Cost of 1000 calls",
-                    f"1000 * {increase(m.COST, SERVICE, MODEL)}"
-                    f" / ({increase(m.INFERENCE_DURATION, SERVICE, MODEL)} > 0)",
+                    each(
+                        f"1000 * {increase(m.COST, SERVICE, MODEL)}",
+                        increase(m.INFERENCE_DURATION, SERVICE, MODEL),
+                    ),
                     "currencyUSD",
                 ),
             ],
@@ -192,7 +188,12 @@ WHY = Row(
     [
         timeseries(
             "Cost of 1000 calls by model",
-            [lines(a_call(f"1000 * {per_second(m.COST, MODEL)}", MODEL), MODEL)],
+            [
+                lines(
+                    each(f"1000 * {per_second(m.COST, MODEL)}", per_second(m.INFERENCE_DURATION, MODEL)),
+                    MODEL,
+                )
+            ],
             unit="currencyUSD",
             meaning="Up without a change of price: longer prompts, longer answers or less from the cache.",
             link=MODELS,
@@ -209,7 +210,7 @@ WHY = Row(
             "Input for each output token",
             [
                 lines(
-                    f"{per_second(m.INPUT_TOKENS, MODEL)} / ({per_second(m.OUTPUT_TOKENS, MODEL)} > 0)",
+                    each(per_second(m.INPUT_TOKENS, MODEL), per_second(m.OUTPUT_TOKENS, MODEL)),
                     MODEL,
                 )
             ],
@@ -221,8 +222,10 @@ WHY = Row(
             "Cost of an agent run by service",
             [
                 lines(
-                    f"{per_second(m.COST, SERVICE, beside=[m.AGENT_DURATION])}"
-                    f" / ({per_second(m.AGENT_DURATION, SERVICE, beside=[m.COST])} > 0)",
+                    each(
+                        per_second(m.COST, SERVICE, beside=[m.AGENT_DURATION]),
+                        per_second(m.AGENT_DURATION, SERVICE, beside=[m.COST]),
+                    ),
                     SERVICE,
                 )
             ],

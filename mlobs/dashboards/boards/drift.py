@@ -16,6 +16,7 @@ from mlobs.dashboards.queries import (
     failed_share,
     latest,
     legend,
+    peak,
     per_second,
     quantile,
     reach,
@@ -33,7 +34,6 @@ from mlobs.semconv.rows import Series
 from mlobs.thresholds import Thresholds
 
 NAMED = (a.FEATURE, a.MODEL_NAME, a.SERVICE_NAME)  # What differs first: legends are cut.
-VERSIONS = (a.MODEL_NAME, a.MODEL_VERSION)
 KEYS = (
     Key(a.SERVICE_NAME, "Service"),
     Key(a.MODEL_NAME, "Model"),
@@ -42,10 +42,7 @@ KEYS = (
 )
 ALERTING_ROWS = 10 / 900  # a second: MlobsDataQuality fires at ten in a quarter of an hour
 # Each against the threshold of its own monitor: two versions of a model have two.
-EVIDENCE = (
-    f"max by ({', '.join(label.label for label in FEATURE)}) "
-    f"({select(m.DRIFT_LOG_E)} / {select(m.DRIFT_THRESHOLD)})"
-)
+EVIDENCE = peak(f"{select(m.DRIFT_LOG_E)} / {select(m.DRIFT_THRESHOLD)}", FEATURE)
 SINGLE_CALLS = Link("Traces of this model", of_series(TRACES, a.MODEL_NAME))
 
 
@@ -258,7 +255,7 @@ MODELS = Row(
     [
         timeseries(
             "Predictions by version",
-            [bands(per_second(m.PREDICT_DURATION, *VERSIONS), *VERSIONS)],
+            [bands(per_second(m.PREDICT_DURATION, *m.MODEL_LABELS), *m.MODEL_LABELS)],
             unit="reqps",
             stacked=True,
             meaning="Predictions of classical models, by version. A new version takes over where it begins.",
@@ -266,7 +263,7 @@ MODELS = Row(
         ),
         timeseries(
             "Failed predictions by version",
-            [lines(failed_share(m.PREDICT_DURATION, *VERSIONS), *VERSIONS)],
+            [lines(failed_share(m.PREDICT_DURATION, *m.MODEL_LABELS), *m.MODEL_LABELS)],
             unit="percentunit",
             meaning=f"Share of each model's predictions that failed. Up is bad. {UNSEEN}",
             soft=0.05,
@@ -274,7 +271,7 @@ MODELS = Row(
         ),
         timeseries(
             "Predictions by version, p95",
-            [lines(quantile(0.95, m.PREDICT_DURATION, *VERSIONS), *VERSIONS, exemplars=True)],
+            [lines(quantile(0.95, m.PREDICT_DURATION, *m.MODEL_LABELS), *m.MODEL_LABELS, exemplars=True)],
             unit="s",
             meaning="Up is bad. A new version that is slower shows as its own line.",
             link=SINGLE_CALLS,

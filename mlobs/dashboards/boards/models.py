@@ -1,13 +1,14 @@
 """Language models: rate, errors, duration and tokens, by the model that was asked for."""
 
 from mlobs.dashboards.board import Board
-from mlobs.dashboards.charts import heatmap
+from mlobs.dashboards.charts import heatmap, percentiles
 from mlobs.dashboards.layout import Row
 from mlobs.dashboards.links import TRACES, of_series, onward
-from mlobs.dashboards.panels import Json, Link, Query, alerting, bands, lines, stat, timeseries
+from mlobs.dashboards.panels import Link, Query, alerting, bands, lines, stat, timeseries
 from mlobs.dashboards.queries import (
     UNSEEN,
     buckets,
+    each,
     errors,
     failed_share,
     or_zero,
@@ -18,7 +19,6 @@ from mlobs.dashboards.queries import (
 from mlobs.dashboards.tables import Column, Key, table
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
-from mlobs.semconv.rows import Metric
 from mlobs.thresholds import Thresholds
 
 MODEL = a.REQUEST_MODEL
@@ -48,16 +48,6 @@ def tokens() -> list[Query]:
         Query(f"clamp_min({per_second(m.OUTPUT_TOKENS)} - {thought}, 0)", "answer"),
         Query(thought, "reasoning"),
     ]
-
-
-def percentiles(title: str, metric: Metric, meaning: str) -> Json:
-    """Return the percentiles of a duration in one graph."""
-    return timeseries(
-        title,
-        [Query(quantile(q, metric), f"p{100 * q:g}", exemplars=True) for q in (0.5, 0.95, 0.99)],
-        unit="s",
-        meaning=meaning,
-    )
 
 
 def numbers(limits: Thresholds) -> Row:
@@ -150,8 +140,10 @@ def comparison(limits: Thresholds) -> Row:
                     ),
                     Column(
                         "Cost of 1000 calls",
-                        f"1000 * {per_second(m.COST, MODEL, a.PROVIDER_NAME)}"
-                        f" / ({per_second(m.INFERENCE_DURATION, MODEL, a.PROVIDER_NAME)} > 0)",
+                        each(
+                            f"1000 * {per_second(m.COST, MODEL, a.PROVIDER_NAME)}",
+                            per_second(m.INFERENCE_DURATION, MODEL, a.PROVIDER_NAME),
+                        ),
                         "currencyUSD",
                         board="cost",
                     ),
@@ -250,7 +242,7 @@ USE = Row(
             "Input tokens a call",
             [
                 lines(
-                    f"{per_second(m.INPUT_TOKENS, MODEL)} / ({per_second(m.INFERENCE_DURATION, MODEL)} > 0)",
+                    each(per_second(m.INPUT_TOKENS, MODEL), per_second(m.INFERENCE_DURATION, MODEL)),
                     MODEL,
                 )
             ],
@@ -262,7 +254,7 @@ USE = Row(
             "Output tokens a call",
             [
                 lines(
-                    f"{per_second(m.OUTPUT_TOKENS, MODEL)} / ({per_second(m.INFERENCE_DURATION, MODEL)} > 0)",
+                    each(per_second(m.OUTPUT_TOKENS, MODEL), per_second(m.INFERENCE_DURATION, MODEL)),
                     MODEL,
                 )
             ],

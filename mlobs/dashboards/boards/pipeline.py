@@ -7,15 +7,19 @@ from mlobs.dashboards.panels import ANY, Bounds, Link, Query, alerting, bands, l
 from mlobs.dashboards.queries import (
     UNSEEN,
     any_of,
+    current,
+    equals,
     increase,
     largest,
     latest,
     legend,
     or_zero,
     part_of,
+    peak,
     per_second,
     select,
     share,
+    total,
 )
 from mlobs.semconv import attributes as a
 from mlobs.semconv import foreign as f
@@ -44,13 +48,19 @@ def of_a_day(counter: Metric, *matchers: str) -> str:
     return or_zero(increase(counter, window="1d", matchers=matchers), there)
 
 
+def gone(reason: str) -> str:
+    """Return how fast the server drops rows for a reason, 0 where it is there and drops none."""
+    dropped = per_second(m.SERVER_EXPIRED, matchers=[equals(a.REASON, reason)])
+    return or_zero(dropped, per_second(m.SERVER_LOADED))
+
+
 # What one collector sends is another's intake, so they are never added up: each is looked at for itself.
 SENT = per_second(f.COLLECTOR_SENT_SPANS, f.INSTANCE)
 GIVEN_UP = any_of(
     per_second(lost, f.INSTANCE) for lost in (f.COLLECTOR_FAILED_SPANS, f.COLLECTOR_UNQUEUED_SPANS)
 )
 # Of one queue first: exporters of one name have queues of other sizes elsewhere, and for other signals.
-FULL = f"({select(f.COLLECTOR_QUEUE)} / {select(f.COLLECTOR_QUEUE_MAX)})"
+FULL = f"{select(f.COLLECTOR_QUEUE)} / {select(f.COLLECTOR_QUEUE_MAX)}"
 
 
 def numbers(limits: Thresholds) -> Row:
@@ -68,7 +78,7 @@ def numbers(limits: Thresholds) -> Row:
             ),
             stat(
                 "Lost in collectors",
-                [Query(f"max ({part_of(GIVEN_UP, SENT)})", "of spans")],
+                [Query(peak(part_of(GIVEN_UP, SENT)), "of spans")],
                 unit="percentunit",
                 meaning="Share of the spans it had to send that a collector gave up, of the one that is "
                 f"worst off. {UNSEEN}",
@@ -86,7 +96,7 @@ def numbers(limits: Thresholds) -> Row:
             ),
             stat(
                 "Waiting for the store",
-                [Query(f"sum ({latest(m.SERVER_PENDING_BYTES, a.SIGNAL)})", "bytes")],
+                [Query(total(latest(m.SERVER_PENDING_BYTES, a.SIGNAL)), "bytes")],
                 unit="bytes",
                 meaning="Safe on disk and not yet found by questions. Growing without end means a slow "
                 "store.",
@@ -228,7 +238,7 @@ COLLECTOR = Row(
         ),
         timeseries(
             "Collectors: queues",
-            [lines(f"max by (instance, exporter) {FULL}", f.INSTANCE, f.EXPORTER)],
+            [lines(peak(FULL, [f.INSTANCE, f.EXPORTER]), f.INSTANCE, f.EXPORTER)],
             unit="percentunit",
             meaning="How full each collector's fullest queue is. At 100% telemetry is lost: what comes after "
             "does not answer, or not fast enough.",
@@ -291,7 +301,7 @@ SERVER = Row(
         ),
         timeseries(
             "Rows that went",
-            [Query(or_zero(per_second(m.SERVER_EXPIRED), per_second(m.SERVER_LOADED)), "rows")],
+            [Query(gone("age"), "for age"), Query(gone("size"), "for size")],
             unit="count:rows/s",
             meaning="For age, as was asked for; for size, fewer days are there than you may think.",
         ),
@@ -352,7 +362,7 @@ PROMETHEUS = Row(
         ),
         timeseries(
             "Samples by job",
-            [bands(f"sum by (job) ({select(f.SCRAPED)})", f.JOB)],
+            [bands(current(f.SCRAPED, f.JOB), f.JOB)],
             unit="short",
             stacked=True,
             meaning="Samples of a scrape. A step up is a label with too many values.",

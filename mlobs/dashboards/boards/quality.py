@@ -145,8 +145,8 @@ JUDGED = Row(
             "Scores, feedback and explanations",
             "Where single scores are.",
             'Scores by judges, rules and people hang on the call they judge: `mlobs.score("helpful", 0.8, '
-            'by="judge:v3")`. Each with its explanation, the worst conversations and what people said are '
-            "on the dashboard *mlobs: traces (ClickHouse)*, beside the traces.",
+            'by="judge:v3")`. The dashboard *mlobs: traces (ClickHouse)* has the trace with the lowest score '
+            "of each evaluation and judge, and among the logs of a trace its scores with their explanations.",
         ),
     ],
 )

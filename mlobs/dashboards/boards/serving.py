@@ -5,11 +5,22 @@ nothing; the first screen has the one number of each that matters most.
 """
 
 from mlobs.dashboards.board import Board
-from mlobs.dashboards.charts import text
+from mlobs.dashboards.charts import percentiles, text
 from mlobs.dashboards.layout import Row
 from mlobs.dashboards.links import of_series, onward
 from mlobs.dashboards.panels import Bounds, Json, Link, Query, Unit, alerting, bands, lines, stat, timeseries
-from mlobs.dashboards.queries import current, latest, part_of, per_second, quantile, share
+from mlobs.dashboards.queries import (
+    current,
+    each,
+    largest,
+    latest,
+    legend,
+    part_of,
+    peak,
+    per_second,
+    quantile,
+    share,
+)
 from mlobs.semconv import foreign as f
 from mlobs.semconv.rows import Attribute, Series
 from mlobs.thresholds import Thresholds
@@ -21,16 +32,6 @@ GPU = (f.GPU_HOST, f.GPU)
 MICROSECONDS = 1_000_000
 
 
-def durations(title: str, series: Series, meaning: str) -> Json:
-    """Return the percentiles of a duration of an engine, over all its models."""
-    return timeseries(
-        title,
-        [Query(quantile(q, series), f"p{100 * q:g}", exemplars=True) for q in (0.5, 0.95, 0.99)],
-        unit="s",
-        meaning=meaning,
-    )
-
-
 def gauge(title: str, series: Series, meaning: str, *, unit: Unit, highest: float | None = None) -> Json:
     """Return a gauge of each GPU."""
     return timeseries(title, [lines(latest(series, *GPU), *GPU)], unit=unit, meaning=meaning, highest=highest)
@@ -38,8 +39,7 @@ def gauge(title: str, series: Series, meaning: str, *, unit: Unit, highest: floa
 
 def a_request(time: Series) -> str:
     """Return the seconds of a request, of a counter that adds up microseconds."""
-    requests = f"({per_second(f.TRITON_SUCCESS, *TRITON)} > 0)"
-    return f"{per_second(time, *TRITON)} / {MICROSECONDS} / {requests}"
+    return each(f"{per_second(time, *TRITON)} / {MICROSECONDS}", per_second(f.TRITON_SUCCESS, *TRITON))
 
 
 def first_token(q: float, *by: Attribute) -> str:
@@ -75,7 +75,7 @@ def numbers(limits: Thresholds) -> Row:
             ),
             stat(
                 "Fullest cache",
-                [Query(f"max ({latest(f.VLLM_KV_CACHE)} or {latest(f.SGLANG_KV_CACHE)})", "KV cache")],
+                [Query(peak(f"{latest(f.VLLM_KV_CACHE)} or {latest(f.SGLANG_KV_CACHE)}"), "KV cache")],
                 unit="percentunit",
                 meaning="The used share of the fullest KV cache. Near 1, requests are put back and begin "
                 "anew.",
@@ -139,7 +139,7 @@ VLLM = Row(
             "vLLM: requests",
             [
                 lines(current(f.VLLM_RUNNING, MODEL), MODEL),
-                Query(f"topk(12, {current(f.VLLM_WAITING, MODEL)})", "waiting {{model_name}}"),
+                Query(largest(current(f.VLLM_WAITING, MODEL)), f"waiting {legend(MODEL)}"),
             ],
             unit="short",
             meaning="In the batch, and waiting for a place in it. Waiting that grows wants another replica.",
@@ -166,8 +166,8 @@ VLLM = Row(
             highest=1,
             link=MODELS,
         ),
-        durations("vLLM: first token", f.VLLM_FIRST_TOKEN, "Queue and prompt together. Up is bad."),
-        durations("vLLM: between tokens", f.VLLM_INTER_TOKEN, "How haltingly answers come. Up is bad."),
+        percentiles("vLLM: first token", f.VLLM_FIRST_TOKEN, "Queue and prompt together. Up is bad."),
+        percentiles("vLLM: between tokens", f.VLLM_INTER_TOKEN, "How haltingly answers come. Up is bad."),
         timeseries(
             "vLLM: where a request's time goes, p95",
             [
@@ -211,7 +211,7 @@ SGLANG = Row(
             "SGLang: requests",
             [
                 lines(current(f.SGLANG_RUNNING, MODEL), MODEL),
-                Query(f"topk(12, {current(f.SGLANG_QUEUE, MODEL)})", "waiting {{model_name}}"),
+                Query(largest(current(f.SGLANG_QUEUE, MODEL)), f"waiting {legend(MODEL)}"),
             ],
             unit="short",
             meaning="In the batch, and waiting for a place in it. Waiting that grows wants another replica.",
@@ -220,8 +220,8 @@ SGLANG = Row(
         timeseries(
             "SGLang: cache",
             [
-                Query(f"topk(12, {latest(f.SGLANG_KV_CACHE, MODEL)})", "used {{model_name}}"),
-                Query(f"topk(12, {latest(f.SGLANG_HIT_RATE, MODEL)})", "found {{model_name}}"),
+                Query(largest(latest(f.SGLANG_KV_CACHE, MODEL)), f"used {legend(MODEL)}"),
+                Query(largest(latest(f.SGLANG_HIT_RATE, MODEL)), f"found {legend(MODEL)}"),
             ],
             unit="percentunit",
             meaning="The used share of the KV cache, and the share of prompts found in the prefix cache.",
@@ -237,9 +237,9 @@ SGLANG = Row(
             unit="count:tok/s",
             meaning="What the hardware gets done.",
         ),
-        durations("SGLang: first token", f.SGLANG_FIRST_TOKEN, "Queue and prompt together. Up is bad."),
-        durations("SGLang: between tokens", f.SGLANG_INTER_TOKEN, "How haltingly answers come. Up is bad."),
-        durations("SGLang: requests from end to end", f.SGLANG_REQUEST, "Up is bad, unless answers grew."),
+        percentiles("SGLang: first token", f.SGLANG_FIRST_TOKEN, "Queue and prompt together. Up is bad."),
+        percentiles("SGLang: between tokens", f.SGLANG_INTER_TOKEN, "How haltingly answers come. Up is bad."),
+        percentiles("SGLang: requests from end to end", f.SGLANG_REQUEST, "Up is bad, unless answers grew."),
     ],
     collapsed=True,
 )
@@ -287,8 +287,7 @@ TRITON_ROW = Row(
             "Triton: size of batches",
             [
                 lines(
-                    f"{per_second(f.TRITON_INFERENCES, *TRITON)}"
-                    f" / ({per_second(f.TRITON_EXECUTIONS, *TRITON)} > 0)",
+                    each(per_second(f.TRITON_INFERENCES, *TRITON), per_second(f.TRITON_EXECUTIONS, *TRITON)),
                     *TRITON,
                 )
             ],

@@ -22,8 +22,6 @@ WORST = 5  # lines of a graph: the table above it has all.
 YOUNG = "needs an hour of rules"  # The first whole hour that was recorded.
 # The rate at which each pair of windows alerts, by its long window.
 LIMITS = {"1h": 14.4, "6h": 6.0, "1d": 3.0, "3d": 1.0}
-
-
 # As in the alerts: what a user typed is nobody's failure to keep an objective.
 FORGIVEN = "What a provider refused for what a user typed (400, 413, 422, content filters) counts as good."
 

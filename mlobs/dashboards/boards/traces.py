@@ -6,7 +6,7 @@ from mlobs.dashboards.links import TRACES, beside
 from mlobs.dashboards.panels import Json
 from mlobs.dashboards.traceql import queries as q
 from mlobs.dashboards.traceql.panels import DATA_SOURCE, PLUGIN, found, graph, lines, number, trace
-from mlobs.dashboards.variables import LABELS, data_source, typed
+from mlobs.dashboards.variables import asked, data_source, typed
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
 from mlobs.semconv.rows import Attribute
@@ -14,30 +14,14 @@ from mlobs.semconv.rows import Attribute
 SLOW_RUN, DEAR_CALL_USD, MANY_CALLS = "60s", 0.1, 20
 
 
-def _choice(name: str, label: str, row: Attribute) -> Json:
-    return {
-        "name": name,
-        "type": "query",
-        "label": label,
-        "datasource": DATA_SOURCE,
-        "definition": row.name,
-        "query": {"type": 1, "label": row.name, "stream": "", "refId": f"variable-{name}"},  # 1: its values
-        "hide": 0,
-        "includeAll": True,
-        "allValue": q.everything(name),
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-        "multi": True,
-        "options": [],
-        "refresh": 2,
-        "regex": "",
-        "skipUrlSync": False,
-        "sort": 1,
-    }
+def _choice(name: str, row: Attribute) -> Json:
+    query = {"type": 1, "label": row.name, "stream": ""}  # 1: its values
+    return asked(name, DATA_SOURCE, row.name, query, everything=q.everything(name))
 
 
 VARIABLES: tuple[Json, ...] = (
     data_source("tempo", "Tempo", PLUGIN),
-    *(_choice(name, LABELS[name], row) for name, row in q.CHOICES.items()),
+    *(_choice(name, row) for name, row in q.CHOICES.items()),
     typed("trace", "Trace", "A trace's id, for the last row."),
 )
 _CALLS = q.spans(*q.MODEL, q.of_operations(m.INFERENCE_DURATION.operations))
@@ -173,7 +157,7 @@ _WHICH = (
     found(
         "Runs with many tool calls",
         f"{_RUNS} >> {_TOOLS} | count() > {MANY_CALLS} {q.NEWEST}",
-        meaning="An agent that calls tools more than 20 times in a run may go in circles.",
+        meaning=f"An agent that calls tools more than {MANY_CALLS} times in a run may go in circles.",
     ),
     found(
         "Dear calls",

@@ -15,6 +15,7 @@ from mlobs.dashboards.grafana.changes import ABSENT, Change, Field, Step, change
 from mlobs.dashboards.grafana.client import Grafana
 from mlobs.dashboards.panels import Json
 from mlobs.dashboards.queries import FAILED
+from mlobs.dashboards.sql.panels import PLUGIN as CLICKHOUSE_PLUGIN
 from mlobs.errors import ServerError, SettingError
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
@@ -23,7 +24,6 @@ from mlobs.semconv.rows import Metric
 PROMETHEUS = "mlobs-prometheus"
 TEMPO = "mlobs-tempo"
 CLICKHOUSE = "mlobs-clickhouse"
-CLICKHOUSE_TYPE = "grafana-clickhouse-datasource"
 DATABASE = "mlobs"
 USER = "default"  # The server asks for the token alone.
 PORTS = {"http": 8123, "https": 8443}
@@ -35,7 +35,7 @@ COMPARED = ("type", "access", "url")
 OURS = {
     "prometheus": ("httpMethod", "prometheusType", "timeInterval", "exemplarTraceIdDestinations"),
     "tempo": ("tracesToMetrics", "serviceMap", "nodeGraph"),
-    CLICKHOUSE_TYPE: ("protocol", "host", "port", "secure", "username", "defaultDatabase", "path"),
+    CLICKHOUSE_PLUGIN: ("protocol", "host", "port", "secure", "username", "defaultDatabase", "path"),
 }
 LINKED = (a.SERVICE_NAME, a.REQUEST_MODEL, a.AGENT_NAME, a.TOOL_NAME)  # From a span to metrics.
 
@@ -138,7 +138,7 @@ def clickhouse(url: Address, token: str) -> Source:
     }
     if url.path:
         told["path"] = url.path
-    return Source(CLICKHOUSE, "ClickHouse (mlobs)", CLICKHOUSE_TYPE, url.text, told, token)
+    return Source(CLICKHOUSE, "ClickHouse (mlobs)", CLICKHOUSE_PLUGIN, url.text, told, token)
 
 
 def plan_sources(grafana: Grafana, sources: Sequence[Source]) -> list[Step]:

@@ -20,7 +20,7 @@ PALETTE = frozenset({GREEN, ORANGE, RED, BLUE, "yellow", "purple", "text", "tran
 COLOUR_KEYS = frozenset({"color", "fixedColor", "iconColor"})
 USED = re.compile(r"\$(?:{(\w+)(?:[.:][^}]*)?}|(\w+))|\[\[(\w+)(?::\w+)?\]\]")
 LABEL_VALUES = re.compile(r"label_values\(\s*(.*)\s*,\s*[A-Za-z_]\w*\s*\)", re.DOTALL)
-INNER = ("__", "timeFilter", "__rate", "__interval", "__range", "timeTo", "timeFrom")
+INNER = ("__", "timeFilter", "timeTo", "timeFrom")
 
 
 def problems(dashboard: Json, variables: Sequence[Json]) -> Iterator[tuple[str, Problem]]:

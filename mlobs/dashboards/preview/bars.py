@@ -1,7 +1,7 @@
 """Draws the `bargauge` panel: how far a number is on its way."""
 
 from mlobs.dashboards.preview.drawing import Task, nothing
-from mlobs.dashboards.preview.fields import limits
+from mlobs.dashboards.preview.fields import limits, share_of
 from mlobs.dashboards.preview.figures import Figure, figures
 from mlobs.dashboards.preview.markup import Markup, svg, tag
 from mlobs.dashboards.preview.scales import fitting, widest
@@ -41,7 +41,7 @@ def _bar(
 ) -> Markup:
     (top, row), (left, width), (low, high) = at, sides, bounds
     value = float(one.value) if isinstance(one.value, int | float) else low
-    share = _share(value, low, high)
+    share = share_of(value, low, high)
     thick = min(row - 6, BAR_MAX)
     middle = top + row / 2
     name = fitting(one.name, left - 10, FONT)
@@ -70,9 +70,3 @@ def _bar(
             font_weight="500",
         ),
     )
-
-
-def _share(value: float, low: float, high: float) -> float:
-    if high <= low:
-        return 0.0
-    return (min(max(value, low), high) - low) / (high - low)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -39,7 +39,6 @@ class Choice:
     at_all: bool = False
     all_value: str | None = None
     hidden: bool = False
-    texts: tuple[str, ...] = field(default=())
 
     @property
     def is_free(self) -> bool:
@@ -49,7 +48,7 @@ class Choice:
     @property
     def text(self) -> str:
         """What the page shows as chosen."""
-        return "All" if self.at_all else " + ".join(self.texts or self.values) or "None"
+        return "All" if self.at_all else " + ".join(self.values) or "None"
 
 
 def choose(variable: Mapping[str, Any], options: Sequence[str], asked: Sequence[str] | None) -> Choice:

@@ -110,6 +110,11 @@ def limits(config: Config, values: Sequence[float] = ()) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def share_of(value: float, low: float, high: float) -> float:
+    """Return how far a value is on the way between two limits, 0 to 1."""
+    return 0.0 if high <= low else (min(max(value, low), high) - low) / (high - low)
+
+
 def _text(value: Any, config: Config, kind: str) -> str:
     if value is None or value == "":
         return str(config.get("noValue") or "")

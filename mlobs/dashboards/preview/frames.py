@@ -125,10 +125,10 @@ def as_series(table: Frame) -> list[Frame]:
     return frames
 
 
-def number(given: object) -> float | None:
+def number(given: Any) -> float | None:
     """Return a number; None for what is none, and for NaN, which nobody can draw."""
     try:
-        found = float(given)  # type: ignore[arg-type]
+        found = float(given)
     except (TypeError, ValueError):
         return None
     return None if math.isnan(found) else found

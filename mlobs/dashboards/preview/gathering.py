@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mlobs.dashboards.layout import panels
+from mlobs.dashboards.layout import COLUMNS, panels
 from mlobs.dashboards.preview.choices import Choice, builtins, choose, interpolated
 from mlobs.dashboards.preview.frames import (
     Frame,
@@ -23,14 +23,15 @@ from mlobs.dashboards.preview.frames import (
 from mlobs.dashboards.preview.macros import conditional, expand
 from mlobs.dashboards.preview.marks import Mark, marks
 from mlobs.dashboards.preview.spans import Span, duration_s, of_panel, step_s
+from mlobs.dashboards.sql.panels import PLUGIN as CLICKHOUSE
+from mlobs.dashboards.traceql.panels import PLUGIN as TEMPO
 from mlobs.errors import QueryError, SettingError
 
 Json = Mapping[str, Any]
 SqlRows = tuple[Sequence[tuple[str, str]], Sequence[Sequence[Any]]]
-CLICKHOUSE, TEMPO, PROMETHEUS = "grafana-clickhouse-datasource", "tempo", "prometheus"
+PROMETHEUS = "prometheus"
 LABEL_VALUES = re.compile(r"label_values\(\s*(?:(?P<selector>.*),)?\s*(?P<label>\w+)\s*\)", re.DOTALL)
 QUERY_RESULT = re.compile(r"query_result\((?P<expr>.*)\)", re.DOTALL)
-COLUMNS = 24
 POINTS_MAX = 1_000
 TABLE_FORMAT = 1
 

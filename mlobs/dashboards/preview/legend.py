@@ -6,24 +6,11 @@ from dataclasses import dataclass
 from mlobs.dashboards.preview.drawing import Task
 from mlobs.dashboards.preview.fields import Config, shown
 from mlobs.dashboards.preview.markup import Markup, tag
-from mlobs.dashboards.preview.reducing import reduced
+from mlobs.dashboards.preview.reducing import TITLES, reduced
 from mlobs.dashboards.preview.scales import text_width, widest
 
 ROW, HEAD, SIZE = 19.0, 21.0, 12.0
 SHARE_MAX = 0.42
-TITLES = {
-    "lastNotNull": "Last *",
-    "last": "Last",
-    "firstNotNull": "First *",
-    "mean": "Mean",
-    "max": "Max",
-    "min": "Min",
-    "sum": "Total",
-    "count": "Count",
-    "range": "Range",
-    "delta": "Delta",
-    "diff": "Difference",
-}
 
 
 @dataclass(frozen=True, slots=True)

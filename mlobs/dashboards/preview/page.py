@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from mlobs.dashboards.layout import COLUMNS
 from mlobs.dashboards.preview.bands import state_timeline
 from mlobs.dashboards.preview.bars import bargauge
 from mlobs.dashboards.preview.choices import interpolated
@@ -21,7 +22,6 @@ from mlobs.dashboards.preview.tables import as_table, table
 from mlobs.dashboards.preview.transformations import transformed
 from mlobs.dashboards.preview.words import words
 
-COLUMNS = 24
 NARROW = 769  # Below it Grafana puts panels under each other.
 BOARD = re.compile(r"(?:https?://[^/]+)?/d/(?P<uid>[A-Za-z0-9_-]+)")
 DRAWINGS: dict[str, Callable[[Task], Markup]] = {
@@ -38,7 +38,7 @@ OWN = {
     "now/d": "today so far",
     "now/w": "this week so far",
     "now/M": "this month so far",
-    "now/y": "this year",
+    "now/y": "this year so far",
 }
 WITHOUT_QUERY = frozenset({"text", "alertlist", "dashlist", "news"})
 

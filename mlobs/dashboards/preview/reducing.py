@@ -3,6 +3,21 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+# What Grafana calls the calculations.
+TITLES = {
+    "lastNotNull": "Last *",
+    "last": "Last",
+    "firstNotNull": "First *",
+    "mean": "Mean",
+    "max": "Max",
+    "min": "Min",
+    "sum": "Total",
+    "count": "Count",
+    "range": "Range",
+    "delta": "Delta",
+    "diff": "Difference",
+}
+
 
 def reduced(values: Sequence[float | None], calc: str) -> float | None:
     """Return what a calculation of Grafana's makes of values; None where there is nothing.

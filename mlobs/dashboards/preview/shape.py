@@ -95,13 +95,6 @@ class Custom(Part):
     hidden: Switch = None
 
 
-class Result(Part):
-    """What is shown for a value."""
-
-    text: Text = None
-    color: Text = None
-
-
 class Mapped(Part):
     """Texts for values."""
 

@@ -38,7 +38,6 @@ max-width:45%;overflow:hidden;text-overflow:ellipsis}
 .body{flex:1;min-height:0;padding:0 PADDINGpx PADDINGpx;overflow:hidden;position:relative}
 .bare .body{padding-top:PADDINGpx}.clear{background:none;border-color:transparent}
 .empty{height:100%;display:grid;place-items:center;color:FAINT;font-size:15px;text-align:center}
-.empty.good{color:GOOD}
 .problem,.note{margin:0 0 4px;font-size:12px;line-height:1.35;overflow-wrap:anywhere}
 .problem{color:BAD}.note{color:FAINT}
 .cut{position:absolute;right:8px;bottom:2px;margin:0;padding:0 4px;background:PANEL}
@@ -79,7 +78,6 @@ def style(theme: Theme, width: int) -> Markup:
         "TEXT": theme.text,
         "FAINT": theme.faint,
         "LINK": theme.link,
-        "GOOD": theme.colour("green"),
         "BAD": theme.colour("red"),
         "WIDTH": str(width),
         "HEADER": str(HEADER),

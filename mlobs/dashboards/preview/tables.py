@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from mlobs.dashboards.preview.colours import readable_on
 from mlobs.dashboards.preview.drawing import Task, nothing
-from mlobs.dashboards.preview.fields import Config, Shown, config_of, limits, name_of, shown
+from mlobs.dashboards.preview.fields import Config, Shown, config_of, limits, name_of, share_of, shown
 from mlobs.dashboards.preview.frames import Field, Frame
 from mlobs.dashboards.preview.markup import Markup, join, link, tag
 from mlobs.dashboards.preview.transformations import ordered
@@ -117,7 +117,7 @@ def _gauge(task: Task, column: Field, config: Config, row: int, value: Shown) ->
     there = [number for number in column.values if number is not None]
     low, high = limits(config, there)
     given = column.values[row]
-    share = 0.0 if given is None or high <= low else (min(max(given, low), high) - low) / (high - low)
+    share = 0.0 if given is None else share_of(given, low, high)
     bar = tag("i", class_="bar", style=f"width:{share * 100:.0f}%;background:{value.colour}")
     return tag("span", tag("span", bar, class_="track"), tag("span", value.text), class_="gauge")
 

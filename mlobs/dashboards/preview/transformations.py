@@ -9,7 +9,7 @@ from typing import Any
 
 from mlobs.dashboards.preview.fields import name_of, searched
 from mlobs.dashboards.preview.frames import Field, Frame
-from mlobs.dashboards.preview.reducing import reduced
+from mlobs.dashboards.preview.reducing import TITLES, reduced
 
 Options = Mapping[str, Any]
 Transform = Callable[[list[Frame], Options], list[Frame]]
@@ -190,7 +190,6 @@ def _reduce(frames: list[Frame], options: Options) -> list[Frame]:
 
 
 SIDES = ("include", "exclude")
-TITLES = {"lastNotNull": "Last *", "last": "Last", "max": "Max", "min": "Min", "mean": "Mean", "sum": "Total"}
 KNOWN: dict[str, Transform] = {
     "merge": _merge,
     "joinByField": _join,

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mlobs.drift.calendar import utc
 from mlobs.drift.detector import Detector, Reference, State
+from mlobs.drift.feature import ABOVE, BELOW, NULL, OTHER
 from mlobs.drift.fleet.totals import Learnt, Total, Who
-from mlobs.drift.fleet.watch import FleetWatch, distances_of, moves_of, ratio_of
-from mlobs.drift.profile import ABOVE, BELOW, NULL, OTHER
+from mlobs.drift.fleet.watch import FleetWatch, distances_of
+from mlobs.drift.measures import most_moved, ratio
 
 
 class SavedCohort(BaseModel):
@@ -192,9 +193,9 @@ class Cohort:
             floor=self.floor,
             tv_lower_bound=bound,
             distances=distances_of(one.bins, reference, recent, self.gaps.get(one.feature, {})),
-            missing_ratio=ratio_of(one.bins, counted, NULL),
-            unseen_ratio=ratio_of(one.bins, counted, OTHER),
-            outside_ratio=ratio_of(one.bins, counted, BELOW, ABOVE) if BELOW in one.bins else None,
-            moves=moves_of(one.bins, reference, recent),
+            missing_ratio=ratio(one.bins, counted, NULL),
+            unseen_ratio=ratio(one.bins, counted, OTHER),
+            outside_ratio=ratio(one.bins, counted, BELOW, ABOVE) if BELOW in one.bins else None,
+            moves=most_moved(recent, reference, one.bins.__getitem__),
             seen=utc(self.sent_s),
         )

@@ -10,7 +10,7 @@ from mlobs.drift.calendar import DAY_S, YEAR_S
 from mlobs.drift.fleet.cohort import Cohort, SavedCohort
 from mlobs.drift.fleet.totals import Learnt, Total, Who
 from mlobs.drift.fleet.watch import FleetWatch
-from mlobs.drift.sequential.references import FLOOR
+from mlobs.drift.floors import FLOOR
 
 FEATURES_MAX = 20_000
 # Who was not heard of for so long is forgotten: a process and its counts, a version of a profile.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mlobs.drift.profile import ABOVE, BELOW, NULL, OTHER, REST
+from mlobs.drift.feature import ABOVE, BELOW, NULL, OTHER, REST
 
 BINS_MAX = 256
 COUNT_MAX = 2**53

@@ -24,6 +24,7 @@ loaded.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,25 +68,22 @@ class Comparison:
     @property
     def values(self) -> dict[str, tuple[str, float]]:
         """Return for each column the name of Evidently's method and its value."""
-        return {one["column"]: (one["method"], value) for one, value in self._metrics()}
+        return {one["column"]: (one["method"], value) for one, value in self._metrics}
 
     @property
     def thresholds(self) -> dict[str, float]:
         """Return for each column the value beyond which Evidently says that it has drifted."""
-        return {one["column"]: float(one["threshold"]) for one, _ in self._metrics()}
+        return {one["column"]: float(one["threshold"]) for one, _ in self._metrics}
 
     @property
     def drifted(self) -> dict[str, bool | None]:
         """Return for each column whether Evidently says that it has drifted; None of an unknown method."""
-        return {name: self._drifted(name, method, value) for name, (method, value) in self.values.items()}
+        limits = self.thresholds
+        return {name: _beyond(method, value, limits[name]) for name, (method, value) in self.values.items()}
 
-    def _drifted(self, name: str, method: str, value: float) -> bool | None:
-        threshold = self.thresholds[name]
-        if method.endswith("p_value"):  # which is small if something has changed
-            return value < threshold
-        return value >= threshold if method in DISTANCES else None
-
+    @cached_property
     def _metrics(self) -> list[tuple[Any, float]]:
+        """Return what it says of each column, and the value. It makes all of its figures anew when asked."""
         found = self.snapshot.dict()["metrics"]
         return [
             (one["config"], float(one["value"]))
@@ -152,6 +150,12 @@ def compare(
     ]
     report = evidently.Report([presets.DataDriftPreset(columns=kept, **asked)])
     return Comparison(report.run(*frames), left_out)
+
+
+def _beyond(method: str, value: float, threshold: float) -> bool | None:
+    if method.endswith("p_value"):  # which is small if something has changed
+        return value < threshold
+    return value >= threshold if method in DISTANCES else None
 
 
 def _library(module: str) -> ModuleType:

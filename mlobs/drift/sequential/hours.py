@@ -20,7 +20,6 @@ Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Measured = tuple[tuple[int, float, float], ...]
 
-HOURS, WEEK = 24, 168
 LEFT_MIN = 0.6  # of the unrest, after a law was taken from the same rows: two and a half hours a law
 GLIDE_PARTS = 4  # an hour's own slope is the swing of parts of it
 

@@ -20,16 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlobs.drift.bins import Bins
+from mlobs.drift.calendar import DAYS, HOURS, SLOTS
 from mlobs.drift.distances import SMOOTHING, deviation_bound
+from mlobs.drift.floors import Floor, floor_of
 from mlobs.drift.sequential.dispersion import Effects, Remedy, cost, of_whole, remedy, swing_of_whole, wave
 
 Doubles = NDArray[np.float64]
 
 REFERENCE_ERROR = 0.001
-FLOOR = 0.05
 DESIGN_ROWS = 1000  # of the blocks on which a single design effect is measured
-HOURS, DAYS = 24, 7
-SLOTS = HOURS * DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +68,9 @@ class Reference:
             effects_by_week=feature.unrest_by_hour_of_week,
         )
 
-    def floor(self, given: float | str) -> float:
+    def floor(self, given: Floor) -> float:
         """Return this feature's floor: the one given, or for "learned" its own."""
-        if isinstance(given, str):
-            return FLOOR if self.learned_floor is None else self.learned_floor
-        return given
+        return floor_of(given, self.learned_floor)
 
 
 class Expectations:

@@ -5,9 +5,14 @@ from pathlib import Path
 from sys import float_info
 from typing import Any, TypedDict
 
-from mlobs.drift.profile import Profile
-from mlobs.drift.streams.stream import Floor
+from mlobs.drift.calendar import DAY_S
+from mlobs.drift.floors import Floor, refuse_no_floor
+from mlobs.drift.profile import Profile, names_of
 from mlobs.errors import SettingError
+
+BLOCK_ROWS = 200
+JOIN_WITHIN_S = 7.0 * DAY_S
+PENDING_MAX = 1_000_000
 
 
 class Settings(TypedDict):
@@ -39,13 +44,6 @@ def profile_of(given: Any) -> Profile:
     return Profile.read(given)
 
 
-def names_of(by: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the columns that make the segments; a text is one of them."""
-    if by is None:
-        return None
-    return (by,) if isinstance(by, str) else tuple(by)
-
-
 def check(model: Any, settings: Settings, queue_rows_max: int, on_alarm: Any) -> None:
     """Refuse what cannot be used.
 
@@ -62,11 +60,8 @@ def check(model: Any, settings: Settings, queue_rows_max: int, on_alarm: Any) ->
         raise SettingError(
             f"on_alarm={on_alarm!r} cannot be used: a function was expected, which is called with each alarm."
         )
-    floor, false_alarms = settings["floor"], settings["false_alarms_per_year"]
-    if floor != "learned" and not (_is_number(floor) and 0 <= floor < 1):
-        raise SettingError(
-            f"floor={floor!r} cannot be used: a share from 0 to below 1 was expected, as 0.05, or 'learned'."
-        )
+    refuse_no_floor(settings["floor"])
+    false_alarms = settings["false_alarms_per_year"]
     if not (_is_number(false_alarms) and false_alarms > 0):
         raise SettingError(f"false_alarms_per_year={false_alarms!r} cannot be used: it must be above 0.")
     if not (_is_number(settings["join_within_s"]) and settings["join_within_s"] > 0):
@@ -84,7 +79,7 @@ def check(model: Any, settings: Settings, queue_rows_max: int, on_alarm: Any) ->
             )
 
 
-def watched(profile: Profile, by: Sequence[str] | None) -> Profile:
+def watched(profile: Profile, by: str | Sequence[str] | None) -> Profile:
     """Return the profile with the segments that were asked for: its own, or none.
 
     Raises:
@@ -94,9 +89,10 @@ def watched(profile: Profile, by: Sequence[str] | None) -> Profile:
         raise SettingError("The profile has no features, so there is nothing to watch.")
     if by is None:
         return profile
+    by = names_of(by)
     if not by:
         return profile.model_copy(update={"segments": {}})
-    if tuple(by) != profile.by:
+    if by != profile.by:
         has = f"segments by {', '.join(profile.by)}" if profile.by else "no segments"
         flags = " ".join(f"--by {name}" for name in by)
         raise SettingError(

@@ -1,7 +1,6 @@
 """A stream of rows that is judged by itself: all rows, those of a segment, or those with labels."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +9,15 @@ from pydantic import BaseModel, ConfigDict
 from mlobs.drift.bins import Bins, Counts
 from mlobs.drift.calendar import utc
 from mlobs.drift.detector import Detector, Reference, State
+from mlobs.drift.feature import ABOVE, BELOW, NULL, OTHER
+from mlobs.drift.floors import Floor
 from mlobs.drift.measures import measure_online, moves, online_places, ratio
-from mlobs.drift.profile import ABOVE, BELOW, NULL, OTHER
 from mlobs.drift.sequential.states import Packed
 from mlobs.drift.streams.budget import Budget, Spending
 from mlobs.drift.streams.places import Places
 from mlobs.drift.streams.traces import KEPT, Exemplars, Numbers, Ring, Seen
 from mlobs.drift.streams.watch import Counted, Watch
 
-Floor = float | Literal["learned"]
 Doubles = NDArray[np.float64]
 
 WIDER = 0.15  # than the floor that was asked for: worth a word
@@ -251,9 +250,9 @@ class Stream:
             distances=measure_online(bins, recent),
             floor=float(detector.floor_whole[i]),
             tv_lower_bound=bound,
-            missing_ratio=ratio(bins, counts, NULL),
-            unseen_ratio=ratio(bins, counts, OTHER),
-            outside_ratio=ratio(bins, counts, BELOW, ABOVE) if bins.numeric else None,
+            missing_ratio=ratio(bins.coarse_names, counts, NULL),
+            unseen_ratio=ratio(bins.coarse_names, counts, OTHER),
+            outside_ratio=ratio(bins.coarse_names, counts, BELOW, ABOVE) if bins.numeric else None,
             moves=moves(bins, recent),
             traces=tuple(dict.fromkeys((*kept, *latest)))[-KEPT:],
         )

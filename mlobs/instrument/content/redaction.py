@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 NOTE = "[removed: {}]"
-_ANY_NOTE = re.compile(r"\[removed: [a-z ]{1,30}\]")
 
 
 @dataclass(frozen=True, slots=True)

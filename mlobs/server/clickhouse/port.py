@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from mlobs.errors import ServerError
 from mlobs.server.clickhouse.front import Front
-from mlobs.server.web import configuration, listen
+from mlobs.server.web import configuration, listen, shown
 from mlobs.settings import ServerSettings
 
 START_SECONDS = 30.0
@@ -29,8 +29,8 @@ class Port:
         host, port = settings.host, settings.clickhouse_port or 0
         self._settings = settings
         self._socket = listen(host, port, "MLOBS_CLICKHOUSE_PORT")
-        scheme, shown = "https" if settings.tls_certificate else "http", f"[{host}]" if ":" in host else host
-        self.url = f"{scheme}://{shown}:{self._socket.getsockname()[1]}"
+        scheme = "https" if settings.tls_certificate else "http"
+        self.url = f"{scheme}://{shown(host)}:{self._socket.getsockname()[1]}"
         self._web: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 

@@ -4,7 +4,8 @@ What goes wrong becomes a page that says what, and what to do: a question that c
 is busy or gone, which the page asks again by itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from mlobs.errors import PayloadError, QueryError, StoreError
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import READ
+from mlobs.server.ask import asked
 from mlobs.server.engine import EngineError
 from mlobs.server.pages.rendering import render
 
@@ -41,6 +43,32 @@ def page(path: str, view: View) -> GuardedRoute:
     handler.__doc__ = view.__doc__
     handler.__name__ = view.__name__
     return route(path, handler, scope=READ)
+
+
+def parameters(request: Request, known: Sequence[str]) -> dict[str, str]:
+    """Return the parameters of a page that have a value.
+
+    Args:
+        request: What was asked.
+        known: The parameters that the page has.
+
+    Raises:
+        PayloadError: Another came, or one twice.
+    """
+    found = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
+    asked.known(found, known)
+    return found
+
+
+def told(request: Request, about: str) -> Callable[..., Any] | None:
+    """Return how another part of the server tells of itself; None where it is not there.
+
+    Args:
+        request: What was asked.
+        about: Of what: alerts, drift and their parts.
+    """
+    tells: dict[str, Callable[..., Any]] = request.app.state.tells
+    return tells.get(about)
 
 
 def is_busy(error: Exception) -> bool:

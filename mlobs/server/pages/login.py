@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mlobs.server.access.guard import Guard
 from mlobs.server.access.routes import route
 from mlobs.server.access.scopes import OPEN, READ
+from mlobs.server.pages.handling import wants_page
 from mlobs.server.pages.headers import HEADERS
 from mlobs.server.pages.rendering import render
 from mlobs.server.receive.refusals import RefusedError
@@ -50,7 +51,7 @@ class Visitor:
         if token and (scope["method"] in {"GET", "HEAD"} or _says_who(headers)):
             scope = {**scope, "headers": [*scope["headers"], (b"authorization", f"Bearer {token}".encode())]}
             scope.setdefault("state", {})["visitor"] = "cookie"
-        if not _navigates(scope["method"], headers):
+        if not wants_page(Request(scope)):
             await self._app(scope, receive, send)
             return
         led = False
@@ -165,8 +166,3 @@ def _token(cookies: str) -> str:
 
 def _says_who(headers: Headers) -> bool:
     return "sec-fetch-site" in headers or "origin" in headers
-
-
-def _navigates(method: str, headers: Headers) -> bool:
-    """Return whether a person waits for a page, and not a program for data."""
-    return method == "GET" and headers.get("accept", "").startswith("text/html")

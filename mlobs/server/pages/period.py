@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mlobs.server.ask.ranges import DAY_NS, NS, Range, read_range
 from mlobs.server.pages.amounts import stamp
+from mlobs.server.pages.charts import Axis
 from mlobs.server.pages.links import address
 
 NAMES = ("since", "from", "to")
@@ -58,6 +59,15 @@ class Period:
         """How long one step of a chart is: whole minutes, about as many as a chart has room for."""
         wanted = (self.end_ns - self.range.since_ns) / STEPS_WANTED
         return next((step for step in _STEPS_NS if step >= wanted), _STEPS_NS[-1])
+
+    def axis(self, link: str = "") -> Axis:
+        """Return it as the axis of a chart.
+
+        Args:
+            link: Where a click on a step leads; empty for nowhere.
+        """
+        times = range(self.range.since_ns // self.step_ns * self.step_ns, self.end_ns, self.step_ns)
+        return Axis(times, self.range.since_ns, self.end_ns, self.step_ns, link)
 
     def choices(self, path: str, given: Mapping[str, object]) -> list[dict[str, object]]:
         """Return the usual lengths with their addresses, which keep what else was asked."""

@@ -3,7 +3,6 @@ SELECT
     ServiceName AS service,
     toUInt32(max(Minute)) AS last_s,
     sum(Spans) AS spans,
-    sum(Errors) AS errors,
     sumIf(Spans, IsRoot) AS roots,
     sum(Calls) AS calls,
     sumIf(Calls, Model = '') AS nameless,

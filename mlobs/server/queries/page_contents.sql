@@ -5,7 +5,6 @@ SELECT
     Kind AS noun,
     ToolName AS tool,
     AgentName AS agent,
-    ParentSpanId = '' AS is_root,
     toUnixTimestamp64Nano(Timestamp) AS start_ns,
     StatusCode = 'Error' AS failed,
     ErrorType AS error_type,

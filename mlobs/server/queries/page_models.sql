@@ -7,7 +7,6 @@ SELECT
     sum(InputTokens) AS input_tokens,
     sum(OutputTokens) AS output_tokens,
     sum(CacheReadTokens) AS cached_tokens,
-    sum(PricedCalls) AS priced,
     sum(CostNanos) AS cost_nanos,
     sumMap(Durations) AS durations
 FROM {table:Identifier}

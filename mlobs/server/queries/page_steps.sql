@@ -6,7 +6,6 @@ SELECT
     sum(Errors) AS errors,
     sum(InputTokens) AS input_tokens,
     sum(OutputTokens) AS output_tokens,
-    sum(CountedCalls) AS counted,
     sum(PricedCalls) AS priced,
     sum(CostNanos) AS cost_nanos,
     sumMapIf(Durations, IsRoot) AS durations,

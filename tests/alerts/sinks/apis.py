@@ -5,12 +5,13 @@ The limits are those of the vendors' manuals.
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.alerts.listening import listening
 
 Problem = str | None
 
@@ -136,12 +137,6 @@ def api(kind: str) -> Iterator[Api]:
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    seen = Api(f"http://127.0.0.1:{server.server_port}/services/T0K3N/hidden")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as port:
+        seen = Api(f"http://127.0.0.1:{port}/services/T0K3N/hidden")
         yield seen
-    finally:
-        server.shutdown()
-        server.server_close()

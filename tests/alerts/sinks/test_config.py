@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from mlobs.alerts.sinks import SinkConfig, build, roster
+from mlobs.alerts.sinks import SinkConfig, build
 from mlobs.alerts.sinks.escaping import address, hypertext, markdown, slack
+from mlobs.alerts.sinks.roster import roster
 from mlobs.alerts.sinks.secret import Secret
 from mlobs.alerts.sinks.template import fill
 from mlobs.alerts.sinks.told import told

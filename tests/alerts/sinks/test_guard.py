@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from mlobs.alerts.sinks.dialing import trust
 from mlobs.alerts.sinks.guard import Guard, entry
 from mlobs.alerts.sinks.posting import Post
 from mlobs.errors import SettingError
+from tests.alerts.listening import listening
 from tests.alerts.sink import webhook
 from tests.alerts.sinks.certificates import certificate
 
@@ -165,17 +166,10 @@ def encrypted(chain, key):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
+    with listening(Handler, context) as port:
+        yield port
 
 
 def test_a_certificate_is_checked_against_the_name_and_not_the_pinned_address(tmp_path):

@@ -646,9 +646,10 @@ SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_wind
 
 -- Schema 4: spans added up by minute, so that a page over a day need not read the day's spans.
 --
--- A view of spans fills `minutes`, and a view of that `ten_minutes`, for ranges from half a day on. Durations are counted in buckets of the logarithm, eight to each doubling, from
--- which any quantile can be read to within 5 %. Everything is whole numbers that are added, so spans that are
--- deleted are taken off again. Costs are billionths of a dollar.
+-- A view of spans fills `minutes`, and a view of that `ten_minutes`, for charts whose steps are whole tens.
+-- Durations are counted in buckets of the logarithm, eight to each doubling, from which any quantile can be
+-- read to within 10 %. Everything is whole numbers that are added, so spans that are deleted are taken off
+-- again. Costs are billionths of a dollar.
 --
 -- Spans of clocks that are not believed are in no minute.
 CREATE TABLE IF NOT EXISTS minutes ON CLUSTER 'main' (

@@ -22,7 +22,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 SERVER = Path(mlobs.__file__).parent / "server"
 NOW_S = 1_000_000
 ROW = {
-    "service": "shop", "last_s": NOW_S - 90, "spans": 300, "errors": 0, "roots": 30, "calls": 100,
+    "service": "shop", "last_s": NOW_S - 90, "spans": 300, "roots": 30, "calls": 100,
     "nameless": 0, "uncounted": 0, "unpriced": 0,
 }  # fmt: skip
 LOOKED = {

@@ -27,6 +27,3 @@ def board(pages: str = "") -> Board:
         annotations=(),
         leads=(beside("Traces in Tempo", "traces"),),
     )
-
-
-BOARD = board()

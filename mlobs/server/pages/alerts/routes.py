@@ -1,41 +1,36 @@
 """The page of alerts, and that of one. What they show is told by another part of the server."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mlobs.errors import QueryError
 from mlobs.server.access.scopes import ADMIN, allows
-from mlobs.server.ask import asked
+from mlobs.server.ask.ranges import DAY_NS
 from mlobs.server.pages import prose
 from mlobs.server.pages.alerts import view
 from mlobs.server.pages.amounts import NONE
-from mlobs.server.pages.charts import Axis
 from mlobs.server.pages.examples import examples
-from mlobs.server.pages.handling import message, page
-from mlobs.server.pages.period import Period, read_period
+from mlobs.server.pages.handling import message, page, parameters, told
+from mlobs.server.pages.period import NAMES, read_period
 from mlobs.server.pages.rendering import render
 
 VIEWS = ("now", "history", "deliveries", "silences", "rules")
 STATES = ("waiting", "delivered", "dead", "demoted", "muted")
 LIVE_SECONDS, ONE_LIVE_SECONDS = 10, 30
 ONE_SINCE = "6h"
-VALUES_NS_MAX = 8 * 86_400 * 10**9  # A longer range is not asked for values: each costs the whole of it.
+VALUES_NS_MAX = 8 * DAY_NS  # A longer range is not asked for values: each costs the whole of it.
 TRACES_SHOWN = 8
-DAY_NS = 86_400 * 10**9
 NOT_HERE = "This server evaluates no alerts: it was started without them, or is still starting."
 
 
 def show(request: Request) -> Response:
     """GET /alerts: what fires and has fired, who was told, and who is spared for a while."""
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, ("view", "state", "sink"))
+    given = parameters(request, ("view", "state", "sink"))
     chosen = _one_of("view", given.get("view", "now"), VIEWS)
     state = _one_of("state", given["state"], STATES) if "state" in given else ""
-    tell, past = _told(request, "alerts"), _told(request, "alerts_past")
+    tell, past = told(request, "alerts"), told(request, "alerts_past")
     if tell is None or past is None:
         return message(request, 503, "No alerts", NOT_HERE, again_s=5)
     now, known, now_ns = tell(), past(), time.time_ns()
@@ -43,12 +38,11 @@ def show(request: Request) -> Response:
     sinks = now["sinks"]
     holding = [one for one in known["silences"] if one["state"] == "holds"]
     asks = {name: given[name] for name in ("state", "sink") if name in given}
-    deliveries = _told(request, "deliveries")
+    deliveries = told(request, "deliveries")
     return render(
         request,
         "alerts.html",
         section="alerts",
-        path=view.PATH,
         given=given,
         view=chosen,
         tabs=view.tabs(
@@ -78,11 +72,10 @@ def show(request: Request) -> Response:
 
 def show_one(request: Request) -> Response:
     """GET /alerts/{source}/{fingerprint}: one alert, its values, traces, runbook, past and deliveries."""
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, ("since", "from", "to"))
+    given = parameters(request, NAMES)
     now_ns = time.time_ns()
     period = read_period(given if given else {"since": ONE_SINCE}, now_ns)
-    look = _told(request, "alert")
+    look = told(request, "alert")
     if look is None:
         return message(request, 503, "No alerts", NOT_HERE, again_s=5)
     source, fingerprint = (request.path_params[name] for name in ("source", "fingerprint"))
@@ -104,7 +97,7 @@ def show_one(request: Request) -> Response:
         alert=alert,
         rule=found["rule"],
         limit=(found["rule"] or {}).get("limit_text") or NONE,
-        chart=view.picture(found, _axis(period)),
+        chart=view.picture(found, period.axis()),
         values_error=found["values_error"],
         too_long=long,
         traces=examples(
@@ -119,7 +112,6 @@ def show_one(request: Request) -> Response:
         deliveries=found["deliveries"],
         matchers=view.matchers(found["alert"]),
         lengths=view.LENGTHS,
-        parts=prose.parts,
         may_change=allows(request.state.caller.scopes, ADMIN),
         back=request.url.path,
     )
@@ -128,21 +120,10 @@ def show_one(request: Request) -> Response:
 ROUTES = (page(view.PATH, show), page(f"{view.PATH}/{{source}}/{{fingerprint}}", show_one))
 
 
-def _told(request: Request, about: str) -> Callable[..., Any] | None:
-    tells: Mapping[str, Callable[..., Any]] = request.app.state.tells
-    return tells.get(about)
-
-
 def _one_of(name: str, came: str, known: tuple[str, ...]) -> str:
     if came not in known:
         raise QueryError(f"{name}={came[:40]!r} came; one of {', '.join(known)} was wanted.")
     return came
-
-
-def _axis(period: Period) -> Axis:
-    step_ns = period.step_ns
-    times = range(period.range.since_ns // step_ns * step_ns, period.end_ns, step_ns)
-    return Axis(times, period.range.since_ns, period.end_ns, step_ns)
 
 
 def _nothing(request: Request) -> Response:

@@ -7,12 +7,12 @@ from html import escape
 
 from markupsafe import Markup
 
+from mlobs.server.ask.ranges import DAY_NS
 from mlobs.server.pages.amounts import duration, stamp
 from mlobs.server.pages.charts.scales import Scale, marks, moments
 
 WIDTH, HEIGHT = 420, 150
 LEFT, RIGHT, TOP, BOTTOM = 52, 8, 8, 20
-DAY_NS = 86_400 * 10**9
 Told = Callable[[float | None], str]
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MARKS_WANTED = 3
+MARKS_WANTED, MOMENTS_WANTED = 3, 5
 LEAST = 1e-12
 _NICE = (1.0, 2.0, 5.0, 10.0)
 # Where ten is not the base: durations from a second on, in milliseconds, and moments.
@@ -35,10 +35,10 @@ class Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def top_of(values: Sequence[float | None], least: float = 0.0) -> float:
+def top_of(values: Sequence[float | None]) -> float:
     """Return the largest value; 1 where there is none, or so small a one that nothing of it is seen."""
     finite = [value for value in values if value is not None and math.isfinite(value)]
-    high = max([least, *finite])
+    high = max([0.0, *finite])
     return high if high > LEAST else 1.0
 
 
@@ -67,9 +67,9 @@ def marks(high: float, *, milliseconds: bool = False) -> list[float]:
     return [round(step * number, 12) for number in range(count + 1)]
 
 
-def moments(since_ns: int, until_ns: int, wanted: int = 5) -> list[int]:
+def moments(since_ns: int, until_ns: int) -> list[int]:
     """Return round moments within a range."""
-    rough = (until_ns - since_ns) / wanted
+    rough = (until_ns - since_ns) / MOMENTS_WANTED
     step = next((one for one in _TIMES_NS if one >= rough), _TIMES_NS[-1])
     first = -(-since_ns // step) * step
     return list(range(first, until_ns + 1, step))

@@ -1,7 +1,7 @@
 """The page of drift, and that of one feature. What is judged is told by another part of the server."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -10,14 +10,12 @@ from starlette.responses import Response
 from mlobs.errors import QueryError
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
-from mlobs.server.ask import asked
 from mlobs.server.ask.ranges import NS
 from mlobs.server.engine import Value
-from mlobs.server.pages.charts import Axis
 from mlobs.server.pages.drift import view
 from mlobs.server.pages.drift.watched import KEYS, watched
 from mlobs.server.pages.examples import examples
-from mlobs.server.pages.handling import message, page
+from mlobs.server.pages.handling import message, page, parameters, told
 from mlobs.server.pages.period import NAMES, Period, read_period
 from mlobs.server.pages.rendering import render
 from mlobs.server.store import Store
@@ -31,8 +29,7 @@ NOT_HERE = "This server judges no drift: it was started without it, or is still 
 
 def show(request: Request) -> Response:
     """GET /drift: which models are watched, and which of their features have moved."""
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, (*view.WHO, "moved"))
+    given = parameters(request, (*view.WHO, "moved"))
     said = _told(request)
     if said is None:
         return message(request, 503, "No drift", NOT_HERE, again_s=5)
@@ -46,7 +43,6 @@ def show(request: Request) -> Response:
         request,
         "drift.html",
         section="drift",
-        path=view.PATH,
         given=given,
         live_s=LIVE_SECONDS,
         failure=said["failure"],
@@ -65,8 +61,7 @@ def show(request: Request) -> Response:
 
 def show_one(request: Request) -> Response:
     """GET /drift/feature: one feature's distributions, evidence, traces, segments and data quality."""
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, (*KEYS, *NAMES))
+    given = parameters(request, (*KEYS, *NAMES))
     missing = [name for name in ("service", "model", "feature") if name not in given]
     if missing:
         raise QueryError(f"{missing[0]} is missing; a feature has an address with {', '.join(KEYS)}.")
@@ -81,7 +76,7 @@ def show_one(request: Request) -> Response:
         return _nothing(request)
     said_range = {name: given[name] for name in NAMES if name in given}
     period = read_period(said_range or {"since": ONE_SINCE}, time.time_ns())
-    axis, params = _axis(period), _params(key, period)
+    axis, params = period.axis(), _params(key, period)
     counts = store.named("page_drift_counts", {**params, "metric": m.DRIFT_OBSERVATIONS.name})
     labels = {**params, **_label_keys(), "metric": m.DRIFT_REFERENCE_RATIO.name}
     bins = view.bins(store.named("page_drift_reference", labels), counts)
@@ -121,15 +116,8 @@ ROUTES = (page(view.PATH, show), page(view.ONE, show_one))
 
 
 def _told(request: Request) -> Mapping[str, Any] | None:
-    tells: Mapping[str, Callable[[], Mapping[str, Any]]] = request.app.state.tells
-    tell = tells.get("drift")
+    tell = told(request, "drift")
     return None if tell is None else tell()
-
-
-def _axis(period: Period) -> Axis:
-    step_ns = period.step_ns
-    times = range(period.range.since_ns // step_ns * step_ns, period.end_ns, step_ns)
-    return Axis(times, period.range.since_ns, period.end_ns, step_ns)
 
 
 def _params(key: Mapping[str, str], period: Period) -> dict[str, Value]:

@@ -19,7 +19,7 @@ from mlobs.server.costs.month import forecast, month_of
 from mlobs.server.costs.pricing import Pricing
 from mlobs.server.costs.report import Question, report
 from mlobs.server.pages.beginning import earliest_ns, hours
-from mlobs.server.pages.handling import View, is_busy, message, page
+from mlobs.server.pages.handling import View, is_busy, message, page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.models import asking, spending, what_if
 from mlobs.server.pages.period import NAMES, read_period
@@ -36,7 +36,7 @@ _books = Books()
 
 def show_cost(request: Request) -> Response:
     """GET /models/cost: what calls cost by the list of prices, divided by anything."""
-    given = _given(request, ("q", "by", *NAMES))
+    given = parameters(request, ("q", "by", *NAMES))
     store, period = _store(request), read_period(given, time.time_ns())
     by, pricing = asking.divided(given), Pricing(_book())
     step = asking.step(period.range)
@@ -75,7 +75,7 @@ def show_cost(request: Request) -> Response:
 
 def show_prices(request: Request) -> Response:
     """GET /models/prices: what the calls of a range would have cost with other prices."""
-    given = _given(request, ("q", "model", "as_model", *asking.BUCKETS_ASKED, *NAMES))
+    given = parameters(request, ("q", "model", "as_model", *asking.BUCKETS_ASKED, *NAMES))
     store, now_ns = _store(request), time.time_ns()
     period, book = read_period(given, now_ns), _book()
     day = asking.today(now_ns)
@@ -121,7 +121,7 @@ def show_prices(request: Request) -> Response:
 
 def show_month(request: Request) -> Response:
     """GET /models/month: what this month has cost, where a straight line leads, and the budgets."""
-    given = _given(request, ("q", "budget"))
+    given = parameters(request, ("q", "budget"))
     store, month, pricing = _store(request), month_of(time.time_ns()), Pricing(_book())
     budget = asking.amount(given, "budget") if given.get("budget") else None
     each = load(Thresholds).budget_usd or None
@@ -142,7 +142,6 @@ def show_month(request: Request) -> Response:
         spent=spent,
         budget=budget,
         each=each,
-        begins=f"{month.begins:%Y-%m-%d}",
         calls_without_price=sums["calls_without_price"],
         chart=spending.month_chart(found["also_rows"], month, budget),
         services=[_service(row, month.past, each) for row in found["rows"]],
@@ -179,12 +178,6 @@ ROUTES = tuple(
     page(path, _in_time(view))
     for path, view in ((COST, show_cost), (PRICES, show_prices), (MONTH, show_month))
 )
-
-
-def _given(request: Request, known: tuple[str, ...]) -> dict[str, str]:
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, known)
-    return given
 
 
 def _store(request: Request) -> Store:

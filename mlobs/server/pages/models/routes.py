@@ -8,7 +8,7 @@ from starlette.responses import Response
 from mlobs.server.ask import asked
 from mlobs.server.engine import Value
 from mlobs.server.pages.beginning import earliest_ns, hours
-from mlobs.server.pages.handling import page
+from mlobs.server.pages.handling import page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.models import view
 from mlobs.server.pages.overview.view import added_up, groups, links, window
@@ -26,8 +26,7 @@ LIVE_SECONDS = 10
 
 def show(request: Request) -> Response:
     """GET /models: each model: calls, failures, latency, tokens, cache, cost."""
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, KNOWN)
+    given = parameters(request, KNOWN)
     store: Store = request.app.state.store
     period = read_period(given, time.time_ns())
     service = asked.checked("service", given.get("service", ""))

@@ -1,7 +1,7 @@
 """The overview."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -9,32 +9,31 @@ from starlette.responses import Response
 
 from mlobs.server.ask import asked
 from mlobs.server.engine import Value
-from mlobs.server.pages.alerts.view import where
+from mlobs.server.pages.alerts.view import rows as alert_rows
 from mlobs.server.pages.amounts import stamp
 from mlobs.server.pages.beginning import earliest_ns, hours
 from mlobs.server.pages.drift.view import where as drifted
 from mlobs.server.pages.drift.watched import watched
-from mlobs.server.pages.handling import page
+from mlobs.server.pages.handling import page, parameters, told
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.overview import view
-from mlobs.server.pages.period import Period, read_period
+from mlobs.server.pages.period import NAMES, Period, read_period
 from mlobs.server.pages.rendering import render
 from mlobs.server.store import Store
 
 PATH = "/"
-KNOWN = ("since", "from", "to", "service")
+KNOWN = (*NAMES, "service")
 LIVE_SECONDS = 10
 GROUPS_MAX = 5_000
-OWN_RULES = "Mlobs"  # Each of these has a runbook of its name.
 ALERTS_SHOWN, DRIFT_SHOWN = 8, 5
 
 
 def show(request: Request) -> Response:
     """GET /: how much there was, how it went, what it cost, and what is wrong now."""
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, KNOWN)
+    given = parameters(request, KNOWN)
     store: Store = request.app.state.store
-    period = read_period(given, time.time_ns())
+    now_ns = time.time_ns()
+    period = read_period(given, now_ns)
     service = asked.checked("service", given.get("service", ""))
     question = term("service", service) if service else ""
     params: dict[str, Value] = {**view.window(period), "service": service, "limit": GROUPS_MAX}
@@ -65,8 +64,8 @@ def show(request: Request) -> Response:
         models=_top(view.groups(models, "model", "model", period, question)),
         everywhere=address(PATH, {name: text for name, text in given.items() if name != "service"}),
         late_since=_late_since(store, period),
-        alerts=_alerts(_told(request, "alerts")),
-        drift=_drift(_told(request, "drift"), store),
+        alerts=_alerts(_said(request, "alerts"), now_ns),
+        drift=_drift(_said(request, "drift"), store),
     )
 
 
@@ -85,42 +84,22 @@ def _late_since(store: Store, period: Period) -> str:
     return stamp(begins_ns) if begins_ns is not None and begins_ns > period.range.since_ns else ""
 
 
-def _told(request: Request, about: str) -> Mapping[str, Any] | None:
+def _said(request: Request, about: str) -> Mapping[str, Any] | None:
     """Return what another part of the server says of itself; None where it is not there."""
-    tells: Mapping[str, Callable[[], Mapping[str, Any]]] = request.app.state.tells
-    tell = tells.get(about)
+    tell = told(request, about)
     return None if tell is None else tell()
 
 
-def _alerts(said: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _alerts(said: Mapping[str, Any] | None, now_ns: int) -> Mapping[str, Any] | None:
     if said is None:
         return None
-    firing = [
-        {
-            "severity": one.get("severity") or "warning",
-            "summary": one.get("summary") or one.get("rule") or "an alert",
-            "since": one.get("since"),
-            "address": where(str(one["source"]), str(one["fingerprint"])),
-            "trace_id": next(reversed(one.get("trace_ids") or [""]), ""),
-            "runbook": f"/runbooks/{one['rule']}.md"
-            if str(one.get("rule", "")).startswith(OWN_RULES)
-            else "",
-            "silence": one.get("silence"),
-            "taken": one.get("taken"),
-        }
-        for one in said["firing"]
-    ]
     return {
-        "firing": firing[:ALERTS_SHOWN],
-        "count": len(firing),
+        "firing": alert_rows(said["firing"][:ALERTS_SHOWN], {}, now_ns),  # Its values are not shown.
+        "count": len(said["firing"]),
         "pending": len(said["pending"]),
         "rules": len(said["rules"]),
         "elsewhere": said["elsewhere"],
     }
-
-
-def _runbook(rule: str) -> str:
-    return f"/runbooks/{rule}.md" if rule.startswith(OWN_RULES) else ""
 
 
 def _drift(said: Mapping[str, Any] | None, store: Store) -> Mapping[str, Any] | None:

@@ -161,9 +161,7 @@ def pictures(steps: Sequence[Row], period: Period, question: str) -> dict[str, M
 
 def time_axis(period: Period, question: str) -> Axis:
     """Return a period as an axis; each step leads to the traces that a question finds in it."""
-    step_ns = period.step_ns
-    times = range(period.range.since_ns // step_ns * step_ns, period.end_ns, step_ns)
-    return Axis(times, period.range.since_ns, period.end_ns, step_ns, address(TRACES, q=question))
+    return period.axis(address(TRACES, q=question))
 
 
 def window(period: Period) -> dict[str, Value]:

@@ -13,7 +13,7 @@ from mlobs.server.ask.asked import Given
 from mlobs.server.ask.cursors import read_cursor
 from mlobs.server.ask.statements import CALLS
 from mlobs.server.engine import Value
-from mlobs.server.pages.handling import is_busy, message, page
+from mlobs.server.pages.handling import is_busy, message, page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.period import NAMES, Period, read_period
 from mlobs.server.pages.rendering import render
@@ -43,8 +43,7 @@ def shown_list(request: Request, by: str, path: str) -> Response:
         by: session or user.
         path: Of the page.
     """
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, KNOWN)
+    given = parameters(request, KNOWN)
     period = read_period(given, time.time_ns())
     store: Store = request.app.state.store
     try:
@@ -78,8 +77,7 @@ def shown_list(request: Request, by: str, path: str) -> Response:
 
 def show_one(request: Request) -> Response:
     """GET /session: one conversation, over all its traces."""
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, ("id", *NAMES, "before"))
+    given = parameters(request, ("id", *NAMES, "before"))
     name = asked.checked("id", given.get("id", ""))
     if not name:
         raise PayloadError("No id came; the id of a session was expected, as in /session?id=NAME.")

@@ -11,7 +11,7 @@ from mlobs.server.ask.statements import FAILED, IN_RANGE, OF_CALLS, SESSION
 USER = "UserId"
 IDENTS = {"session": SESSION, "user": USER}
 ORDERS = {"dearest": "sum(cost)", "failing": "countIf(failed)", "longest": "count()"}
-NS_MAX = 8_900_000_000_000_000_000
+START_NS_MAX = 8_900_000_000_000_000_000  # Of a span whose end is to be a number, too.
 _AT = "toUnixTimestamp64Nano(Timestamp)"
 _SAID = f"toString({SESSION})"
 _PAIRS = """pairs AS (
@@ -29,7 +29,7 @@ _OF_PAIRS = f"FROM (SELECT {_COLUMNS} FROM {_FOUND}) AS spans INNER JOIN pairs U
 SUMS = f"""WITH {_PAIRS}
 SELECT one AS id,
     toUnixTimestamp64Nano(min(Timestamp)) AS start_ns,
-    max(least({_AT}, {NS_MAX}) + toInt64(Duration)) AS end_ns,
+    max(least({_AT}, {START_NS_MAX}) + toInt64(Duration)) AS end_ns,
     uniqExact(TraceId) AS turns,
     uniqExactIf(TraceId, {FAILED}) AS failed_turns,
     uniqExactIf({_SAID}, {_SAID} != '') AS sessions,

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlobs.semconv import attributes as a
+from mlobs.server.canonical import OTHER
 from mlobs.server.pages.amounts import stamp
 from mlobs.server.pages.previews import words
 from mlobs.server.pages.sessions.view import added
-from mlobs.server.pages.trace.messages import Message, Pairs, Part, argument_keys, said
+from mlobs.server.pages.trace.messages import Message, Pairs, Part, content_keys, said
 
 Row = Mapping[str, Any]
-UNTOLD = "_OTHER"  # The conventions' word for an error of no known type.
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def turns(rows: Sequence[Row], contents: Sequence[Row], scores: Sequence[Row]) -
 def _type(row: Row) -> str:
     """Return the type of an error where it says something."""
     name: str = row["error_type"]
-    return "" if name == UNTOLD else name
+    return "" if name == OTHER else name
 
 
 def _same(some: Sequence[Message], others: Sequence[Message]) -> bool:
@@ -119,7 +119,7 @@ def _media(lines: Sequence[Line]) -> list[Line]:
 
 def _words(content: Sequence[Sequence[Any]], kind: Any) -> str | None:
     texts = {key: text for key, text, characters in content if len(text) == characters}
-    text = next((texts[key] for key in argument_keys(kind) if key in texts), None)
+    text = next((texts[key] for key in content_keys(kind) if key in texts), None)
     return None if text is None else words(text)
 
 

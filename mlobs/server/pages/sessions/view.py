@@ -7,6 +7,7 @@ from typing import Any
 from mlobs.server.engine import Value
 from mlobs.server.pages.amounts import stamp
 from mlobs.server.pages.links import address
+from mlobs.server.pages.period import NAMES
 from mlobs.server.pages.previews import preview
 from mlobs.server.pages.traces.view import BEGINNINGS, TEXT_CHARACTERS
 
@@ -83,4 +84,4 @@ def user_address(name: str, given: Mapping[str, object]) -> str:
 
 
 def _range(given: Mapping[str, object]) -> dict[str, object]:
-    return {name: given[name] for name in ("since", "from", "to") if given.get(name)}
+    return {name: given[name] for name in NAMES if given.get(name)}

@@ -12,7 +12,7 @@ from mlobs.server import exposition
 from mlobs.server.ask import asked
 from mlobs.server.engine import Value
 from mlobs.server.minutes import TABLE
-from mlobs.server.pages.handling import page
+from mlobs.server.pages.handling import page, parameters
 from mlobs.server.pages.overview.view import window
 from mlobs.server.pages.period import NAMES, Period, read_period
 from mlobs.server.pages.rendering import render
@@ -28,8 +28,7 @@ LANGUAGE_KEY = "telemetry.sdk.language"
 
 def show(request: Request) -> Response:
     """GET /setup: what arrives and what does not, what to paste, and whether a span gets through."""
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, ("for", *NAMES))
+    given = parameters(request, ("for", *NAMES))
     chosen = asked.choice(given, "for", tuple(snippets.BY_NAME))
     period = read_period(given, time.time_ns())
     asks = request.app.state.guard.asks

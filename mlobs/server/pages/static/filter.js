@@ -34,7 +34,6 @@ function here(change) {
 
 // Shows what an address answers, without loading the page anew.
 async function show(url, { push }) {
-  const before = location.href;
   if (push) history.pushState(null, "", url);
   else history.replaceState(history.state, "", url);
   const live = document.getElementById("live");
@@ -54,7 +53,6 @@ async function show(url, { push }) {
     else target.searchParams.delete("q");
     link.href = target.href;
   }
-  return before;
 }
 
 let committed = "";

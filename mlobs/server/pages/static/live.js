@@ -1,7 +1,5 @@
 // Keeps what is shown fresh: asks for the page's changing part and puts it in the place of the old one.
 // Not while the tab is hidden, somebody selects text or writes, or a menu is open.
-import { keep, kept } from "./kept.js";
-
 const SHOWN = [];
 const part = () => document.getElementById("live");
 let timer = 0;
@@ -16,16 +14,9 @@ export function shown(within) {
   for (const act of SHOWN) act(within);
 }
 
-export function seconds() {
+function seconds() {
   const said = Number(part()?.dataset.live);
   return Number.isFinite(said) && said > 0 ? said : 0;
-}
-
-export const paused = () => kept("paused", false);
-
-export function pause(yes) {
-  keep("paused", yes);
-  plan();
 }
 
 export function plan(after) {
@@ -33,7 +24,7 @@ export function plan(after) {
   const every = seconds();
   const recovers = part()?.hasAttribute("data-recover") || failures > 0;
   const waits = after ?? every * Math.min(6, 1 + failures);
-  if ((every && !paused()) || recovers) timer = setTimeout(tick, Math.max(1, waits || 5) * 1000);
+  if (every || recovers) timer = setTimeout(tick, Math.max(1, waits || 5) * 1000);
 }
 
 function busy() {
@@ -116,13 +107,13 @@ function gone(sentence) {
   place.textContent = sentence;
 }
 
-export function pulse(word) {
+function pulse(word) {
   const place = document.getElementById("pulse");
   place.classList.toggle("on", word !== "");
   const every = seconds();
-  const text = every ? (paused() ? "paused" : "live") : "";
+  const text = every ? "live" : "";
   if (place.textContent !== text) place.textContent = text;
-  place.classList.toggle("steady", every > 0 && !paused());
+  place.classList.toggle("steady", every > 0);
 }
 
 export function begin() {

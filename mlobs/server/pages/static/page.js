@@ -2,7 +2,6 @@
 import * as charts from "./charts.js";
 import * as copying from "./copying.js";
 import * as keys from "./keys.js";
-import { keep } from "./kept.js";
 import * as live from "./live.js";
 import * as ranges from "./ranges.js";
 import * as times from "./times.js";
@@ -19,7 +18,7 @@ function theme() {
     try {
       localStorage.setItem("mlobs.theme", root.dataset.theme);
     } catch {
-      keep("theme", root.dataset.theme);
+      // Full, or forbidden: the theme holds for this page.
     }
   });
 }

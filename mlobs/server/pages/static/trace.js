@@ -15,7 +15,7 @@ let aside = null;
 let closed = new Set(); // Kept over a refresh: rows by what they are.
 let turn = 0;
 
-export function took(ms) {
+function took(ms) {
   const three = (number) => (number >= 100 ? number.toFixed(0) : number >= 10 ? number.toFixed(1) : number.toFixed(2));
   if (ms < 1) return `${three(ms * 1000)} µs`;
   if (ms < 1000) return `${three(ms)} ms`;

@@ -8,7 +8,7 @@ import orjson
 from mlobs.semconv import attributes as a
 from mlobs.semconv.spans import BY_NOUN
 from mlobs.server.pages.trace.fold import Folded
-from mlobs.server.pages.trace.messages import argument_keys
+from mlobs.server.pages.trace.messages import content_keys
 from mlobs.server.tree import Node
 
 CALLS_MAX = 40
@@ -31,18 +31,18 @@ def pattern(folded: Folded) -> str:
     Calls that are no nouns of ours are left out, with what is below them in their place.
     """
     roots: list[Any] = []
-    left = [0]
+    calls = 0
     above: list[tuple[int, list[Any]]] = [(-1, roots)]
     for depth, node in folded.nodes:
         if node.span["noun"] not in BY_NOUN:
             continue
         while above[-1][0] >= depth:
             above.pop()
-        if left[0] >= CALLS_MAX:
+        if calls >= CALLS_MAX:
             if above[-1][1][-1:] != ["..."]:
                 above[-1][1].append("...")
             continue
-        left[0] += 1
+        calls += 1
         below: list[Any] = []
         above[-1][1].append((_call(node), below))
         above.append((depth, below))
@@ -64,7 +64,7 @@ import mlobs
 
 
 def test_as_in_trace_{trace_id[:8]}():
-    given = json.loads({_literal(given or "null")})
+    given = json.loads({given or "null"!r})
     with mlobs.capture() as run:
         ...  # call your program with `given`
     run.expect(
@@ -120,7 +120,7 @@ def _written(calls: Sequence[Any]) -> str:
 
 
 def _first(texts: Mapping[str, str], rows: Sequence[Any]) -> str | None:
-    return next((texts[key] for row in rows for key in argument_keys(row) if key in texts), None)
+    return next((texts[key] for row in rows for key in content_keys(row) if key in texts), None)
 
 
 def _value(text: str | None) -> Any:
@@ -130,8 +130,3 @@ def _value(text: str | None) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
-
-
-def _literal(text: str) -> str:
-    """Return a text as Python writes it, in one line."""
-    return repr(text)

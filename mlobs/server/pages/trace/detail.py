@@ -12,7 +12,7 @@ import orjson
 from mlobs.semconv import attributes as a
 from mlobs.server.canonical import OTHER
 from mlobs.server.pages.amounts import count, duration, money, stamp
-from mlobs.server.pages.trace.messages import Said, argument_keys, said
+from mlobs.server.pages.trace.messages import Said, content_keys, said
 
 PAIRS_MAX, EVENTS_MAX, LOGS_MAX, SCORES_MAX = 200, 50, 100, 100
 READ_CHARACTERS = 1_100_000  # Of a text, so that pictures in messages are whole.
@@ -145,7 +145,7 @@ def _count(number: int | None) -> str | None:
 
 
 def _texts(content: Sequence[Any], told: Said) -> list[Long]:
-    by_key = {key: row for row in TITLES for key in argument_keys(row)}
+    by_key = {key: row for row in TITLES for key in content_keys(row)}
     order = {row: place for place, row in enumerate(TITLES)}
     found = []
     for key, text, characters in content:

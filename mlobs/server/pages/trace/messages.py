@@ -85,7 +85,7 @@ def said(content: Pairs) -> Said:
     used: set[str] = set()
 
     def read(row: Any, role: str) -> tuple[Message, ...]:
-        for key in _keys(row):
+        for key in content_keys(row):
             if key in texts and (found := _messages(texts[key], role, media)):
                 used.add(key)
                 return tuple(replace(one, key=key) for one in found)
@@ -99,9 +99,10 @@ def said(content: Pairs) -> Said:
     return Said((*system, *before), after, frozenset(used))
 
 
-def argument_keys(row: Any) -> tuple[str, ...]:
+def content_keys(row: Any) -> tuple[str, ...]:
     """Return the attributes that hold one kind of content, in any dialect."""
-    return _keys(row)
+    others = (key for one in DIALECTS for key in one.content.get(row, ()) if not key.endswith("."))
+    return tuple(dict.fromkeys((row.name, *others)))
 
 
 class _Numbers:
@@ -113,11 +114,6 @@ class _Numbers:
     def next(self) -> int:
         self._next += 1
         return self._next - 1
-
-
-def _keys(row: Any) -> tuple[str, ...]:
-    others = (key for one in DIALECTS for key in one.content.get(row, ()) if not key.endswith("."))
-    return tuple(dict.fromkeys((row.name, *others)))
 
 
 def _messages(text: str, role: str, media: _Numbers) -> tuple[Message, ...]:

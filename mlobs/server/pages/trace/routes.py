@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -14,6 +13,7 @@ from mlobs.server.ask import asked, statements
 from mlobs.server.ask.ranges import NS
 from mlobs.server.ask.routes import stored_spans, unknown_trace
 from mlobs.server.engine import Value
+from mlobs.server.pages import links
 from mlobs.server.pages.amounts import stamp
 from mlobs.server.pages.handling import message, page
 from mlobs.server.pages.headers import STORED_HEADERS
@@ -22,6 +22,7 @@ from mlobs.server.pages.trace import columns, copies, detail, graph, talk
 from mlobs.server.pages.trace.digest import digest
 from mlobs.server.pages.trace.fold import Folded, fold
 from mlobs.server.pages.trace.messages import said
+from mlobs.server.pages.traces.view import QUIET_SECONDS
 from mlobs.server.store import Store
 from mlobs.server.tree import cut
 
@@ -30,7 +31,7 @@ FIRST_ROWS = 150
 VIEWS = {"tree": "Tree", "conversation": "Conversation", "agents": "Agents", "logs": "Logs and scores"}
 CONTENTS_MAX, CONTENT_CHARACTERS = 200, 200_000
 HANDOFFS_MAX = 200
-QUIET_SECONDS, RUNNING_LIVE_SECONDS = 900, 3
+RUNNING_LIVE_SECONDS = 3
 TEXT_TYPE = "text/plain; charset=utf-8"
 
 
@@ -260,10 +261,9 @@ def _shaped_span(store: Store, trace_id: str, span_id: str) -> dict[str, Any] | 
     row = _span(store, trace_id, span_id)
     if row is None:
         return None
-    base = f"/traces/{quote(trace_id, safe='')}/spans/{quote(row['span_id'], safe='')}"
     return {
         **detail.shaped(row),
-        "base": base,
+        "base": links.span(trace_id, row["span_id"]),
         "logs": _logs(store, trace_id, row["span_id"]),
         "scores": [one for one in _scores(store, trace_id) if one["span_id"] == row["span_id"]],
     }

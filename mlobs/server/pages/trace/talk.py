@@ -12,7 +12,7 @@ from typing import Any
 
 from mlobs.semconv import attributes as a
 from mlobs.server.pages.trace.detail import pretty
-from mlobs.server.pages.trace.messages import Message, Part, argument_keys, said
+from mlobs.server.pages.trace.messages import Message, Part, content_keys, said
 
 SHOWN_MAX = 400
 
@@ -108,7 +108,7 @@ def _plain(row: Mapping[str, Any]) -> list[Message]:
 
 
 def _first(texts: Mapping[str, str], row: Any) -> str | None:
-    return next((texts[key] for key in argument_keys(row) if key in texts), None)
+    return next((texts[key] for key in content_keys(row) if key in texts), None)
 
 
 def _key(role: str, part: Part) -> tuple[str, ...]:

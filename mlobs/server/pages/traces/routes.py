@@ -14,14 +14,14 @@ from mlobs.server.ask.parsing import parse
 from mlobs.server.ask.routes import newest
 from mlobs.server.pages.handling import is_busy, page
 from mlobs.server.pages.links import address
-from mlobs.server.pages.period import read_period
+from mlobs.server.pages.period import NAMES, read_period
 from mlobs.server.pages.rendering import render
 from mlobs.server.pages.traces import view
-from mlobs.server.pages.traces.columns import COLUMNS, USUAL, chosen
+from mlobs.server.pages.traces.columns import COLUMNS, chosen
 from mlobs.server.store import Store
 
 PATH = "/traces"
-ASKED = ("q", "since", "from", "to", "sort", "cursor", "limit")
+ASKED = ("q", *NAMES, "sort", "cursor", "limit")
 KNOWN = (*ASKED, "columns", "tail")
 LIVE_SECONDS, TAIL_SECONDS = 10, 2
 
@@ -57,7 +57,6 @@ def show(request: Request) -> Response:
         period=period,
         columns=chosen(given.get("columns", "")),
         every=COLUMNS,
-        usual=USUAL,
         sort=given.get("sort", "newest"),
         tail=tail,
         tail_address=address(PATH, {**kept, "tail": "" if tail else "1", "sort": ""}),

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from mlobs.semconv import attributes as a
-from mlobs.semconv.dialects import DIALECTS
 from mlobs.server.ask.ranges import NS
 from mlobs.server.engine import Value
 from mlobs.server.pages.previews import preview
+from mlobs.server.pages.trace.messages import content_keys
 
 Row = Mapping[str, Any]
 AROUND_NS = 3600 * NS
@@ -23,12 +23,7 @@ BEGINNINGS = tuple(
             a.INPUT.name,
             a.INPUT_MESSAGES.name,
             a.TOOL_ARGUMENTS.name,
-            *(
-                key
-                for one in DIALECTS
-                for key in one.content.get(a.INPUT_MESSAGES, ())
-                if not key.endswith(".")
-            ),
+            *content_keys(a.INPUT_MESSAGES),
             "gen_ai.prompt.0.content",
             "llm.input_messages.0.message.content",
         )

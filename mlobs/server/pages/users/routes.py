@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from mlobs.errors import PayloadError
 from mlobs.server.ask import asked
-from mlobs.server.pages.handling import message, page
+from mlobs.server.pages.handling import message, page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.period import NAMES, read_period
 from mlobs.server.pages.rendering import render
@@ -26,8 +26,7 @@ def show(request: Request) -> Response:
 
 def show_one(request: Request) -> Response:
     """GET /user: one user, with the sessions."""
-    given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
-    asked.known(given, ("id", *NAMES))
+    given = parameters(request, ("id", *NAMES))
     name = asked.checked("id", given.get("id", ""))
     if not name:
         raise PayloadError("No id came; the id of a user was expected, as in /user?id=NAME.")

@@ -1,0 +1,174 @@
+"""Messages of every client are recorded as the conventions have them."""
+
+import pytest
+
+from tests.instrument.recorded import chat, recorded
+
+TOOL_CALL = {"type": "tool_call", "id": "c1", "name": "refund", "arguments": {"order": "A-17"}}
+
+
+def test_messages_of_openai_are_written_as_the_conventions_have_them():
+    """Chat and responses, requests and answers, dicts and the client's objects."""
+    from openai.types.chat import ChatCompletion
+    from openai.types.responses import Response
+
+    sent = [
+        {"role": "system", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "What is it?"},
+                {"type": "image_url", "image_url": {"url": "https://x.org/a.png"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {
+                    "id": "c1",
+                    "type": "function",
+                    "function": {"name": "refund", "arguments": '{"order": "A-17"}'},
+                }
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "paid"},
+    ]
+    answer = ChatCompletion.model_validate(
+        {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "tool_calls",
+                    "message": {"role": "assistant", "content": "Sure", "tool_calls": sent[2]["tool_calls"]},
+                }
+            ],
+        }
+    )
+    found = recorded("llm", chat, sent, result=answer)
+    assert found["gen_ai.input.messages"] == [
+        {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
+        {
+            "role": "user",
+            "parts": [
+                {"type": "text", "content": "What is it?"},
+                {"type": "uri", "modality": "image", "uri": "https://x.org/a.png"},
+            ],
+        },
+        {"role": "assistant", "parts": [TOOL_CALL]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "response": "paid", "id": "c1"}]},
+    ]
+    assert found["gen_ai.output.messages"] == [
+        {"role": "assistant", "parts": [{"type": "text", "content": "Sure"}, TOOL_CALL]}
+    ]
+    assert found["gen_ai.response.finish_reasons"] == ("tool_call",)
+    whole = Response.model_construct(
+        status="completed",
+        output=[
+            {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}]},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Yes"}]},
+            {"type": "function_call", "call_id": "c1", "name": "refund", "arguments": '{"order": "A-17"}'},
+        ],
+    )
+    [said] = recorded("llm", chat, "hi", result=whole)["gen_ai.output.messages"]
+    assert said["parts"] == [
+        {"type": "reasoning", "content": "hm"},
+        {"type": "text", "content": "Yes"},
+        TOOL_CALL,
+    ]
+
+
+@pytest.mark.slow
+def test_messages_of_anthropic_google_and_langchain_are_too():
+    """The same conversation, whoever speaks."""
+    from anthropic.types import Message
+    from google.genai import types
+    from langchain_core.messages import AIMessage, HumanMessage
+
+    answer = Message.model_validate(
+        {
+            "id": "m",
+            "type": "message",
+            "role": "assistant",
+            "model": "c",
+            "stop_reason": "tool_use",
+            "stop_sequence": None,
+            "usage": {"input_tokens": 1, "output_tokens": 1},
+            "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "s"},
+                {"type": "text", "text": "Yes"},
+                {"type": "tool_use", "id": "c1", "name": "refund", "input": {"order": "A-17"}},
+            ],
+        }
+    )
+    expected = [{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "Yes"}, TOOL_CALL]
+    found = recorded("llm", chat, [{"role": "user", "content": "hi"}], result=answer)
+    assert found["gen_ai.output.messages"][0]["parts"] == expected
+    assert found["gen_ai.response.finish_reasons"] == ("tool_call",)
+    content = types.Content(
+        role="user",
+        parts=[
+            types.Part(text="hi"),
+            types.Part.from_bytes(data=b"\x89PNG\r\n\x1a\n", mime_type="image/png"),
+        ],
+    )
+    google = types.GenerateContentResponse.model_validate(
+        {"candidates": [{"content": {"role": "model", "parts": [{"text": "Yes"}]}, "finish_reason": "STOP"}]}
+    )
+    found = recorded("llm", chat, [content], result=google)
+    text, image = found["gen_ai.input.messages"][0]["parts"]
+    assert text == {"type": "text", "content": "hi"}
+    assert (image["modality"], image["mime_type"], image["size"]) == ("image", "image/png", 8)
+    assert found["gen_ai.output.messages"] == [
+        {"role": "assistant", "parts": [{"type": "text", "content": "Yes"}]}
+    ]
+    assert found["gen_ai.response.finish_reasons"] == ("stop",)
+    said = AIMessage("Yes", tool_calls=[{"name": "refund", "args": {"order": "A-17"}, "id": "c1"}])
+    found = recorded("llm", chat, [HumanMessage("hi")], result=said)
+    assert found["gen_ai.input.messages"][0]["role"] == "user"
+    assert found["gen_ai.output.messages"][0]["parts"] == [{"type": "text", "content": "Yes"}, TOOL_CALL]
+
+
+def test_streams_of_the_clients_become_one_message():
+    """Text and tool calls come in pieces."""
+    from openai.types.chat import ChatCompletionChunk
+
+    def chunk(delta, finish=None):
+        return ChatCompletionChunk.model_validate(
+            {
+                "id": "1",
+                "object": "chat.completion.chunk",
+                "created": 1,
+                "model": "m",
+                "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+            }
+        )
+
+    items = [
+        chunk({"role": "assistant", "content": "Su"}),
+        chunk({"content": "re"}),
+        chunk(
+            {
+                "tool_calls": [
+                    {"index": 0, "id": "c1", "function": {"name": "refund", "arguments": '{"order": '}}
+                ]
+            }
+        ),
+        chunk({"tool_calls": [{"index": 0, "function": {"arguments": '"A-17"}'}}]}),
+        chunk({}, "tool_calls"),
+    ]
+    found = recorded("llm", chat, "hi", items=items)
+    assert found["gen_ai.output.messages"][0]["parts"] == [{"type": "text", "content": "Sure"}, TOOL_CALL]
+    assert found["gen_ai.response.finish_reasons"] == ("tool_call",)
+    events = [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Su"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "re"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+    ]
+    found = recorded("llm", chat, "hi", items=events)
+    assert found["gen_ai.output.messages"][0]["parts"] == [{"type": "text", "content": "Sure"}]
+    assert found["gen_ai.response.finish_reasons"] == ("stop",)
