@@ -1,7 +1,7 @@
 """What collectors cost: spans a second, CPU a span, memory, added latency, and what that comes to.
 
-python -m benchmarks.sidecar                # sidecar, gateway and all-in-one, each in front of an empty sink
-python -m benchmarks.sidecar --arithmetic   # and machines and disk for up to 1,000,000 spans a second
+python -m benchmarks.sidecar                # sidecar, gateway, sampler, all-in-one, each before an empty sink
+python -m benchmarks.sidecar --arithmetic   # and stores, and what up to 1,000,000 spans a second need
 
 Bodies of 512 spans, about 1.6 KB a span, over keep-alive connections; the sink answers at once.
 CPU a span is the collector's own, from the kernel's clock of its process, so it holds on a machine
@@ -27,17 +27,15 @@ import psutil
 
 from benchmarks.bodies import SPANS_PER_BODY, Bodies, post
 from benchmarks.measuring import Sink, show
+from benchmarks.sizing import Costs, needs, prices, stores
 from mlobs.cli.collector.binary import binary
 from tests.processes import free_port
 
 TOKEN = "benchmark"
-RATES = (1_000, 10_000, 100_000, 1_000_000)
-SPAN_BYTES = 1_600
-# What a rented core and gigabyte cost, US dollars a month, and a gigabyte of disk: change to yours.
-CORE_USD, MEMORY_GB_USD, DISK_GB_USD = 25.0, 3.5, 0.1
-OUTAGE_S = 600
-SECONDS_A_MONTH = 30 * 24 * 3600
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 LATENCIES = 100
+NAMES = ("sidecar", "gateway", "sampler", "all-in-one")
+HELD_SPANS = 50_000
 
 
 def main() -> None:
@@ -45,22 +43,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--spans", type=int, default=100_000)
     parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--arithmetic", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if not binary().exists():
         sys.exit("The collector is not built. Build it with: mlobs collector build")
-    rows = []
-    for name in ("sidecar", "gateway", "all-in-one"):
-        with tempfile.TemporaryDirectory() as folder:
-            rows.append(measure(name, Path(folder), given.spans // SPANS_PER_BODY, given.connections))
-    show(f"Collectors; the program is {binary().stat().st_size / 1e6:.0f} MB", rows, as_json=given.json)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
+    for _ in range(given.rounds):
+        for name in NAMES:
+            with tempfile.TemporaryDirectory() as folder:
+                bodies = given.spans // SPANS_PER_BODY
+                found[name].append(measure(name, Path(folder), bodies, given.connections))
+    medians = {
+        name: {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+        for name, rows in found.items()
+    }
+    rows: list[dict[str, object]] = [
+        {"collector": name, **{key: round(row[key], 1) if key in row else "" for key in medians["sidecar"]}}
+        for name, row in medians.items()
+    ]
+    size = f"{binary().stat().st_size / 1e6:.0f} MB"
+    show(f"Collectors, medians of {given.rounds}; the program is {size}", rows, as_json=given.json)
     if given.arithmetic:
-        cpu = {str(row["collector"]): float(str(row["CPU us/span"])) for row in rows}
-        show("What it comes to", arithmetic(cpu), as_json=given.json)
+        kept, stored = stores()
+        with tempfile.TemporaryDirectory() as folder:
+            held = held_bytes(Path(folder))
+        cpu = {name: row["CPU us/span"] for name, row in medians.items()} | {"store": stored.cpu}
+        costs = Costs(cpu, held, stored.size)
+        show(f"Stores; a sampler holds {held:,.0f} bytes a span that waits", kept, as_json=given.json)
+        show("Tiers at 100,000 spans/s", prices(costs), as_json=given.json)
+        show("What it comes to", needs(costs), as_json=given.json)
 
 
-def measure(name: str, folder: Path, bodies: int, connections: int) -> dict[str, object]:
+def measure(name: str, folder: Path, bodies: int, connections: int) -> dict[str, float]:
     """Return one collector's figures."""
     sink = Counting()
     with running(name, folder, sink.url) as (process, address):
@@ -71,8 +87,7 @@ def measure(name: str, folder: Path, bodies: int, connections: int) -> dict[str,
         most = Peak(own)
         before, began = cpu_seconds(own), time.monotonic()
         threads = [
-            threading.Thread(target=post, args=(address, waiting, {"Authorization": f"Bearer {TOKEN}"}))
-            for _ in range(connections)
+            threading.Thread(target=post, args=(address, waiting, HEADERS)) for _ in range(connections)
         ]
         for thread in threads:
             thread.start()
@@ -81,42 +96,37 @@ def measure(name: str, folder: Path, bodies: int, connections: int) -> dict[str,
         taken = time.monotonic() - began
         sink.settle()
         spans = bodies * SPANS_PER_BODY
-        cost = (cpu_seconds(own) - before) / spans
-        # A sampler waits on purpose.
-        found = [] if name == "all-in-one" else latencies(sink, address)
-        return {
-            "collector": name,
-            "spans/s": round(spans / taken),
-            "CPU us/span": round(cost * 1e6, 1),
-            "MB at rest": round(at_rest / 1e6),
-            "MB at most": round(most.stop() / 1e6),
-            "of these its own": round(most.own / 1e6),
-            "added ms, median": round(statistics.median(found) * 1e3, 1) if found else "",
-            "p99": round(sorted(found)[int(len(found) * 0.99)] * 1e3, 1) if found else "",
+        figures = {
+            "spans/s": spans / taken,
+            "CPU us/span": (cpu_seconds(own) - before) / spans * 1e6,
+            "MB at rest": at_rest / 1e6,
+            "MB at most": most.stop() / 1e6,
+            "of these its own": most.own / 1e6,
         }
+        if name in ("sidecar", "gateway"):  # A sampler waits on purpose.
+            found = latencies(sink, address)
+            figures["added ms, median"] = statistics.median(found) * 1e3
+            figures["p99"] = sorted(found)[int(len(found) * 0.99)] * 1e3
+        return figures
 
 
-def arithmetic(cpu: dict[str, float]) -> list[dict[str, object]]:
-    """Return what rates of spans need: cores and disk for the gateways, and the price of a million spans."""
-    rows = []
-    for rate in RATES:
-        cores = rate * cpu["gateway"] / 1e6 / 0.6  # Nobody runs cores at more than 60 %.
-        gateways = max(2, -(-cores // 4))
-        disk_gb = rate * SPAN_BYTES * OUTAGE_S / 1e9
-        memory_gb = gateways * 1.0
-        month = cores * CORE_USD + memory_gb * MEMORY_GB_USD + disk_gb * DISK_GB_USD
-        rows.append(
-            {
-                "spans/s": rate,
-                "sidecar cores in all": round(rate * cpu["sidecar"] / 1e6, 1),
-                "gateway cores": round(cores, 1),
-                "gateways of 4 cores": int(gateways),
-                "memory GB": round(memory_gb),
-                "disk GB for 10 minutes": round(disk_gb, 1),
-                "USD a million spans": round(month / (rate * SECONDS_A_MONTH / 1e6), 5),
-            }
-        )
-    return rows
+def held_bytes(folder: Path) -> float:
+    """Return by how much a sampler's memory grows for each span that waits."""
+    sink = Counting()
+    with running(
+        "sampler", folder, sink.url, MLOBS_SAMPLER_WAIT="600s", MLOBS_SAMPLER_WAIT_AFTER_ROOT="600s"
+    ) as (
+        process,
+        address,
+    ):
+        own = psutil.Process(process.pid)
+        before = own.memory_info().rss
+        make = Bodies()
+        waiting = [make.next() for _ in range(HELD_SPANS // SPANS_PER_BODY)]
+        spans = len(waiting) * SPANS_PER_BODY
+        post(address, waiting, HEADERS)
+        time.sleep(5)  # Until the gateway before it has sent the last.
+        return (own.memory_info().rss - before) / spans
 
 
 class Counting(Sink):
@@ -191,32 +201,56 @@ def _travel(sink: Counting, url: str) -> float:
 
 
 @contextlib.contextmanager
-def running(name: str, folder: Path, sink: str) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    """Run a collector in front of the sink; a gateway without the sampler that it usually sends to."""
-    family = "SIDECAR" if name == "sidecar" else "GATEWAY"
-    ports = {part: free_port() for part in ("HTTP", "GRPC", "HEALTH", "METRICS", "DERIVED")}
+def running(
+    name: str, folder: Path, sink: str, **more: str
+) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """Run a collector before the sink: a gateway without the sampler behind it, a sampler with a gateway."""
     token = folder / "token"
     token.write_text(TOKEN)
+    if name == "sampler":
+        with (
+            _one(name, folder, sink, **more) as (process, ports),
+            _one("gateway", folder, sink, MLOBS_SAMPLERS=f"[127.0.0.1:{ports['GRPC']}]") as (_, before),
+        ):
+            yield process, f"http://127.0.0.1:{before['HTTP']}"
+        return
+    arguments = []
+    if name == "gateway":
+        # To the sink at once, so that what is measured is the gateway and not tier two.
+        straight = folder / "straight.yaml"
+        parts = "\n".join(f"    traces/part-{part}: {{exporters: [otlp_http/mlobs]}}" for part in range(8))
+        straight.write_text(f"service:\n  pipelines:\n{parts}\n")
+        arguments = [str(straight)]
+    with _one(name, folder, sink, *arguments, **more) as (process, ports):
+        yield process, f"http://127.0.0.1:{ports['HTTP']}"
+
+
+@contextlib.contextmanager
+def _one(
+    name: str, folder: Path, sink: str, *arguments: str, **more: str
+) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, int]]]:
+    family = {"sidecar": "SIDECAR", "sampler": "SAMPLER"}.get(name, "GATEWAY")
+    ports = {part: free_port() for part in ("HTTP", "GRPC", "HEALTH", "METRICS", "DERIVED")}
+    headers = folder / "headers"
+    headers.write_text(f"Authorization: Bearer {TOKEN}\n")
     environment = {
         **os.environ,
         "MLOBS_ENDPOINT": sink,
-        f"MLOBS_{family}_TOKEN_FILE": str(token),
-        f"MLOBS_{family}_QUEUE": str(folder / "queue"),
+        "MLOBS_SAMPLER_HEADERS_FILE": str(headers),
+        f"MLOBS_{family}_TOKEN_FILE": str(folder / "token"),
+        f"MLOBS_{family}_QUEUE": str(folder / f"queue-{name}"),
         f"MLOBS_{family}_METRICS_PORT": str(ports["METRICS"]),
         "MLOBS_DERIVED_METRICS": f"127.0.0.1:{ports['DERIVED']}",
         "MLOBS_SAMPLER_BASE_PERCENT": "100",
         "MLOBS_SAMPLER_WAIT": "2s",
         "MLOBS_SAMPLER_WAIT_AFTER_ROOT": "1s",
         **{f"MLOBS_{family}_{part}": f"127.0.0.1:{ports[part]}" for part in ("HTTP", "GRPC", "HEALTH")},
+        **more,
     }
-    command = [sys.executable, "-m", "mlobs", "collector", "run", name]
-    if name == "gateway":
-        # To the sink at once, so that what is measured is the gateway and not tier two.
-        straight = folder / "straight.yaml"
-        parts = "\n".join(f"    traces/part-{part}: {{exporters: [otlp_http/mlobs]}}" for part in range(8))
-        straight.write_text(f"service:\n  pipelines:\n{parts}\n")
-        command.append(str(straight))
-    started = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "mlobs", "collector", "run", name, *arguments]
+    log = folder / f"{name}.log"
+    with log.open("wb") as told:
+        started = subprocess.Popen(command, env=environment, stdout=told, stderr=told)
     try:
         until = time.monotonic() + 60
         while True:
@@ -224,9 +258,9 @@ def running(name: str, folder: Path, sink: str) -> Iterator[tuple["subprocess.Po
                 urlopen(f"http://127.0.0.1:{ports['HEALTH']}/", timeout=2).close()
                 break
             if started.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"the {name} did not start")
+                raise SystemExit(f"The {name} did not start: {log.read_text()[-600:]}")
             time.sleep(0.1)
-        yield started, f"http://127.0.0.1:{ports['HTTP']}"
+        yield started, ports
     finally:
         started.terminate()
         started.wait()

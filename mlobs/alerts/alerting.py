@@ -185,7 +185,7 @@ class Alerting:
                 for name, health in self._evaluator.health.items()
             ),
             (ALERT_RULES_REFUSED, {}, float(self.watch.refused)),
-            *self._courier.samples(),
+            *self.telling.samples(),
         ]
 
     def _alerts(self) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
 """The pieces that questions to the server's tables are made of: which calls, which points.
 
-Values are names of the vocabulary or of a rule; what telemetry says never becomes part of a question.
+Values are names of the vocabulary or of a rule; what telemetry says never becomes part of a question. What
+`where` of an indicator says are parameters: `given`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mlobs.alerts.indicators import Increase
-from mlobs.alerts.measured import FROM_RUNS, Bad, Beyond, Failed, Labelled
+from mlobs.alerts.measured import FROM_RUNS, OF_RESOURCE, Bad, Beyond, Failed, Labelled, Where
 from mlobs.semconv import attributes as a
 from mlobs.semconv.metrics import AGENT_DURATION, TOOL_DURATION
 from mlobs.semconv.rows import Attribute, Metric
@@ -28,8 +29,12 @@ INSTANCE = f"ResourceAttributes['{a.SERVICE_INSTANCE_ID.name}']"
 FAILED = f"{a.ERROR_TYPE.column} != '' AND {a.CALL_STATE.column} = ''"
 
 
-def calls(metric: Metric, since: str) -> str:
+def calls(metric: Metric, since: str, where: Iterable[Where] = ()) -> str:
     """Return the rows to select from, with a condition: the calls that the metric counts since then."""
+    return f"{_calls(metric, since)}{among_calls(where)}"
+
+
+def _calls(metric: Metric, since: str) -> str:
     if metric in FROM_RUNS:  # A trace is kept whole, so what one run called needs no weight.
         return f"""(
     SELECT *, made AS Calls
@@ -51,12 +56,11 @@ def calls(metric: Metric, since: str) -> str:
 
 def added_calls(of_: Increase, since: str = "from_ms") -> str:
     """Return the rows to select from of a counter that is derived from spans."""
-    where = "".join(f" AND {among(one)}" for one in of_.where)
     # What only spans have is not there for all calls; nobody is no user.
     known = "".join(
         f" AND {one.column} != ''" for one in of_.by if one not in (a.SERVICE_NAME, *of_.metric.labels)
     )
-    return f"{calls(of_.metric, since)}{where}{known}"
+    return f"{calls(of_.metric, since, of_.where)}{known}"
 
 
 def measured(metric: Metric) -> str:
@@ -85,10 +89,10 @@ def bad(metric: Metric, bad: Bad) -> str:
             if metric.measures or metric in FROM_RUNS:
                 return f"({measured(metric)} > {bad.bound!r})"
             return f"(Duration > {round(bad.bound * 10**9)})"  # Whole, so that a call on the bound is within.
-    return among(bad)
+    return _labelled(bad)
 
 
-def among(labelled: Labelled) -> str:
+def _labelled(labelled: Labelled) -> str:
     """Return the condition that a call has one of the values of a label.
 
     Raises:
@@ -97,6 +101,47 @@ def among(labelled: Labelled) -> str:
     if not labelled.label.column:
         raise ValueError(f"{labelled.label.name} is no column of otel_traces, so no call can be chosen by it")
     return f"({labelled.label.column} IN ({texts(labelled.values)}))"
+
+
+def among_calls(where: Iterable[Where]) -> str:
+    """Return the further condition that calls count."""
+    return _among(where, lambda label: _resource(label) if label in OF_RESOURCE else label.column)
+
+
+def among_points(where: Iterable[Where]) -> str:
+    """Return the further condition that points count."""
+    return _among(where, _of_point)
+
+
+def given(where: Iterable[Where]) -> dict[str, str | int | float]:
+    """Return the parameters of `among_calls` and `among_points`."""
+    return {
+        _parameter(place, number): value
+        for place, one in enumerate(where)
+        for number, value in enumerate(one.values)
+    }
+
+
+def _among(where: Iterable[Where], column: Callable[[Attribute], str]) -> str:
+    conditions = []
+    for place, one in enumerate(where):
+        values = ", ".join(f"{{{_parameter(place, number)}:String}}" for number, _ in enumerate(one.values))
+        conditions.append(f" AND {column(one.label)} {'NOT ' if one.is_not else ''}IN ({values})")
+    return "".join(conditions)
+
+
+def _parameter(place: int, number: int) -> str:
+    return f"where_{place}_{number}"
+
+
+def _of_point(label: Attribute) -> str:
+    if label == a.SERVICE_NAME:
+        return label.column
+    return _resource(label) if label in OF_RESOURCE else f"Attributes[{text(label.name)}]"
+
+
+def _resource(label: Attribute) -> str:
+    return f"ResourceAttributes[{text(label.name)}]"
 
 
 def of(metric: Metric) -> str:
@@ -123,11 +168,6 @@ def pointed(since: str) -> str:
     )
 
 
-def having(labels: Iterable[Labelled]) -> str:
-    """Return the further condition that points have values of labels."""
-    return "".join(f" AND Attributes[{text(one.label.name)}] IN ({texts(one.values)})" for one in labels)
-
-
 def columns(by: Iterable[Attribute]) -> str:
     """Return the labels of spans, as columns under their Prometheus names."""
     return ", ".join(f"{attribute.column} AS {attribute.label}" for attribute in by)
@@ -135,12 +175,7 @@ def columns(by: Iterable[Attribute]) -> str:
 
 def points(by: Iterable[Attribute]) -> str:
     """Return the labels of points, which have columns only for what belongs to the resource."""
-    return ", ".join(
-        f"{attribute.column} AS {attribute.label}"
-        if attribute == a.SERVICE_NAME
-        else f"Attributes[{text(attribute.name)}] AS {attribute.label}"
-        for attribute in by
-    )
+    return ", ".join(f"{_of_point(attribute)} AS {attribute.label}" for attribute in by)
 
 
 def names(by: Iterable[Attribute]) -> str:

@@ -26,7 +26,7 @@ from mlobs.alerts.conditions import Value
 from mlobs.alerts.indicators import BurnRate, Gauge, Growth, Increase, PerCallGrowth, Quantile, Ratio
 from mlobs.alerts.measured import FROM_RUNS
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.sql import Question, before_ms, grown, latest
+from mlobs.alerts.sql import Question, before_ms, chosen, grown, latest
 from mlobs.semconv import attributes as a
 from mlobs.semconv.dialects.rows import TENANT
 from mlobs.semconv.metrics import BUDGET_FORECAST, BUDGET_SPENT, COST, TOOL_DURATION
@@ -103,7 +103,12 @@ FROM (
 WHERE pair.1 = '' OR pair.2 != ''
 GROUP BY dimension, value
 ORDER BY failures DESC, value LIMIT {VALUES_MAX} BY dimension""",
-        {**params, **parts.params, **{one.label: labels.get(one.label, "") for one in parts.fixed}},
+        {
+            **params,
+            **parts.params,
+            **c.given(chosen(of)),
+            **{one.label: labels.get(one.label, "") for one in parts.fixed},
+        },
     )
 
 
@@ -151,12 +156,14 @@ def _parts(rule: Rule, params: dict[str, Value]) -> Parts | None:
     of = rule.indicator
     match of:
         case Ratio() if of.metric in FROM_RUNS:
-            return _of_calls(c.calls(TOOL_DURATION, "from_ms"), "1", "0", of.by, (a.TOOL_NAME,), is_sum=True)
+            return _of_calls(
+                c.calls(TOOL_DURATION, "from_ms", of.where), "1", "0", of.by, (a.TOOL_NAME,), is_sum=True
+            )
         case Ratio() | BurnRate():
-            return _of_calls(c.calls(of.metric, "from_ms"), c.bad(of.metric, of.bad), "1", of.by)
+            return _of_calls(c.calls(of.metric, "from_ms", of.where), c.bad(of.metric, of.bad), "1", of.by)
         case Quantile():
             beyond = f"{c.measured(of.metric)} > {rule.above!r}"
-            return _of_calls(c.calls(of.metric, "from_ms"), beyond, "1", of.by)
+            return _of_calls(c.calls(of.metric, "from_ms", of.where), beyond, "1", of.by)
         case Increase() if of.metric.operations:
             return _of_calls(c.added_calls(of), c.measured(of.metric), "1", of.by, is_sum=True)
         case Growth() | PerCallGrowth():
@@ -164,7 +171,7 @@ def _parts(rule: Rule, params: dict[str, Value]) -> Parts | None:
             # The last day before is enough to see what is new, and cheap enough to be asked at once.
             earlier_ms = int(params["from_ms"]) - min(of.memory_s, DAY_S) * 1000
             return _of_calls(
-                c.calls(of.metric, "earlier_ms"),
+                c.calls(of.metric, "earlier_ms", of.where),
                 f"if({now}, {value}, 0)",
                 f"if({now}, 0, {value})",
                 of.by,
@@ -174,7 +181,7 @@ def _parts(rule: Rule, params: dict[str, Value]) -> Parts | None:
             day_ms = int(params["now_ms"]) - DAY_S * 1000
             money = c.measured(COST)
             return _of_calls(
-                c.calls(COST, "day_ms"), money, "1", of.by, is_sum=True, params={"day_ms": day_ms}
+                c.calls(COST, "day_ms", of.where), money, "1", of.by, is_sum=True, params={"day_ms": day_ms}
             )
         case Gauge():
             return _of_series(latest(of), "greatest(latest, 0)", of)

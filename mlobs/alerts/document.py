@@ -66,6 +66,8 @@ class Document:
             if self._node is not None:
                 _check_tree(yaml, self._node, name, set())
                 self.value = loader.construct_document(self._node)
+        except SettingError:
+            raise
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             place = f"{name}, line {mark.line + 1}" if mark else name

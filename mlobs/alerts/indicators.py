@@ -4,7 +4,8 @@
 class to `Indicator`, a rendering to both, its words to `words`, and its sums to `replay.shapes`.
 
 Calls are counted when they ended. `engines` says who can be asked at all: the server's tables do
-not hold what others than services send, and Prometheus has no series for each user.
+not hold what others than services send, and Prometheus has no series for each user. What only some
+calls, or series, are to count for is said by `where`, which every kind has but PromQL of one's own.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -12,20 +13,22 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from mlobs.alerts.measured import (
-    BOTH,
-    PROMETHEUS,
+    ONLY_SERVER,
     Bad,
+    Choosing,
     Engine,
     Failed,
-    Labelled,
     OfMetric,
-    Record,
     Unit,
     check,
     check_calls,
     check_derived,
+    check_where,
     engines_of,
 )
+from mlobs.alerts.outside import Expression as Expression
+from mlobs.alerts.outside import Recorded as Recorded
+from mlobs.alerts.outside import Watchdog as Watchdog
 from mlobs.semconv.attributes import ERROR_TYPE, SERVICE_NAME
 from mlobs.semconv.rows import Attribute, Metric
 
@@ -58,6 +61,7 @@ class Ratio(OfMetric):
     @model_validator(mode="after")
     def _fits(self) -> "Ratio":
         check_calls(self.metric, self.bad, self.by)
+        check_where((self.metric,), self.where)
         return self
 
 
@@ -98,6 +102,7 @@ class BurnRate(OfMetric):
     @model_validator(mode="after")
     def _fits(self) -> "BurnRate":
         check_calls(self.metric, self.bad, self.by)
+        check_where((self.metric,), self.where)
         if self.short_s >= self.long_s:
             raise ValueError(f"short_s is {self.short_s}, which is not shorter than long_s, {self.long_s}")
         return self
@@ -128,6 +133,7 @@ class Quantile(OfMetric):
     @model_validator(mode="after")
     def _fits(self) -> "Quantile":
         check(self.metric, "histogram", self.by)
+        check_where((self.metric,), self.where)
         return self
 
 
@@ -137,7 +143,6 @@ class Gauge(OfMetric):
     Args:
         metric: A gauge that services send, or the server.
         by: One alert for each combination of these.
-        where: Values of labels that a series has to have; the others do not count.
         fresh_s: Older points do not count: nobody vouches for them any more.
         since: A gauge with the same labels that says when the trouble began, in seconds
             since 1970.
@@ -146,7 +151,6 @@ class Gauge(OfMetric):
 
     kind: Literal["gauge"] = "gauge"
     by: tuple[Attribute, ...]
-    where: tuple[Labelled, ...] = ()
     fresh_s: int = Field(default=300, gt=0)
     since: Metric | None = None
     unit: Unit = "number"
@@ -159,25 +163,23 @@ class Gauge(OfMetric):
     @model_validator(mode="after")
     def _fits(self) -> "Gauge":
         for metric in (self.metric, self.since or self.metric):
-            check(metric, "gauge", (*self.by, *(one.label for one in self.where)))
+            check(metric, "gauge", self.by)
+            check_where((metric,), self.where)
         return self
 
 
-class Increase(Record):
+class Increase(OfMetric):
     """How much a counter grew within the window, restarts of its process allowed for.
 
     Args:
         metric: A counter; derived from spans, it may also be by what only spans have, such as a user.
         by: One alert for each combination of these.
-        where: Values of labels that a series has to have; the others do not count.
         window_s: How far back.
         unit: Of its values.
     """
 
     kind: Literal["increase"] = "increase"
-    metric: Metric
     by: tuple[Attribute, ...]
-    where: tuple[Labelled, ...] = ()
     window_s: int = Field(gt=0)
     unit: Unit = "number"
 
@@ -185,18 +187,19 @@ class Increase(Record):
     def engines(self) -> tuple[Engine, ...]:
         """Return who can be asked."""
         if all(attribute in (SERVICE_NAME, *self.metric.labels) for attribute in self.by):
-            return engines_of(self.metric)
-        return ("server",)
+            return engines_of((self.metric,), self.where)
+        return ONLY_SERVER
 
     @model_validator(mode="after")
     def _fits(self) -> "Increase":
         of_spans = tuple(one for one in self.by if self.metric.operations and one.column)
         rest = tuple(one for one in self.by if one not in of_spans)
-        check(self.metric, "counter", (*rest, *(one.label for one in self.where)))
+        check(self.metric, "counter", rest)
+        check_where((self.metric,), self.where)
         return self
 
 
-class Growth(Record):
+class Growth(OfMetric):
     """How many times more a counter grew within the window than it usually does in as long a time.
 
     Usual is the mean over the memory before the window, of times in which it grew at all: a job that
@@ -212,23 +215,22 @@ class Growth(Record):
     """
 
     kind: Literal["growth"] = "growth"
-    metric: Metric
     by: tuple[Attribute, ...]
     window_s: int = Field(gt=0)
     memory_s: int = Field(gt=0)
     history_s: int = Field(gt=0)
     amount_min: float = Field(gt=0)
     unit: ClassVar[Unit] = "number"
-    engines: ClassVar[tuple[Engine, ...]] = BOTH
 
     @model_validator(mode="after")
     def _fits(self) -> "Growth":
         check(self.metric, "counter", self.by)
         check_derived(self.metric)
+        check_where((self.metric,), self.where)
         return self
 
 
-class PerCallGrowth(Record):
+class PerCallGrowth(OfMetric):
     """How many times more of something there is for each call than over the memory before the window.
 
     Args:
@@ -241,14 +243,17 @@ class PerCallGrowth(Record):
     """
 
     kind: Literal["per_call_growth"] = "per_call_growth"
-    metric: Metric
     per: Metric
     by: tuple[Attribute, ...]
     window_s: int = Field(gt=0)
     memory_s: int = Field(gt=0)
     calls_min: int = Field(ge=1)
     unit: ClassVar[Unit] = "number"
-    engines: ClassVar[tuple[Engine, ...]] = BOTH
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Return who can be asked."""
+        return engines_of((self.metric, self.per), self.where)
 
     @model_validator(mode="after")
     def _fits(self) -> "PerCallGrowth":
@@ -256,10 +261,11 @@ class PerCallGrowth(Record):
         check(self.per, "histogram", self.by)
         for metric in (self.metric, self.per):
             check_derived(metric)
+        check_where((self.metric, self.per), self.where)
         return self
 
 
-class Absence(Record):
+class Absence(Choosing):
     """A service that used to make calls and makes none any more. The value is always 1.
 
     Args:
@@ -279,13 +285,18 @@ class Absence(Record):
     missed_s: int = Field(default=86_400, gt=0)
     by: ClassVar[tuple[Attribute, ...]] = (SERVICE_NAME,)
     unit: ClassVar[Unit] = "number"
-    engines: ClassVar[tuple[Engine, ...]] = BOTH
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Return who can be asked."""
+        return engines_of(self.metrics, self.where)
 
     @model_validator(mode="after")
     def _fits(self) -> "Absence":
         for metric in self.metrics:
             check(metric, "histogram", self.by)
             check_derived(metric)
+        check_where(self.metrics, self.where)
         if self.missed_s <= self.window_s:
             raise ValueError(
                 f"missed_s is {self.missed_s}, which is not longer than window_s, {self.window_s}"
@@ -293,7 +304,7 @@ class Absence(Record):
         return self
 
 
-class Silence(Record):
+class Silence(OfMetric):
     """A gauge that was sent and is no longer, although calls go on that it should be about. The value is 1.
 
     Args:
@@ -305,66 +316,24 @@ class Silence(Record):
     """
 
     kind: Literal["silence"] = "silence"
-    metric: Metric
     calls: Metric
     by: tuple[Attribute, ...]
     window_s: int = Field(gt=0)
     memory_s: int = Field(gt=0)
     unit: ClassVar[Unit] = "number"
-    engines: ClassVar[tuple[Engine, ...]] = BOTH
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Return who can be asked."""
+        return engines_of((self.metric, self.calls), self.where)
 
     @model_validator(mode="after")
     def _fits(self) -> "Silence":
         check(self.metric, "gauge", self.by)
         check(self.calls, "histogram", self.by)
         check_derived(self.calls)
+        check_where((self.metric, self.calls), self.where)
         return self
-
-
-class Recorded(Record):
-    """A series that Prometheus computes by `recording`. The server's tables have nothing to be asked.
-
-    Args:
-        series: Its name.
-        by: One alert for each combination of these; of the others, the largest value.
-        window_s: How far back the series looks.
-        unit: Of its values.
-    """
-
-    kind: Literal["recorded"] = "recorded"
-    series: str = Field(pattern=r"^mlobs:[a-z0-9_]+:[a-z0-9]+$")
-    by: tuple[Attribute, ...]
-    window_s: int = Field(gt=0)
-    unit: Unit = "number"
-    engines: ClassVar[tuple[Engine, ...]] = PROMETHEUS
-
-
-class Expression(Record):
-    """PromQL about what others than services send, such as the Collector. Only Prometheus knows it.
-
-    Args:
-        promql: Without the limit. Its series have the labels of `by` and no others.
-        by: One alert for each combination of these.
-        window_s: How far back it looks.
-        unit: Of its values.
-    """
-
-    kind: Literal["expression"] = "expression"
-    promql: str = Field(min_length=1)
-    by: tuple[Attribute, ...]
-    window_s: int = Field(ge=0)
-    unit: Unit = "number"
-    engines: ClassVar[tuple[Engine, ...]] = PROMETHEUS
-
-
-class Watchdog(Record):
-    """Always there: when it stops arriving, the way alerts take is broken."""
-
-    kind: Literal["watchdog"] = "watchdog"
-    by: ClassVar[tuple[Attribute, ...]] = ()
-    window_s: ClassVar[int] = 0
-    unit: ClassVar[Unit] = "number"
-    engines: ClassVar[tuple[Engine, ...]] = PROMETHEUS
 
 
 Indicator = Annotated[

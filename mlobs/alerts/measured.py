@@ -1,11 +1,15 @@
-"""What indicators are made of: records, what makes a call bad, who can be asked."""
+"""What indicators are made of: records, what makes a call bad, which calls count, who can be asked."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mlobs.alerts.document import near
+from mlobs.semconv import attributes as a
 from mlobs.semconv.attributes import ERROR_TYPE, SERVICE_NAME
-from mlobs.semconv.metrics import AGENT_TOOL_CALLS, PROCESS, SERVER
+from mlobs.semconv.dialects.rows import TENANT
+from mlobs.semconv.metrics import AGENT_TOOL_CALLS, DRIFT, PROCESS, SERVER
 from mlobs.semconv.rows import Attribute, Metric, MetricKind
 
 Unit = Literal["ratio", "number", "seconds", "usd", "bytes"]
@@ -13,8 +17,16 @@ Engine = Literal["prometheus", "server"]
 
 BOTH: tuple[Engine, ...] = ("prometheus", "server")
 PROMETHEUS: tuple[Engine, ...] = ("prometheus",)
+ONLY_SERVER: tuple[Engine, ...] = ("server",)
 # What only processes count, and the server can count too, from the spans of a run.
 FROM_RUNS = (AGENT_TOOL_CALLS,)
+# What no label says and the server's tables do: of which program, and of spans for whom and in what.
+OF_RESOURCE = (a.DEPLOYMENT_ENVIRONMENT, a.SERVICE_VERSION)
+OF_SPANS = (
+    *OF_RESOURCE, TENANT, a.USER_ID, a.SESSION_ID, a.CONVERSATION_ID, a.OPERATION_NAME, a.PROVIDER_NAME,
+    a.REQUEST_MODEL, a.RESPONSE_MODEL, a.AGENT_NAME, a.TOOL_NAME, a.MODEL_NAME, a.MODEL_VERSION,
+    a.ERROR_TYPE, a.KIND, a.CALL_STATE,
+)  # fmt: skip
 
 
 class Record(BaseModel):
@@ -53,7 +65,31 @@ class Beyond(Record):
 Bad = Annotated[Failed | Labelled | Beyond, Field(discriminator="kind")]
 
 
-class OfMetric(Record):
+class Where(Record):
+    """Which calls, or series, count: those whose label has one of some values, or none of them.
+
+    Args:
+        label: A label; one that is not there has the value "".
+        values: The values.
+        is_not: Whether those with the values are left out, instead of the others.
+    """
+
+    label: Attribute
+    values: tuple[str, ...] = Field(min_length=1)
+    is_not: bool = False
+
+
+class Choosing(Record):
+    """An indicator that may be about some calls, or series, only.
+
+    Args:
+        where: What has to be true of those that count; without it, all do.
+    """
+
+    where: tuple[Where, ...] = ()
+
+
+class OfMetric(Choosing):
     """An indicator about one metric.
 
     Args:
@@ -65,14 +101,62 @@ class OfMetric(Record):
     @property
     def engines(self) -> tuple[Engine, ...]:
         """Return who can be asked."""
-        return engines_of(self.metric)
+        return engines_of((self.metric,), self.where)
 
 
-def engines_of(metric: Metric) -> tuple[Engine, ...]:
-    """Return who knows a metric."""
-    if metric in SERVER or (metric in PROCESS and metric not in FROM_RUNS):
-        return PROMETHEUS
-    return BOTH
+def engines_of(metrics: Iterable[Metric], where: Iterable[Where] = ()) -> tuple[Engine, ...]:
+    """Return who knows some metrics, and what is to be chosen of them."""
+    engines, chosen = BOTH, [one.label for one in where]
+    for metric in metrics:
+        if metric in SERVER or metric.event or (metric in PROCESS and metric not in FROM_RUNS):
+            return PROMETHEUS
+        if any(label not in (SERVICE_NAME, *metric.labels) for label in chosen):
+            engines = ONLY_SERVER
+    return engines
+
+
+def choosable(metric: Metric) -> tuple[Attribute, ...]:
+    """Return what may be said of the calls, or series, of a metric that count."""
+    own = labels_of(metric)
+    if metric.operations:
+        return tuple(dict.fromkeys((*own, *OF_SPANS)))
+    return (*own, *OF_RESOURCE) if metric in DRIFT else own
+
+
+def labels_of(metric: Metric) -> tuple[Attribute, ...]:
+    """Return the labels of a metric that both engines know."""
+    if metric in SERVER:
+        return metric.labels
+    return (SERVICE_NAME, *(one for one in metric.labels if one.column or not metric.operations))
+
+
+def check_where(metrics: Iterable[Metric], where: tuple[Where, ...]) -> None:
+    """Check that it can be said of the calls, or series, of some metrics whether they count.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    for metric in metrics:
+        check_labels(metric.name, choosable(metric), where)
+
+
+def check_labels(name: str, there: Iterable[Attribute], where: tuple[Where, ...]) -> None:
+    """Check that what has a name has the labels that are chosen by, each of which is there once.
+
+    Raises:
+        ValueError: It has not.
+    """
+    chosen = [one.label for one in where]
+    for label in chosen:
+        if label not in there:
+            raise ValueError(_without(name, label, there, "where can say"))
+        if chosen.count(label) > 1:
+            raise ValueError(f"{label.name} is twice in where; say all its values at once")
+
+
+def _without(name: str, label: Attribute, there: Iterable[Attribute], has: str) -> str:
+    names = [one.name for one in there]
+    return f"{name} has no label {label.name}; {has} {', '.join(names)}{near(label.name, names)}"
 
 
 def check(metric: Metric, kind: MetricKind, by: tuple[Attribute, ...]) -> None:
@@ -86,8 +170,7 @@ def check(metric: Metric, kind: MetricKind, by: tuple[Attribute, ...]) -> None:
     labels = metric.labels if metric in SERVER else (SERVICE_NAME, *metric.labels)
     for attribute in by:
         if attribute not in labels:
-            has = ", ".join(label.name for label in labels)
-            raise ValueError(f"{metric.name} has no label {attribute.name}; it has {has}")
+            raise ValueError(_without(metric.name, attribute, labels, "it has"))
         if metric.operations and not attribute.column:
             raise ValueError(
                 f"{attribute.name} is on no span, so calls cannot be told apart by it; leave it out"

@@ -54,19 +54,20 @@ def rules_file(rules: Sequence[Rule], *, runbook_base: str) -> str:
 
 
 def alertmanager_file(rules: Sequence[Rule]) -> str:
-    """Return an Alertmanager configuration to start from: who hears what, and what silences what."""
+    """Return an Alertmanager configuration to start from: who hears what, and what silences what.
+
+    The parts about a packaged rule that is left out are left out, too.
+    """
     known = {rule.name for rule in rules}
     by_service = [rule.name for rule in rules if a.SERVICE_NAME in rule.indicator.by]
     quiet = [name for name in by_service if name != TELEMETRY_ABSENT]
     group_by = ["alertname", a.SERVICE_NAME.label, a.REQUEST_MODEL.label, a.MODEL_NAME.label]
-    assert {WATCHDOG, TELEMETRY_ABSENT} <= known
+    hushed = _INHIBITED.format(absent=TELEMETRY_ABSENT, quiet="|".join(quiet), service=a.SERVICE_NAME.label)
     return _ALERTMANAGER.format(
         made_by=MADE_BY.replace("catalogue", "prometheus.py"),
         group_by=", ".join(group_by),
-        watchdog=WATCHDOG,
-        absent=TELEMETRY_ABSENT,
-        quiet="|".join(quiet),
-        service=a.SERVICE_NAME.label,
+        watchdog=_WATCHED.format(watchdog=WATCHDOG) if WATCHDOG in known else "",
+        inhibited=hushed if TELEMETRY_ABSENT in known else "",
     )
 
 
@@ -115,22 +116,11 @@ route:
   group_interval: 5m
   repeat_interval: 4h
   routes:
-  # The watchdog always fires. Its receiver must raise the alarm when it stops arriving.
-  - matchers: [alertname="{watchdog}"]
-    receiver: deadman
-    group_wait: 0s
-    group_interval: 1m
-    repeat_interval: 5m
-  - matchers: [severity="critical"]
+{watchdog}  - matchers: [severity="critical"]
     receiver: page
   - matchers: [severity="info"]
     receiver: nobody
-inhibit_rules:
-# Of a service that sends nothing, nothing else is known.
-- source_matchers: [alertname="{absent}"]
-  target_matchers: [alertname=~"{quiet}"]
-  equal: [{service}]
-receivers:
+{inhibited}receivers:
 - name: page
   webhook_configs:
   - url: http://127.0.0.1:5001/page
@@ -144,4 +134,19 @@ receivers:
   - url: http://127.0.0.1:5001/deadman
     send_resolved: false
 - name: nobody
+"""
+_WATCHED = """\
+  # The watchdog always fires. Its receiver must raise the alarm when it stops arriving.
+  - matchers: [alertname="{watchdog}"]
+    receiver: deadman
+    group_wait: 0s
+    group_interval: 1m
+    repeat_interval: 5m
+"""
+_INHIBITED = """\
+inhibit_rules:
+# Of a service that sends nothing, nothing else is known.
+- source_matchers: [alertname="{absent}"]
+  target_matchers: [alertname=~"{quiet}"]
+  equal: [{service}]
 """

@@ -24,7 +24,7 @@ from mlobs.alerts.indicators import (
     Recorded,
     Silence,
 )
-from mlobs.alerts.measured import Bad, Beyond, Failed
+from mlobs.alerts.measured import Bad, Beyond, Failed, Where
 from mlobs.alerts.recording import Recording
 from mlobs.alerts.recording import recordings as of_drift
 from mlobs.alerts.rules import Rule
@@ -47,7 +47,7 @@ def expression(rule: Rule) -> str:
         case Quantile():
             return f"{_quantile(indicator)} > {above}\nand\n{_enough(indicator)}"
         case Growth():
-            return _growth(indicator, above)
+            return _growth(rule.name, indicator, above)
         case PerCallGrowth():
             return _per_call_growth(indicator, above)
         case Absence():
@@ -55,11 +55,13 @@ def expression(rule: Rule) -> str:
         case Silence():
             return _silence(indicator)
         case Gauge():
-            return f"max{_by(indicator.by)} ({_chosen(indicator)}) > {above}"
+            series = _series(indicator.metric.prometheus, indicator.where)
+            return f"max{_by(indicator.by)} ({series}) > {above}"
         case Increase():
-            return f"{_grown(_chosen(indicator), indicator.by, indicator.window_s)} > {above}"
+            series = _series(indicator.metric.prometheus, indicator.where)
+            return f"{_grown(series, indicator.by, indicator.window_s)} > {above}"
         case Recorded():
-            return f"max{_by(indicator.by)} ({indicator.series}) > {above}"
+            return f"max{_by(indicator.by)} ({_series(indicator.series, indicator.where)}) > {above}"
         case Expression():
             # A limit would bind tighter than `or`, and be a part of a comment.
             return f"(\n{indicator.promql.strip()}\n) > {above}"
@@ -100,8 +102,8 @@ def _recorded(rule: Rule) -> Iterator[Recording]:
             yield Recording(_bad_name(of, window_s), _bad_or_none(of, window_s))
             yield Recording(_calls_name(of, window_s), _calls(of, window_s))
     if isinstance(of, Growth):
-        grown = _grown(of.metric.prometheus, of.by, of.window_s)
-        yield Recording(_growth_name(of), f"{grown} > 0")
+        grown = _grown(_series(of.metric.prometheus, of.where), of.by, of.window_s)
+        yield Recording(_growth_name(rule.name, of), f"{grown} > 0")
     if isinstance(of, Absence):
         yield Recording(_busy_name(rule.name, of), _busy(of))
 
@@ -142,12 +144,13 @@ def _burn_rate(burn: BurnRate, above: str) -> str:
 
 def _quantile(of: Quantile) -> str:
     labels = ", ".join(filter(None, ("le", _names(of.by))))
-    buckets = f"sum by ({labels}) (increase({of.metric.prometheus}_bucket[{duration(of.window_s)}]))"
+    series = _series(f"{of.metric.prometheus}_bucket", of.where)
+    buckets = f"sum by ({labels}) (increase({series}[{duration(of.window_s)}]))"
     return f"histogram_quantile({of.quantile:.12g}, {buckets})"
 
 
-def _growth(growth: Growth, above: str) -> str:
-    name = _growth_name(growth)
+def _growth(rule: str, growth: Growth, above: str) -> str:
+    name = _growth_name(rule, growth)
     memory = f"{name}[{duration(growth.memory_s)}] offset {duration(growth.window_s)}"
     return "\n".join(
         (
@@ -161,7 +164,8 @@ def _growth(growth: Growth, above: str) -> str:
 
 
 def _per_call_growth(growth: PerCallGrowth, above: str) -> str:
-    series, calls = growth.metric.prometheus, f"{growth.per.prometheus}_count"
+    series = _series(growth.metric.prometheus, growth.where)
+    calls = _series(f"{growth.per.prometheus}_count", growth.where)
     offset = f" offset {duration(growth.window_s)}"
     now = f"{_grown(series, growth.by, growth.window_s)}\n    / {_grown(calls, growth.by, growth.window_s)}"
     before_calls = _grown(calls, growth.by, growth.memory_s, offset)
@@ -189,14 +193,15 @@ def _busy(absence: Absence) -> str:
     has not begun for longer than a window then, which the memory is longer by.
     """
     memory_s = absence.memory_s + absence.window_s
-    busy = (f"{_calls_of(one, absence.by, memory_s)} >= {used_to(absence):.12g}" for one in absence.metrics)
+    calls = (_calls_of(one, absence.by, memory_s, absence.where) for one in absence.metrics)
+    busy = (f"{one} >= {used_to(absence):.12g}" for one in calls)
     alive = _alive(absence)
     return f"group{_by(absence.by)} {_any_of(busy)}\nand\n{alive}\nor\n0 * {alive}"
 
 
 def _alive(absence: Absence) -> str:
-    calls = (f"{_calls_of(one, absence.by, absence.window_s)} > 0" for one in absence.metrics)
-    return _any_of(calls)
+    calls = (_calls_of(one, absence.by, absence.window_s, absence.where) for one in absence.metrics)
+    return _any_of(f"{one} > 0" for one in calls)
 
 
 def _any_of(expressions: Iterable[str]) -> str:
@@ -204,14 +209,14 @@ def _any_of(expressions: Iterable[str]) -> str:
 
 
 def _silence(silence: Silence) -> str:
-    series = silence.metric.prometheus
+    series = _series(silence.metric.prometheus, silence.where)
     return "\n".join(
         (
             f"group{_by(silence.by)} (last_over_time({series}[{duration(silence.memory_s)}]))",
             "unless",
             f"group{_by(silence.by)} (last_over_time({series}[{duration(silence.window_s)}]))",
             "and",
-            f"{_calls_of(silence.calls, silence.by, silence.window_s)} > 0",
+            f"{_calls_of(silence.calls, silence.by, silence.window_s, silence.where)} > 0",
         )
     )
 
@@ -219,7 +224,7 @@ def _silence(silence: Silence) -> str:
 def _bad_calls(of: Ratio | BurnRate, window_s: int) -> str:
     bad: Bad = of.bad
     if isinstance(bad, Beyond):
-        within = f'{of.metric.prometheus}_bucket{{le=~"{_bound(bad.bound)}"}}'
+        within = _series(f"{of.metric.prometheus}_bucket", of.where, f'le=~"{_bound(bad.bound)}"')
         return f"(\n  {_calls(of, window_s)}\n    -\n  {_grown(within, of.by, window_s)}\n)"
     if isinstance(bad, Failed):
         chosen = f'{ERROR_TYPE.label}!=""'
@@ -227,7 +232,7 @@ def _bad_calls(of: Ratio | BurnRate, window_s: int) -> str:
             chosen += f", {ERROR_TYPE.label}!~{_pattern(bad.excused)}"
     else:
         chosen = f"{bad.label.label}=~{_pattern(bad.values)}"
-    return _grown(f"{of.metric.prometheus}_count{{{chosen}}}", of.by, window_s)
+    return _grown(_series(f"{of.metric.prometheus}_count", of.where, chosen), of.by, window_s)
 
 
 def _bad_or_none(of: BurnRate, window_s: int) -> str:
@@ -239,11 +244,11 @@ def _bad_or_none(of: BurnRate, window_s: int) -> str:
 
 def _calls(of: Ratio | BurnRate | Quantile, window_s: int) -> str:
     by = of.whole_by if isinstance(of, Ratio) else of.by
-    return _calls_of(of.metric, by, window_s)
+    return _calls_of(of.metric, by, window_s, of.where)
 
 
-def _calls_of(metric: Metric, by: tuple[Attribute, ...], window_s: int) -> str:
-    return _grown(f"{metric.prometheus}_count", by, window_s)
+def _calls_of(metric: Metric, by: tuple[Attribute, ...], window_s: int, where: tuple[Where, ...]) -> str:
+    return _grown(_series(f"{metric.prometheus}_count", where), by, window_s)
 
 
 def _bound(bound: float) -> str:
@@ -266,11 +271,17 @@ def _calls_name(burn: BurnRate, window_s: int) -> str:
 
 def _busy_name(rule: str, absence: Absence) -> str:
     """Return a name for each rule: what is busy is the rule's own."""
-    words = re.sub(r"(?<!^)(?=[A-Z])", "_", rule).lower()
-    return f"mlobs:{words.removeprefix('mlobs_')}_busy:increase{duration(absence.memory_s)}"
+    return f"mlobs:{_words(rule)}_busy:increase{duration(absence.memory_s)}"
 
 
-def _growth_name(growth: Growth) -> str:
+def _words(rule: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", rule).lower().removeprefix("mlobs_")
+
+
+def _growth_name(rule: str, growth: Growth) -> str:
+    """Return a name by what is counted; by the rule where that is only some of it."""
+    if growth.where:
+        return f"mlobs:{_words(rule)}_grown:increase{duration(growth.window_s)}"
     thing = "_".join(
         (growth.metric.prometheus.removesuffix("_total"), "by", *(one.label for one in growth.by))
     )
@@ -281,10 +292,11 @@ def _grown(series: str, by: tuple[Attribute, ...], window_s: int, offset: str = 
     return f"sum{_by(by)} (increase({series}[{duration(window_s)}]{offset}))"
 
 
-def _chosen(of: Gauge | Increase) -> str:
-    """Return the series that count."""
-    chosen = ", ".join(f"{one.label.label}=~{_pattern(one.values)}" for one in of.where)
-    return of.metric.prometheus + (f"{{{chosen}}}" if chosen else "")
+def _series(name: str, where: Iterable[Where], *more: str) -> str:
+    """Return the series of a name that count, with further matchers."""
+    chosen = (f"{one.label.label}{'!~' if one.is_not else '=~'}{_pattern(one.values)}" for one in where)
+    matchers = ", ".join((*more, *chosen))
+    return f"{name}{{{matchers}}}" if matchers else name
 
 
 def _pattern(values: tuple[str, ...]) -> str:

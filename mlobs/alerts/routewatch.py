@@ -1,7 +1,8 @@
 """The file of sinks and routes, read again when it changes.
 
-Edge: this logs, and looks at a file. A file that cannot be used is said in the log once and changes
-nothing: the former sinks and routes stay until it can be used.
+Edge: this logs, and looks at a file. A file that cannot be used is said in the log once, counted whenever
+it is read, which is done again now and then, and changes nothing: the former sinks and routes stay until it
+can be used.
 """
 
 import logging
@@ -47,6 +48,7 @@ class RouteWatch:
         self.path: Path | None = settings.routes
         self._mark = file_mark(self.path)  # Before reading, so that no change is missed.
         self.routes = _read(settings)
+        self.refused = 0
         self.error: str | None = None
         self._asked = False
         self._looks = 0
@@ -67,6 +69,7 @@ class RouteWatch:
         try:
             self.routes = _read(self._settings)
         except MlobsError as error:
+            self.refused += 1
             if str(error) != self.error:
                 log.error("The former sinks and routes stay: %s", error)
             self.error = str(error)

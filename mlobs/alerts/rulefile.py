@@ -2,7 +2,12 @@
 
 rules:
 - name: ShopSearchFails
-  indicator: {kind: ..., metric: gen_ai.execute_tool.duration, by: [service.name, gen_ai.tool.name], ...}
+  indicator:
+    kind: ratio
+    metric: gen_ai.execute_tool.duration
+    where: {service.name: shop}
+    by: [service.name, gen_ai.tool.name]
+    ...
   above: 0.1
   severity: critical
   component: tool
@@ -11,7 +16,8 @@ rules:
   runbook: ShopSearchFails
 without: [MlobsToolFailureRatio]
 
-A rule with the name of a packaged one takes its place; those named in `without` are left out.
+A rule with the name of a packaged one takes its place; those named in `without` are left out. A whole file,
+with every kind and every field, is alerts/rules.example.yml.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,10 +28,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import Field, ValidationError
 
+from mlobs.alerts import wherefile
 from mlobs.alerts.catalogue import catalogue
 from mlobs.alerts.document import Document, Place, ended, near, read_text, told
-from mlobs.alerts.indicators import Expression
-from mlobs.alerts.measured import Record
+from mlobs.alerts.indicators import Expression, Indicator
+from mlobs.alerts.measured import Choosing, Record, Where
 from mlobs.alerts.promql import clashes
 from mlobs.alerts.rules import LABEL, Rule
 from mlobs.errors import RuleError
@@ -55,6 +62,7 @@ OF_OTHERS = {
     "window": "window_s, in seconds",
 }
 NOUNS: dict[type, str] = {Metric: "metric", Attribute: "attribute"}
+OF_INDICATORS = {name for kind in get_args(get_args(Indicator)[0]) for name in kind.model_fields}
 
 
 class RulesFile(Record):
@@ -110,7 +118,14 @@ def parse_rules(text: str, name: str, packaged: Sequence[Rule]) -> RulesFile:
     """
     document = Document(text, name, "A file of rules")
     if not isinstance(document.value, dict):
-        raise RuleError(f"{name}: a mapping with 'rules' was expected at the top.")
+        raise RuleError(
+            f"{name}: a mapping with 'rules' was expected at the top; `mlobs alerts example` prints one."
+        )
+    if "sinks" in document.value:
+        raise RuleError(
+            f"{name}: this seems to be a file of sinks and routes, which MLOBS_ALERT_ROUTES names and "
+            "`mlobs alerts routes` checks; one with 'rules' at the top was expected."
+        )
     problems: list[str] = []
     value = _rows(RulesFile, document.value, (), document, problems)
     if problems:
@@ -131,9 +146,23 @@ def parse_rules(text: str, name: str, packaged: Sequence[Rule]) -> RulesFile:
 
 def _sentence(document: Document, problem: Any) -> str:
     place = problem["loc"]
-    if problem["type"] == "extra_forbidden" and place[-1] in OF_OTHERS:
-        return f"{document.where(place)}: there is no such field; here it is {OF_OTHERS[place[-1]]}."
+    if problem["type"] == "extra_forbidden":
+        said = _misplaced(place) or (OF_OTHERS.get(place[-1]) and f"here it is {OF_OTHERS[place[-1]]}")
+        if said:
+            return f"{document.where(place)}: there is no such field; {said}."
     return document.sentence(problem, _known(place), FORMS)
+
+
+def _misplaced(place: Place) -> str | None:
+    """Return where a field belongs that stands in the wrong place, if it is one."""
+    name, of_rule = place[-1], len(place) == 3
+    if name == "where" and "expression" in place:
+        return 'PromQL chooses by itself, as in up{job="shop"}'
+    if of_rule and place[0] == "rules" and name in OF_INDICATORS:
+        return "it belongs under indicator"
+    if len(place) == 5 and place[2] == "indicator" and name in Rule.model_fields:
+        return "it belongs to the rule, beside indicator and not under it"
+    return None
 
 
 def _twice(file: RulesFile, document: Document) -> Iterator[str]:
@@ -174,7 +203,7 @@ def _rows(kind: Any, value: Any, place: Place, document: Document, problems: lis
     kind = _bare(kind)
     if kind in NOUNS:
         return _row(kind, value, place, document, problems)
-    if get_origin(kind) is tuple and isinstance(value, list):
+    if get_origin(kind) is tuple and isinstance(value, list) and get_args(kind)[0] is not Where:
         inner = get_args(kind)[0]
         return [_rows(inner, one, (*place, at), document, problems) for at, one in enumerate(value)]
     if get_origin(kind) in (Union, UnionType):
@@ -184,12 +213,15 @@ def _rows(kind: Any, value: Any, place: Place, document: Document, problems: lis
         return {**value, "by": _labels(value.get("by"), (*place, "by"), document, problems)}
     if isinstance(kind, type) and issubclass(kind, Record) and isinstance(value, dict):
         fields = kind.model_fields
-        return {
+        found = {
             name: _rows(fields[name].annotation, one, (*place, name), document, problems)
             if name in fields
             else one
             for name, one in value.items()
         }
+        if issubclass(kind, Choosing) and "where" in value:
+            found["where"] = wherefile.rows(value["where"], found, (*place, "where"), document, problems)
+        return found
     return value
 
 

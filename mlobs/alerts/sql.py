@@ -19,11 +19,13 @@ from mlobs.alerts.indicators import (
     Gauge,
     Growth,
     Increase,
+    Indicator,
     PerCallGrowth,
     Quantile,
     Ratio,
     Silence,
 )
+from mlobs.alerts.measured import Choosing, Where
 from mlobs.alerts.rules import Rule
 from mlobs.semconv import attributes as a
 
@@ -50,6 +52,7 @@ def question(rule: Rule, *, now_s: float) -> Question | None:
         "now_ms": round(now_s * 1000),
         "from_ms": round((now_s - indicator.window_s) * 1000),
         "rows_max": ALERTS_MAX,
+        **c.given(chosen(indicator)),
     }
     if rule.above is not None:
         params["above"] = rule.above
@@ -77,6 +80,11 @@ def question(rule: Rule, *, now_s: float) -> Question | None:
     return None
 
 
+def chosen(indicator: Indicator) -> tuple[Where, ...]:
+    """Return what has to be true of the calls, or series, that count."""
+    return indicator.where if isinstance(indicator, Choosing) else ()
+
+
 def _ratio(ratio: Ratio, params: dict[str, Value]) -> Question:
     bad, names, when = c.bad(ratio.metric, ratio.bad), c.names(ratio.by), condition(ratio)
     whole = f"PARTITION BY {c.names(ratio.whole_by)}" if ratio.whole_by else ""
@@ -87,7 +95,7 @@ FROM (
     FROM (
         SELECT {c.listed(c.columns(ratio.by))}{c.spans_if(bad)} AS failed, {c.SPANS} AS calls,
             [argMaxIf(TraceId, Timestamp, {bad})] AS trace_ids
-        FROM {c.calls(ratio.metric, "from_ms")}
+        FROM {c.calls(ratio.metric, "from_ms", ratio.where)}
         GROUP BY {names or "tuple()"}
     )
 )
@@ -107,7 +115,7 @@ def _burn_rate(burn: BurnRate, params: dict[str, Value]) -> Question:
             f"""SELECT {c.listed(c.columns(burn.by))}{c.spans_if(bad)} AS failed, {c.SPANS} AS volume,
         {c.spans_if(f"{bad} AND {lately}")} AS bad_lately, {c.spans_if(lately)} AS calls_lately,
         [argMaxIf(TraceId, Timestamp, {bad})] AS trace_ids
-    FROM {c.calls(burn.metric, "from_ms")}""",
+    FROM {c.calls(burn.metric, "from_ms", burn.where)}""",
             when.broken,
         ),
         {**params, **when.params, "short_ms": int(params["now_ms"]) - burn.short_s * 1000},
@@ -141,7 +149,7 @@ FROM (
         SELECT {c.listed(c.columns(of.by))}
             sumForEach(arrayMap(bound -> toUInt64({value} <= bound) * {c.WEIGHT}, bounds)) AS counts,
             {c.SPANS} AS volume, [argMax(TraceId, {value})] AS trace_ids, max({value}) AS largest
-        FROM {c.calls(of.metric, "from_ms")}
+        FROM {c.calls(of.metric, "from_ms", of.where)}
         GROUP BY {names or "tuple()"}
     )
 )
@@ -176,7 +184,7 @@ def _growth(growth: Growth, params: dict[str, Value]) -> Question:
         sumIf({value} * {c.WEIGHT}, NOT {now}) AS earlier, {c.spans_if(now)} AS volume,
         uniqExactIf({place}, NOT {now} AND {value} > 0) AS times,
         [argMaxIf(TraceId, {value}, {now})] AS trace_ids
-    FROM {c.calls(growth.metric, "memory_ms")}""",
+    FROM {c.calls(growth.metric, "memory_ms", growth.where)}""",
             when.broken,
         ),
         {**params, **when.params, "memory_ms": int(params["from_ms"]) - growth.memory_s * 1000},
@@ -194,7 +202,7 @@ def _per_call_growth(growth: PerCallGrowth, params: dict[str, Value]) -> Questio
         sumIf({value} * {c.WEIGHT}, NOT {now}) AS earlier, {c.spans_if(now)} AS volume,
         {c.spans_if(f"NOT {now}")} AS calls_before,
         [argMaxIf(TraceId, {value}, {now})] AS trace_ids
-    FROM {c.calls(growth.per, "memory_ms")}""",
+    FROM {c.calls(growth.per, "memory_ms", growth.where)}""",
             when.broken,
         ),
         {**params, **when.params, "memory_ms": int(params["from_ms"]) - growth.memory_s * 1000},
@@ -227,7 +235,7 @@ def latest(gauge: Gauge) -> str:
         argMaxIf(ids, TimeUnix, {mine} AND notEmpty(ids)) AS examples,
         maxIf(TimeUnix, {mine} AND notEmpty(ids)) AS examples_at
     FROM (SELECT *, arrayFilter(id -> id != '', Exemplars.TraceId) AS ids FROM otel_metrics_gauge)
-    WHERE MetricName IN ({names}) AND {c.pointed("from_ms")}{c.having(gauge.where)}
+    WHERE MetricName IN ({names}) AND {c.pointed("from_ms")}{c.among_points(gauge.where)}
     GROUP BY {c.names(series)}, instance
     HAVING countIf({mine}) > 0"""
 
@@ -264,20 +272,32 @@ def grown(increase: Increase) -> str:
     return f"""    SELECT {c.points(series)}, {c.INSTANCE} AS instance,
         if(AggregationTemporality = 1, sumIf(Value, {inside}), maxIf(Value, {inside}) - {before}) AS grown
     FROM otel_metrics_sum
-    WHERE MetricName = {c.text(increase.metric.name)} AND {c.pointed("before_ms")}{c.having(increase.where)}
+    WHERE MetricName = {c.text(increase.metric.name)} AND {c.pointed("before_ms")}
+        {c.among_points(increase.where)}
     GROUP BY {c.names(series)}, instance, StartTimeUnix, AggregationTemporality
     HAVING countIf({inside}) > 0"""
 
 
 def _absence(absence: Absence, params: dict[str, Value]) -> Question:
-    """Ask who fell silent, and how busy each of those was before its last call."""
+    """Ask who fell silent, and how busy each of those was before its last call.
+
+    Nobody who began a call within the window is silent. That is little to read, and of what is kept service
+    by service, only the services that are left are read at all.
+    """
     kinds = [f"kind_{place}" for place, _ in enumerate(absence.metrics)]
     volume = f"arrayMax([{', '.join(map(c.spans_if, kinds))}])"
     told = ", ".join(f"{c.of(one)} AS {kind}" for one, kind in zip(absence.metrics, kinds, strict=True))
     any_of = f"({' OR '.join(f'({c.of(metric)})' for metric in absence.metrics)})"
+    counted = f"{any_of}{c.among_calls(absence.where)}"
     names, now_ms = c.names(absence.by), int(params["now_ms"])
+    columns = ", ".join(one.column for one in absence.by)
+    alive = f"""SELECT {columns} FROM otel_traces
+        WHERE {counted} AND Timestamp > fromUnixTimestamp64Milli({{from_ms:Int64}})
+            AND {c.ENDED} <= fromUnixTimestamp64Milli({{now_ms:Int64}})"""
     silent = f"""SELECT {c.columns(absence.by)}, max({c.ENDED}) AS last, argMax(TraceId, Timestamp) AS example
-    FROM otel_traces WHERE {any_of} AND {c.between("missed_ms")}
+    FROM otel_traces WHERE ({columns}) NOT IN (
+        {alive}
+    ) AND {counted} AND {c.between("missed_ms")}
     GROUP BY {names} HAVING last <= fromUnixTimestamp64Milli({{from_ms:Int64}})"""
     return Question(
         f"""WITH silent AS ({silent})
@@ -285,8 +305,7 @@ SELECT {names}, 1 AS value, {volume} AS volume, [any(example)] AS trace_ids,
     toUnixTimestamp64Milli(any(last)) / 1000 AS since_s
 FROM (
     SELECT {c.columns(absence.by)}, {c.ENDED} AS ended, {c.WEIGHT}, {told} FROM otel_traces
-    WHERE ({", ".join(one.column for one in absence.by)}) IN (SELECT {names} FROM silent)
-        AND {any_of} AND {c.between("memory_ms")}
+    WHERE ({columns}) IN (SELECT {names} FROM silent) AND {counted} AND {c.between("memory_ms")}
 ) AS call INNER JOIN silent USING ({names})
 WHERE ended > last - toIntervalSecond({absence.memory_s})
 GROUP BY {names}
@@ -309,11 +328,12 @@ FROM (
     SELECT {c.points(silence.by)}, toUnixTimestamp64Milli(max(TimeUnix)) / 1000 AS since_s
     FROM otel_metrics_gauge
     WHERE MetricName = {c.text(silence.metric.name)} AND {c.pointed("memory_ms")}
+        {c.among_points(silence.where)}
     GROUP BY {names}
     HAVING max(TimeUnix) <= fromUnixTimestamp64Milli({{from_ms:Int64}})
 ) AS gauge INNER JOIN (
     SELECT {c.columns(silence.by)}, {c.SPANS} AS volume, [argMax(TraceId, Timestamp)] AS trace_ids
-    FROM {c.calls(silence.calls, "from_ms")}
+    FROM {c.calls(silence.calls, "from_ms", silence.where)}
     GROUP BY {names}
 ) AS calls USING ({names})
 ORDER BY since_s LIMIT {{rows_max:UInt32}}""",

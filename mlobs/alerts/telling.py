@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mlobs.alerts.delivery import Courier
+from mlobs.alerts.delivery import Courier, Sample
 from mlobs.alerts.inherited import inherit
 from mlobs.alerts.outbox import DEAD_MAX, Outbox
 from mlobs.alerts.receive import ledger
 from mlobs.alerts.routewatch import RouteWatch
 from mlobs.alerts.routing import memory
 from mlobs.alerts.routing.dispatcher import Dispatcher
+from mlobs.semconv.metrics import ALERT_ROUTES_REFUSED
 from mlobs.settings import AlertSettings
 
 log = logging.getLogger("mlobs.alerts")
@@ -89,6 +90,10 @@ class Telling:
             self.courier.use(routes.sinks)  # Before anything is routed to a new one.
             self.dispatcher.use(routes.router, routes.sinks)
             self._bury()
+
+    def samples(self) -> list[Sample]:
+        """Return the values of the metrics that are about telling people, with their labels."""
+        return [(ALERT_ROUTES_REFUSED, {}, float(self.watch.refused)), *self.courier.samples()]
 
     def _bury(self) -> None:
         buried = self.outbox.bury(self.courier.sinks, self._clock())

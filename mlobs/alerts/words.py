@@ -22,7 +22,7 @@ from mlobs.alerts.indicators import (
     Recorded,
     Silence,
 )
-from mlobs.alerts.measured import Beyond, Failed, Unit
+from mlobs.alerts.measured import Beyond, Choosing, Failed, Unit
 from mlobs.alerts.rules import SLOT, Rule
 
 LABEL_CHARACTERS_MAX = 200
@@ -92,44 +92,46 @@ def fires_when(rule: Rule) -> str:
     indicator = rule.indicator
     window = duration(indicator.window_s)
     limit = "" if rule.above is None else number(rule.above, indicator.unit)
+    some = _where(indicator) if isinstance(indicator, Choosing) else ""
     match indicator:
         case Ratio():
-            return f"over {limit} of at least {indicator.calls_min} calls in {window} {_bad(indicator)}"
+            return f"over {limit} of at least {indicator.calls_min} calls{some} in {window} {_bad(indicator)}"
         case BurnRate():
             short = duration(indicator.short_s)
             return (
-                f"calls that {_bad(indicator)} spend what an objective of {indicator.objective:.12g} "
+                f"calls{some} that {_bad(indicator)} spend what an objective of {indicator.objective:.12g} "
                 f"allows over {limit} times as fast, in {window} and in {short}"
             )
         case Quantile():
             share = f"{100 * indicator.quantile:.4g}%"
             return (
-                f"{share} of at least {indicator.calls_min} calls in {window} stay below a "
+                f"{share} of at least {indicator.calls_min} calls{some} in {window} stay below a "
                 f"{indicator.metric.name} that is over {limit}"
             )
         case Gauge():
-            return f"{indicator.metric.name}{_where(indicator)} is over {limit}"
+            return f"{indicator.metric.name}{some} is over {limit}"
         case Increase():
-            return f"{indicator.metric.name}{_where(indicator)} grew by more than {limit} in {window}"
+            return f"{indicator.metric.name}{some} grew by more than {limit} in {window}"
         case Growth():
-            return f"{indicator.metric.name} grew over {limit} times as much as usual in {window}"
+            thing = f"{indicator.metric.name}{some}"
+            return f"{thing} grew over {limit} times as much as usual in {window}"
         case PerCallGrowth():
             return (
-                f"{indicator.metric.name} for each call is over {limit} times as much in {window} as in the "
-                f"{duration(indicator.memory_s)} before"
+                f"{indicator.metric.name} for each call{some} is over {limit} times as much in {window} as "
+                f"in the {duration(indicator.memory_s)} before"
             )
         case Recorded():
-            return f"{indicator.series} is over {limit}, in Prometheus"
+            return f"{indicator.series}{some} is over {limit}, in Prometheus"
         case Expression():
             return f"{' '.join(indicator.promql.split())} is over {limit}, in Prometheus"
         case Absence():
             memory = duration(indicator.memory_s)
             return (
-                f"no call in {window}, after {indicator.calls_min} or more per {window} over the {memory} "
-                f"before, until {duration(indicator.missed_s)} after the last"
+                f"no call{some} in {window}, after {indicator.calls_min} or more per {window} over the "
+                f"{memory} before, until {duration(indicator.missed_s)} after the last"
             )
         case Silence():
-            return f"no {indicator.metric.name} in {window} although calls go on"
+            return f"no {indicator.metric.name}{some} in {window} although calls go on"
     return "always"
 
 
@@ -145,8 +147,10 @@ def _bad(of: Ratio | BurnRate) -> str:
     return f"had {bad.label.name} {_or(bad.values)}"
 
 
-def _where(of: Gauge | Increase) -> str:
-    chosen = " and ".join(f"{one.label.name} {_or(one.values)}" for one in of.where)
+def _where(of: Choosing) -> str:
+    chosen = " and ".join(
+        f"{one.label.name} {'not ' if one.is_not else ''}{_or(one.values)}" for one in of.where
+    )
     return f" with {chosen}" if chosen else ""
 
 
@@ -155,7 +159,7 @@ def _or(values: Sequence[str]) -> str:
         *values[:VALUES_SHOWN],
         *([f"{len(values) - VALUES_SHOWN} more"] if len(values) > VALUES_SHOWN else []),
     ]
-    return " or ".join(shown)
+    return " or ".join(one or '""' for one in shown)
 
 
 def never_fires(rule: Rule) -> str | None:

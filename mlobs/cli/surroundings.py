@@ -1,7 +1,7 @@
 """What a program's environment says, besides where spans go, that keeps them from arriving."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import entry_points
 
 from mlobs._secret_files import file_variables
@@ -55,12 +55,12 @@ def remarks(environment: Mapping[str, str]) -> list[str]:
             f"{EXPORTER}=none is set: programs whose exporter the OpenTelemetry SDK chooses send no spans; "
             "those that call mlobs.init do."
         )
-    return found + _misspelt(environment)
+    return found + misspelt(environment)
 
 
-def _misspelt(environment: Mapping[str, str]) -> list[str]:
-    """Return a remark for each variable of ours that nothing reads."""
-    ours = sorted(name for name in environment if name.startswith("MLOBS_"))
+def misspelt(environment: Mapping[str, str], read: Collection[str] = ()) -> list[str]:
+    """Return a remark for each variable of ours that nothing reads; those of `read` something does."""
+    ours = sorted(name for name in environment if name.startswith("MLOBS_") and name not in read)
     settings = [variable(kind, name) for kind in SETTINGS for name in kind.model_fields]
     secrets = [name for kind in SETTINGS for name in file_variables(kind).values()]
     known = [*settings, *secrets, *OTHERS]

@@ -14,7 +14,10 @@ LABELS = {
     "model": "Model",
     "agent": "Agent",
     "predictor": "Prediction model",
-    "stored": "Columns",  # hidden; of the board that asks spans in SQL
+    # Hidden; of the board that asks spans in SQL.
+    "stored": "Columns",
+    "maps": "Attributes as maps",
+    "json": "Attributes as JSON",
 }
 # Which metric a variable's values are read from, and the choices before it that narrow them.
 SOURCES: dict[str, tuple[Metric, tuple[str, ...]]] = {

@@ -352,6 +352,9 @@ ALERT_RULES_REFUSED = Metric(
     "{look}",
     "Looks at the file of rules that found it unusable; the former rules stay.",
 )
+ALERT_ROUTES_REFUSED = Metric(
+    "mlobs.alert.routes.refused", "counter", "{look}", "Looks at the file of routes that found it unusable."
+)
 ALERT_DELIVERIES = Metric(
     "mlobs.alert.deliveries", "counter", "{delivery}", "Attempts to tell a sink.", (a.SINK, a.OUTCOME)
 )

@@ -5,12 +5,12 @@ checked, appended to the journal and synced (`journal`, `framing`). Sealed segme
 ClickHouse and deleted (`loader`, `splitting`): each is parsed once into memory (`staging`, `wire`),
 values that SQL cannot turn into text are looked up (`values`), and one INSERT fills each table
 (`queries/load_*.sql`), where other dialects become the canonical columns (`canonical`). The tables
-are made by `migrations` from `schema/*.sql`, the views over them by `derived`, `judgements`, `exemplars`
-and `minutes`. `store` is the embedded engine, `clickhouse` a ClickHouse elsewhere and its HTTP interface
-here. Questions are `ask` and `costs`; `pages` are for people, from what is stored and from sums by minute;
-`ledger` adds up what became of everything that was made; `upkeep` drops, deletes and copies; `exposition`
-writes /metrics, `api` and `tree` the rest. What the server itself finds out of a service (`figures`) is
-stored like what is sent (`points`). `serve.Server` starts and stops it all.
+are made by `migrations` from `schema/*.sql`, the views over them by `derived`, `judgements`, `exemplars`,
+`minutes` and `turns`. `store` is the embedded engine, `clickhouse` a ClickHouse elsewhere and its HTTP
+interface here. Questions are `ask` and `costs`; `pages` are for people, from what is stored and from sums
+by minute; `ledger` adds up what became of everything that was made; `upkeep` drops, deletes and copies;
+`exposition` writes /metrics, `api` and `tree` the rest. What the server itself finds out of a service
+(`figures`) is stored like what is sent (`points`). `serve.Server` starts and stops it all.
 
 Why a segment the engine refuses is rewritten and tried again: Python's parser skips a known field
 with a wrong wire type, the engine's refuses the file for it. Rewriting every body on arrival would

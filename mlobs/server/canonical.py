@@ -23,7 +23,7 @@ from mlobs.semconv.dialects.providers import PAIRS, PROVIDER_AND_FORMAT, PROVIDE
 from mlobs.semconv.dialects.rows import TENANT, Meaning
 from mlobs.semconv.rows import Attribute
 from mlobs.semconv.spans import SPANS
-from mlobs.server.weights import WEIGHT, WEIGHT_TYPE, weight
+from mlobs.semconv.weights import WEIGHT, WEIGHT_TYPE, weight
 
 DIALECT, FACTS = "Dialect", "Facts"
 MAP = "Map(LowCardinality(String), String)"

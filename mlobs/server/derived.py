@@ -16,7 +16,7 @@ from mlobs.semconv.events import EVALUATION_RESULT
 from mlobs.semconv.metrics import DERIVED, METRICS, PROCESS
 from mlobs.semconv.rows import Attribute, Metric
 from mlobs.semconv.spans import PREDICT
-from mlobs.server.weights import WEIGHT
+from mlobs.semconv.weights import WEIGHT
 from mlobs.server.wire import DAYS_AHEAD, DAYS_BACK, expand
 
 SERVERS_OWN = ("mlobs.server.", "mlobs.alert.")

@@ -12,12 +12,14 @@ other words.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from mlobs.errors import StoreError
+from mlobs.server import turns
 from mlobs.server.canonical import FACTS, INDEXES, TYPES, columns
+from mlobs.server.costs import summed
 from mlobs.server.derived import (
     events_view,
     exporter_view,
@@ -40,9 +42,10 @@ from mlobs.server.minutes import (
     TEN,
     TEN_VIEW,
     VIEW,
+    batches,
     in_tens,
     minutes_view,
-    so_far,
+    selected,
     ten_minutes_view,
 )
 from mlobs.server.wire import expand
@@ -94,6 +97,8 @@ def migrate(connection: Connection, place: str, schema: int) -> None:
         "otel_traces_exporter_view": exporter_view(),
         VIEW: minutes_view(),
         TEN_VIEW: ten_minutes_view(),
+        turns.VIEW: turns.turns_view(),
+        summed.VIEW: summed.call_sums_view(),
         **latest_views(),
         "predictions": predictions_view(),
         "events": events_view(),
@@ -115,6 +120,10 @@ def migrate(connection: Connection, place: str, schema: int) -> None:
     _compute(connection)
     if VIEW not in kept:
         _add_up(connection)
+    if turns.VIEW not in kept:
+        _add_up_turns(connection)
+    if summed.VIEW not in kept:
+        _add_up_calls(connection)
     for name, create in views.items():
         if name not in kept:
             _define(connection, create)
@@ -171,19 +180,43 @@ def _add_up(connection: Connection) -> None:
 
     In a table beside, which takes the place of the empty one: a crash leaves it empty, and this begins again.
     """
-    if connection.run(f"SELECT count() AS held FROM {TABLE}")[0]["held"]:
-        return
+    if _filled(connection, TABLE, FILLING, COLUMNS, selected):
+        _define(connection, f"TRUNCATE TABLE {TEN}")
+        connection.run(f"INSERT INTO {TEN} ({', '.join(COLUMNS)}) {in_tens(FILLING)}")
+        _take_place(connection, TABLE, FILLING)
+
+
+def _add_up_turns(connection: Connection) -> None:
+    """Add up by trace the spans that are there, in the same way."""
+    if _filled(connection, turns.TABLE, turns.FILLING, turns.COLUMNS, turns.selected):
+        _take_place(connection, turns.TABLE, turns.FILLING)
+
+
+def _add_up_calls(connection: Connection) -> None:
+    """Add up the model calls that are there, in the same way."""
+    if _filled(connection, summed.TABLE, summed.FILLING, summed.COLUMNS, summed.selected):
+        _take_place(connection, summed.TABLE, summed.FILLING)
+
+
+def _filled(
+    connection: Connection, table: str, beside: str, columns: Sequence[str], selected: Callable[[str], str]
+) -> bool:
+    """Fill a table beside an empty one; return whether there was something to fill it with."""
+    if connection.run(f"SELECT count() AS held FROM {table}")[0]["held"]:
+        return False
     hours = connection.run(SPANS_BY_HOUR)
     if not hours:
-        return
-    _define(connection, f"DROP TABLE IF EXISTS {FILLING}")
-    _define(connection, f"CREATE TABLE {FILLING} AS {TABLE}")
-    for statement in so_far(hours):
-        connection.run(statement)
-    _define(connection, f"TRUNCATE TABLE {TEN}")
-    connection.run(f"INSERT INTO {TEN} ({', '.join(COLUMNS)}) {in_tens(FILLING)}")
-    _define(connection, f"EXCHANGE TABLES {TABLE} AND {FILLING}")
-    _define(connection, f"DROP TABLE IF EXISTS {FILLING}")
+        return False
+    _define(connection, f"DROP TABLE IF EXISTS {beside}")
+    _define(connection, f"CREATE TABLE {beside} AS {table}")
+    for where in batches(hours):
+        connection.run(f"INSERT INTO {beside} ({', '.join(columns)}) {selected(where)}")
+    return True
+
+
+def _take_place(connection: Connection, table: str, beside: str) -> None:
+    _define(connection, f"EXCHANGE TABLES {table} AND {beside}")
+    _define(connection, f"DROP TABLE IF EXISTS {beside}")
 
 
 def _define(connection: Connection, statement: str) -> None:

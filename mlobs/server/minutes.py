@@ -7,9 +7,9 @@ there before are added once, when the table is new; spans that are deleted are t
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mlobs.semconv.weights import WEIGHT
 from mlobs.server.ask.statements import FAILED, OF_CALLS
 from mlobs.server.derived import PARTS, TOKENS_MAX, UNITS_MAX
-from mlobs.server.weights import WEIGHT
 
 TABLE, VIEW, FILLING = "minutes", "minutes_view", "minutes_2"
 TEN, TEN_VIEW = "ten_minutes", "ten_minutes_view"
@@ -108,8 +108,8 @@ def taken_off(where: str) -> str:
     return f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) {selected(f'({where}) AND {counted}', times=-1)}"
 
 
-def so_far(hours: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the statements that add up the spans there are, so many at a time as memory has room for.
+def batches(hours: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield conditions for the spans there are, of so many at a time as memory has room for.
 
     Args:
         hours: The answer to SPANS_BY_HOUR.
@@ -122,8 +122,7 @@ def so_far(hours: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if spans >= BATCH_SPANS or last:
             end_s = hour["hour_s"] + HOUR_S
             begin, end = (f"toDateTime64({second}, 9, 'UTC')" for second in (begin_s, end_s))
-            where = f"Timestamp >= {begin} AND Timestamp < {end}"
-            yield f"INSERT INTO {FILLING} ({', '.join(COLUMNS)}) {selected(where)}"
+            yield f"Timestamp >= {begin} AND Timestamp < {end}"
             begin_s, spans = 0, 0
 
 

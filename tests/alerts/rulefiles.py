@@ -4,14 +4,23 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from mlobs.alerts.measured import Where
 from mlobs.semconv.rows import Attribute, Metric
 
 
 def written(value: Any) -> Any:
     """Return a rule as plain values, with names where rows of the vocabulary are."""
+    if isinstance(value, tuple) and value and isinstance(value[0], Where):
+        chosen = {one.label.name: list(one.values) for one in value}
+        return {
+            one.label.name: {"not": chosen[one.label.name]} if one.is_not else chosen[one.label.name]
+            for one in value
+        }
     if isinstance(value, BaseModel):
         fields = ((name, getattr(value, name)) for name in type(value).model_fields)
-        return {name: written(one) for name, one in fields if one is not None}
+        return {
+            name: written(one) for name, one in fields if one is not None and (name, one) != ("where", ())
+        }
     if isinstance(value, Metric | Attribute):
         return value.name
     if isinstance(value, tuple | list):

@@ -95,7 +95,7 @@ def test_series_that_another_file_records_are_known(tmp_path, capsys):
     assert main(["alerts", "check", str(tmp_path / "b.yml")]) == 1
     out = capsys.readouterr()
     assert f"{tmp_path / 'b.yml'}, line 7, groups[0].rules[0].expr: Shop: asks for mlobs:shop:sum" in out.out
-    assert out.err.strip() == "1 rules, 1 problem"
+    assert out.err.strip() == "1 rule, 1 problem"
     assert main(["alerts", "check", str(tmp_path / "a.yml"), str(tmp_path / "b.yml")]) == 0
 
 

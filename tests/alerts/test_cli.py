@@ -59,6 +59,18 @@ def test_list_prints_what_fires_and_which_rules_cannot_be_asked(capsys):
     ]
 
 
+def test_list_says_what_is_wrong_in_a_file_line_by_line(capsys):
+    """As the file's own check does."""
+    wrong = {"rules_error": "rules.yml, line 3: x.\nrules.yml, line 4: y.", "routes_error": "routes.yml: z."}
+    with server(200, json.dumps({**ANSWER, "rules": [], **wrong}).encode()) as url:
+        assert main(["alerts", "list", "--server", url]) == 0
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "The former rules are evaluated: rules.yml, line 3: x.",
+        "rules.yml, line 4: y.",
+        "The former routes are used: routes.yml: z.",
+    ]
+
+
 def test_list_says_who_looks_after_an_alert(capsys):
     """Only where somebody does; a table has no empty columns."""
     marks = {"silence": {"until": "2027-01-15T09:58:30.000Z"}, "taken": {"who": "ann"}}
@@ -93,6 +105,8 @@ def test_rules_are_printed_with_the_thresholds_of_the_house(capsys, monkeypatch)
     assert main(["alerts", "rules", "--json"]) == 0
     rows = {row["alert"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["MlobsErrorRatioHigh"]["fires when"] == "over 2% of at least 20 calls in 5m failed"
+    assert rows["MlobsErrorRatioHigh"]["evaluated by"] == "server and prometheus"
+    assert rows["MlobsUserCostHigh"]["evaluated by"] == "server"
 
 
 def test_build_writes_the_files_with_the_settings_of_the_house(capsys, monkeypatch, tmp_path):

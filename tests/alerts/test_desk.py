@@ -173,11 +173,17 @@ def test_a_server_puts_dead_letters_back_for_whoever_may_administer_it(tmp_path,
             time.sleep(0.02)
         assert main(["alerts", "deliveries", "--server", server, "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
+        assert main(["alerts", "deliveries", "--server", server]) == 0
+        told = capsys.readouterr().err
+        assert main(["alerts", "redrive", "--server", server, "x" * 20]) == 1
+        assert "mlobs alerts deliveries --state dead lists those there are" in capsys.readouterr().err
         assert main(["alerts", "redrive", "--server", server, "x" * 300_000]) == 2
         assert "More than 100000 bytes came" in capsys.readouterr().err
         metrics = requests.get(f"{server}/metrics", headers=reader, timeout=10).text
     assert {one["sink"] for one in shown["sinks"]} == {"webhook"}
     assert shown["sinks"][0]["state"] == "closed"
+    assert "webhook (webhook, " in told
+    assert "): well; 0 waiting, 0 dead" in told
     assert {one.id for one in sink.arrived} == {message("a").id, message("b").id}
     assert 'mlobs_alert_deliveries_total{mlobs_outcome="delivered",mlobs_sink="webhook"}' in metrics.replace(
         'mlobs_sink="webhook",mlobs_outcome="delivered"', 'mlobs_outcome="delivered",mlobs_sink="webhook"'

@@ -4,6 +4,7 @@ The packaged rules are written to a file of one's own with every time divided, s
 the server evaluates that file and Prometheus what is rendered from it.
 """
 
+import copy
 import json
 import os
 import subprocess
@@ -40,7 +41,28 @@ EXPECTED = {
     ("MlobsAvailabilityBurn1h", SHOP, ("gen_ai_request_model", "broken")),
     ("MlobsProviderErrors", SHOP, ("gen_ai_provider_name", "openai"), ("error_type", "TimeoutError")),
     (ABSENT, SHOP),
+    ("ShopSomeFail", SHOP),
 }
+# Rules about some calls: all but those of the models that fail or are refused would be well.
+SOME = {
+    "ShopSomeFail": {"gen_ai.request.model": {"not": ["fine", "refused"]}},
+    "ShopFineFail": {"service.name": "shop", "gen_ai.request.model": ["fine", "rare"]},
+    "DeskFail": {"service.name": {"not": "shop"}},
+}
+
+
+def about_some(rule):
+    """Return rules like a packaged one, by service, for some calls only."""
+    text = {"summary": "x", "description": "y"}
+    return [
+        {
+            **copy.deepcopy(rule),  # YAML would make an alias of what is there twice.
+            **text,
+            "name": name,
+            "indicator": {**copy.deepcopy(rule["indicator"]), "by": ["service.name"], "where": where},
+        }
+        for name, where in SOME.items()
+    ]
 
 
 def faster(value):
@@ -62,6 +84,7 @@ def engines(folder: Path) -> Iterator[tuple[str, str, set[str]]]:
     # Those with a long hold would fire in one engine just before the end, and in the other not.
     slow = [rule.name for rule in packaged if rule.hold_s > HOLD_S_MAX]
     rules = [faster(written(rule)) for rule in packaged if rule.name not in slow]
+    rules += about_some(next(one for one in rules if one["name"] == "MlobsErrorRatioHigh"))
     own = folder / "rules.yml"
     own.write_text(yaml.safe_dump({"rules": rules, "without": slow}))
     with pytest.MonkeyPatch.context() as patch:
@@ -159,5 +182,6 @@ def test_the_same_traffic_fires_the_same_alerts_in_prometheus_and_in_the_server(
     assert seen.by_server == seen.by_prometheus
     assert seen.by_server >= EXPECTED
     assert "MlobsFeatureDrift" in {name for name, *_ in seen.by_server}
+    assert {"ShopFineFail", "DeskFail"}.isdisjoint(name for name, *_ in seen.by_server)
     quiet = ("fine", "refused", "rare", "look_up")
     assert not [one for one in seen.by_server if any(value in quiet for _, value in one[1:])]

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from mlobs.alerts.measured import Where
 from mlobs.alerts.replay.asking import AbandonedError, Wanted, answered
 from mlobs.alerts.replay.episodes import Broken, episodes
 from mlobs.alerts.replay.grid import grid
@@ -13,6 +14,7 @@ from mlobs.alerts.replay.shapes import windows_s
 from mlobs.alerts.sql import question
 from mlobs.alerts.states import advance, finding
 from mlobs.errors import QueryError
+from mlobs.semconv import attributes as a
 from tests.alerts.conftest import NOW_S
 
 STEP_S = 15
@@ -59,6 +61,12 @@ LIMITS = {
 }
 
 
+NOT_M2 = (
+    Where(label=a.REQUEST_MODEL, values=("m2", "m3"), is_not=True),
+    Where(label=a.SERVICE_NAME, values=("shop", "desk")),
+)
+
+
 def shortened(rule):
     change = {"indicator": rule.indicator.model_copy(update=SHORT[rule.name])}
     if rule.name in LIMITS:
@@ -66,12 +74,9 @@ def shortened(rule):
     return rule.model_copy(update=change)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SHORT)
-def test_a_replay_is_broken_at_the_moments_at_which_each_question_is(tables, rules, name):
-    """One grouped question, and one for each moment: the same labels at the same moments."""
-    rule = shortened(rules[name])
-    dice = random.Random(name)
+def mixed_calls(tables, seed):
+    """Store calls of two services and two models, a part of which fail, are slow or stand for many."""
+    dice = random.Random(seed)
     rows = []
     for _ in range(240):
         error = dice.choice(["", "", "timeout", "429"])
@@ -99,6 +104,16 @@ def test_a_replay_is_broken_at_the_moments_at_which_each_question_is(tables, rul
         "(Timestamp, TraceId, ServiceName, SpanAttributes, Duration, StatusCode, TraceState) "
         + " UNION ALL ".join(rows)
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", [(), NOT_M2], ids=["all calls", "some calls"])
+@pytest.mark.parametrize("name", SHORT)
+def test_a_replay_is_broken_at_the_moments_at_which_each_question_is(tables, rules, name, where):
+    """One grouped question, and one for each moment: the same labels at the same moments."""
+    rule = shortened(rules[name])
+    rule = rule.model_copy(update={"indicator": rule.indicator.model_copy(update={"where": where})})
+    mixed_calls(tables, name)
     span = (NOW_S - 1200, NOW_S + 300)
     step_s = rule.indicator.window_s if name == "MlobsCostBurn" else STEP_S
     asked = broken_moments(rule, tables, *span, step_s)
@@ -158,9 +173,8 @@ def test_a_monitor_that_falls_silent_while_calls_go_on_is_found(tables, rules):
 def test_a_long_time_is_asked_about_in_parts_that_fit_together(tables, rules):
     """An alert that stands over the border of two parts is one alert."""
     rule = shortened(rules["MlobsErrorRatioHigh"])
-    for ago_s in range(0, 4000, 10):
-        error = "timeout" if 1000 < ago_s < 3000 else ""
-        tables.spans(1, ago_s=ago_s, model="m1", error=error, trace=f"{ago_s:032x}")
+    for count, ago_s, error in ((100, 3990, ""), (199, 2990, "timeout"), (101, 1000, "")):
+        tables.spans(count, ago_s=ago_s, step_ms=10_000, model="m1", error=error, trace=f"{ago_s:032x}")
     whole = replay(rule, tables.store.query, from_s=NOW_S - 4000, to_s=NOW_S, interval_s=15)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mlobs.alerts.replay.replaying.SLICE_S", 300)

@@ -203,6 +203,14 @@ routes:
 """
 
 
+def test_a_file_of_rules_is_no_file_of_routes():
+    """Both are YAML files that the server reads, and easily taken for each other."""
+    with pytest.raises(
+        SettingError, match=r"seems to be a file of alert rules, which MLOBS_ALERT_RULES names"
+    ):
+        parse_routes("rules: []\n", "routes.yml")
+
+
 def test_a_wrong_file_ends_with_status_two(tmp_path, capsys):
     """Before anything is started with it."""
     path = tmp_path / "routes.yml"

@@ -15,7 +15,7 @@ from mlobs.alerts.catalogue import catalogue
 from mlobs.alerts.rulefile import all_rules, joined, parse_rules
 from mlobs.alerts.rulewatch import RuleWatch
 from mlobs.cli import main
-from mlobs.errors import RuleError, SettingError
+from mlobs.errors import MlobsError, RuleError, SettingError
 from mlobs.settings import AlertSettings, load
 from tests.alerts.rulefiles import written
 from tests.alerts.test_alerting import House, Rows
@@ -113,7 +113,7 @@ def test_own_rules_come_after_the_packaged_ones_and_those_not_wanted_go(tmp_path
             "rules[0].indicator.window_s: 'ten' came; a whole number of seconds",
         ),
         (("  above: 0.1\n", ""), "which needs a limit: set 'above'"),
-        (("rules:\n", ""), "a mapping with 'rules' was expected at the top."),
+        (("rules:\n", ""), "a mapping with 'rules' was expected at the top; "),
     ],
 )
 def test_a_typo_is_told_with_file_line_field_and_the_nearest_name(change, sentence):
@@ -123,6 +123,29 @@ def test_a_typo_is_told_with_file_line_field_and_the_nearest_name(change, senten
         parse_rules(text, "rules.yml", PACKAGED)
     assert sentence in str(told.value)
     assert str(told.value).startswith("rules.yml")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "rules.yml: a mapping with 'rules' was expected at the top; `mlobs alerts example` prints one."),
+        (
+            "sinks: {}\nroutes: []\n",
+            "rules.yml: this seems to be a file of sinks and routes, which MLOBS_ALERT_ROU",
+        ),
+        (
+            "rules: &a []\nwithout: *a\n",
+            "rules.yml, line 1: an alias (*name) came; write it out where it is used.",
+        ),
+        ("rules: []\nrules: []\n", "rules.yml, line 2: 'rules' is here twice; the first is in line 1."),
+    ],
+)
+def test_another_file_than_one_of_rules_is_told_in_one_sentence(text, sentence):
+    """Which file it seems to be, and where a whole one is."""
+    with pytest.raises(MlobsError) as told:
+        parse_rules(text, "rules.yml", PACKAGED)
+    assert str(told.value).startswith(sentence)
+    assert "not YAML" not in str(told.value)
 
 
 def test_two_rules_with_one_name_are_refused():

@@ -23,6 +23,7 @@ OURS = {
                 "kind": "ratio",
                 "metric": "gen_ai.client.operation.duration",
                 "bad": {"kind": "failed", "excused": ["a"]},
+                "where": {"service.name": "shop", "gen_ai.request.model": {"not": ["a"]}},
                 "by": ["service.name"],
                 "window_s": 60,
                 "calls_min": 1,
@@ -147,6 +148,8 @@ def changes(base):
 @example(made=[(("rules", 0, "indicator", "metric"), "set", "", ["x"])])
 @example(made=[(("rules", 0, "indicator", "by"), "set", "", [["x"]])])
 @example(made=[(("rules", 1, "indicator", "by"), "drop", "", None)])
+@example(made=[(("rules", 0, "indicator", "where"), "add", 7, [None])])
+@example(made=[(("rules", 0, "indicator", "where", "service.name"), "set", "", {"not": {"a": 1}})])
 def test_whatever_a_file_says_it_is_read_or_refused_with_a_sentence(made):
     """And what is read can be rendered for Prometheus."""
     text = yaml.safe_dump(changed(OURS, made))

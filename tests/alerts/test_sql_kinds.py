@@ -3,7 +3,7 @@
 import pytest
 
 from mlobs.alerts.indicators import Gauge, Increase, Ratio
-from mlobs.alerts.measured import Beyond, Failed, Labelled
+from mlobs.alerts.measured import Beyond, Failed, Where
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.sql import question
 from mlobs.semconv import attributes as a
@@ -142,7 +142,7 @@ def test_a_gauge_and_an_increase_count_only_the_series_they_name(tables):
     for outcome, value in (("joined", 5), ("expired", 7)):
         labels = {**MODEL, "mlobs.label.outcome": outcome}
         tables.point("otel_metrics_sum", "mlobs.drift.labels", value, attributes=labels, start_ago_s=60)
-    where = (Labelled(label=a.LABEL_OUTCOME, values=("expired",)),)
+    where = (Where(label=a.LABEL_OUTCOME, values=("expired",)),)
     indicator = Increase(metric=m.DRIFT_LABELS, by=(a.SERVICE_NAME,), where=where, window_s=300)
     assert [row["value"] for row in tables.answer(rule(indicator))] == [7]
 

@@ -99,6 +99,7 @@ def test_a_broken_file_leaves_the_former_routes_and_is_said_once(tmp_path, caplo
     assert [watch.look() for _ in range(50)] == [False] * 50
     assert sentence in watch.error
     assert watch.routes is former
+    assert watch.refused == 3  # It is read again at every twentieth look.
     assert caplog.text.count("The former sinks and routes stay") == 1
 
 
@@ -130,6 +131,8 @@ def test_while_the_file_is_broken_alerts_are_told_by_the_former_routes(tmp_path)
         house = House(tmp_path, hook=sink)
         house.path.write_text("sinks: {}\n")
         wait_for(lambda: house.telling.watch.error)
+        samples = {metric.name: value for metric, _, value in house.telling.samples()}
+        assert samples["mlobs.alert.routes.refused"] >= 1
         house.take(alert())
         wait_for(lambda: sink.changes == ["firing"])
         house.write(other=other)

@@ -36,6 +36,18 @@ def test_one_file_can_be_checked(capsys):
     assert err.startswith("1 dashboards checked, 0 errors")
 
 
+def test_another_style_fails_only_who_wants_to_be_strict(tmp_path, capsys):
+    """An export of Grafana's is editable, and hangs on nothing of ours."""
+    board = json.loads((SHIPPED / "overview.json").read_text()) | {"uid": "shop", "editable": True}
+    (tmp_path / "shop.json").write_text(json.dumps(board))
+    status, out, err = run(capsys, "check", tmp_path, "--json")
+    assert (status, {finding["level"] for finding in json.loads(out)}) == (0, {"warning"})
+    assert "0 errors" in err
+    status, out, err = run(capsys, "check", tmp_path, "--json", "--strict")
+    assert (status, {finding["level"] for finding in json.loads(out)}) == (1, {"error"})
+    assert "0 warnings" in err
+
+
 @pytest.mark.parametrize("name", ["empty", "v2"])
 def test_a_folder_without_dashboards_is_no_success(name, tmp_path, capsys):
     """A folder that is misspelt in a pipeline would be green for ever."""

@@ -350,6 +350,16 @@ def test_a_dashboard_of_any_shape_gets_findings_and_no_traceback(way, value):
     lint.check(dashboard, CHOICES)
 
 
+@pytest.mark.parametrize("rule", [name for name, rule in RULES.items() if rule.of == "style"])
+def test_style_is_a_warning_of_somebody_elses_dashboard_and_an_error_of_ours(rule):
+    change, words = BREAKS[rule]
+    mine = copy.deepcopy(GOOD)
+    change(mine)
+    for uid, level in ((GOOD["uid"], "error"), ("shop", "warning")):
+        [of_rule, *_] = [one for one in lint.check(mine | {"uid": uid}, CHOICES) if one.rule == rule]
+        assert (of_rule.level, words in of_rule.problem) == (level, True)
+
+
 def check(*arguments):
     command = [*MLOBS, "dashboards", "check", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -365,7 +375,7 @@ def test_the_command_fails_for_an_error_and_not_for_a_warning(tmp_path):
     done = check(tmp_path, "--json")
     assert done.returncode == 0, done.stdout
     assert {row["level"] for row in json.loads(done.stdout)} == {"warning"}
-    mine["editable"] = True
+    lines(mine)["targets"][0]["expr"] = "sum (rate("
     file.write_text(json.dumps(mine))
     done = check(tmp_path)
     assert done.returncode == 1

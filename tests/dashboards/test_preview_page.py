@@ -7,8 +7,9 @@ import re
 import pytest
 
 from mlobs.dashboards.preview.choices import Choice
+from mlobs.dashboards.preview.dots import Dot
 from mlobs.dashboards.preview.frames import Field, Frame
-from mlobs.dashboards.preview.gathering import Answer, Dot, Gathered
+from mlobs.dashboards.preview.gathering import Answer, Gathered
 from mlobs.dashboards.preview.marks import Mark
 from mlobs.dashboards.preview.markup import link, tag
 from mlobs.dashboards.preview.page import DRAWINGS, Page, page
@@ -330,6 +331,13 @@ def test_an_exemplar_is_a_dot_that_names_its_trace():
     dot = Dot(BEGIN_S + 60, 1.0, {"trace_id": "4bf92f"})
     text = drawn({"type": "timeseries", "title": "x"}, [series("x", [1.0] * 11)], dots=[dot])
     assert re.search(r"<polygon[^>]*><title>exemplar [^<]*4bf92f", text)
+
+
+def test_a_moment_of_a_table_is_as_long_ago_as_the_page_s_end():
+    frame = Frame("A", [Field("Began", "time", [END_S - 180, END_S])])
+    text = drawn({"type": "table", "title": "x", "fieldConfig": config(unit="dateTimeFromNow")}, [frame])
+    assert "3 minutes ago" in text
+    assert "a few seconds ago" in text
 
 
 def test_columns_that_have_no_room_are_counted():

@@ -7,6 +7,7 @@ import pytest
 
 from mlobs.dashboards.boards.traces_clickhouse import board
 from mlobs.dashboards.preview.macros import CONDITIONAL, MACROS, conditional
+from mlobs.dashboards.sql import columns
 from mlobs.dashboards.sql import statements as sql
 from mlobs.semconv import attributes as a
 from tests.dashboards.asking import panels
@@ -17,8 +18,9 @@ VARIABLES = {variable["name"] for variable in BOARD.variables}
 QUERIES = [v["query"]["rawSql"] for v in BOARD.variables if v["type"] == "query"]
 # Columns that every form of the exporter's tables has.
 COMMON = {
-    "Timestamp", "TraceId", "SpanId", "ParentSpanId", "SpanName", "ServiceName", "ResourceAttributes",
-    "SpanAttributes", "Duration", "StatusCode", "StatusMessage", "Body", "SeverityText", "LogAttributes",
+    "Timestamp", "TraceId", "TraceState", "SpanId", "ParentSpanId", "SpanName", "ServiceName",
+    "ResourceAttributes", "SpanAttributes", "Duration", "StatusCode", "StatusMessage", "Body", "SeverityText",
+    "LogAttributes",
 }  # fmt: skip
 SCORES = {"Name", "JudgedBy", "Value"}
 WORD = re.compile(r"(?<![`$\w])[A-Z][a-z]\w+\b(?!\()")
@@ -28,7 +30,7 @@ WORD = re.compile(r"(?<![`$\w])[A-Z][a-z]\w+\b(?!\()")
 def test_a_statement_names_columns_that_every_table_has_or_the_board_computes(title, statement):
     """A column that only the server has would leave the panel empty on the exporter's tables."""
     plain = re.sub(r"'[^']*'", "''", statement)
-    assert set(WORD.findall(plain)) <= {*COMMON, *SCORES, *sql.computed()}
+    assert set(WORD.findall(plain)) <= {*COMMON, *SCORES, *columns.computed()}
 
 
 @pytest.mark.parametrize("statement", [*QUERIES, *dict(PANELS).values()])
@@ -42,7 +44,7 @@ def test_a_statement_uses_variables_and_macros_that_there_are(statement):
 @pytest.mark.parametrize(("title", "statement"), PANELS, ids=[title for title, _ in PANELS])
 def test_a_statement_keeps_to_the_range_and_to_some_rows(title, statement):
     """Ten million spans are asked by the key they are sorted by; an answer is what a screen holds."""
-    reads = statement.count(f"FROM {sql.TRACES}") + statement.count(f"FROM {sql.LOGS} ")
+    reads = statement.count(f"FROM {columns.TRACES}") + statement.count(f"FROM {columns.LOGS} ")
     assert statement.count(sql.WHEN) >= max(reads, 1)
     assert " LIMIT " in statement or "GROUP BY time" in statement or "GROUP BY" not in statement or (
         "TraceId IN (SELECT id" in statement
@@ -53,14 +55,14 @@ def test_a_statement_keeps_to_the_range_and_to_some_rows(title, statement):
 def test_a_statement_computes_the_columns_that_may_be_missing(statement):
     """And only those it names: each is a read of every attribute."""
     plain = re.sub(r"'[^']*'", "''", statement)
-    made = set(re.findall(r" AS ([A-Z]\w+)[,)]", plain)) & set(sql.computed())
-    outside = re.sub(r"WITH \$__conditionalAll\(tuple\(.*?\), \$stored\)", "", plain)
-    assert made == set(WORD.findall(outside)) & set(sql.computed()) - {"Name", "Value"}
+    made = set(re.findall(r" AS ([A-Z]\w+)[,)]", plain)) & set(columns.computed())
+    outside = re.sub(r"\$__conditionalAll\(tuple\(.*?\), \$(stored|maps|json)\)", "", plain)
+    assert made == set(WORD.findall(outside)) & set(columns.computed()) - SCORES
 
 
 def test_every_column_of_the_vocabulary_can_be_computed():
     named = {row.column for row in a.ATTRIBUTES if row.column}
-    assert named - set(sql.computed()) == {a.SERVICE_NAME.column, a.KIND.column}
+    assert named - set(columns.computed()) == {a.SERVICE_NAME.column, a.KIND.column}
 
 
 @pytest.mark.parametrize("statement", [*QUERIES, *dict(PANELS).values()])
@@ -116,6 +118,7 @@ def test_no_link_leads_where_the_address_of_the_page_says():
 
 
 def test_the_examples_in_docstrings_are_true():
-    result = doctest.testmod(sql)
-    assert result.attempted
-    assert result.failed == 0
+    for module in (sql, columns):
+        result = doctest.testmod(module)
+        assert result.attempted
+        assert result.failed == 0

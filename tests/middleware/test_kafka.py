@@ -6,7 +6,7 @@ import mlobs
 from mlobs.errors import SettingError
 from mlobs.instrument.middleware import kafka as watched
 from mlobs.instrument.middleware.messages import receive, send
-from tests.middleware.kafka_broker import broker
+from tests.kafka_broker import broker
 
 kafka = pytest.importorskip("kafka")
 pytestmark = pytest.mark.slow

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.semconv import metrics as m
+from mlobs.semconv.weights import WEIGHT_MAX, weight
 from mlobs.server.figures import figures
-from mlobs.server.weights import WEIGHT_MAX, weight
 from tests.server.otlp import post, span
 from tests.server.test_metrics import grown, samples, series
 

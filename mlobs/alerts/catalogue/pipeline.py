@@ -5,10 +5,11 @@ What the server counts about itself is asked of Prometheus: a server in trouble 
 
 from mlobs.alerts.catalogue.common import HOUR_S, MINUTE_S, SERVICE
 from mlobs.alerts.indicators import Absence, Gauge, Increase, Watchdog
-from mlobs.alerts.measured import Labelled
+from mlobs.alerts.measured import Where
 from mlobs.alerts.rules import Rule, slot
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
+from mlobs.semconv.rows import Metric
 from mlobs.thresholds import Thresholds
 
 REFUSED_MIN = 5  # A client that is being set up gets it wrong a few times.
@@ -69,6 +70,10 @@ def pipeline(settings: Thresholds) -> tuple[Rule, ...]:
         ),
         *_server(),
         *_delivery(),
+        _refused("Rules", "the file of alert rules", m.ALERT_RULES_REFUSED, "rules are evaluated"),
+        _refused(
+            "Routes", "the file of sinks and routes", m.ALERT_ROUTES_REFUSED, "sinks and routes are used"
+        ),
     )
 
 
@@ -131,7 +136,7 @@ def _delivery() -> tuple[Rule, ...]:
             indicator=Increase(
                 metric=m.ALERT_DELIVERIES,
                 by=(a.SINK, a.OUTCOME),
-                where=(Labelled(label=a.OUTCOME, values=("failed", "dead", "dropped")),),
+                where=(Where(label=a.OUTCOME, values=("failed", "dead", "dropped")),),
                 window_s=15 * MINUTE_S,
             ),
             above=2,
@@ -161,4 +166,23 @@ def _delivery() -> tuple[Rule, ...]:
                 "alerts list says why."
             ),
         ),
+    )
+
+
+def _refused(what: str, file: str, metric: Metric, former: str) -> Rule:
+    """Return the rule about a file of one's own that cannot be used."""
+    return Rule(
+        name=f"MlobsAlert{what}Refused",
+        indicator=Increase(metric=metric, by=(), window_s=15 * MINUTE_S),
+        above=2,  # Whoever is writing it gets it wrong for a moment.
+        hold_s=5 * MINUTE_S,
+        severity="warning",
+        component="pipeline",
+        summary=f"The server cannot use {file}.",
+        description=(
+            f"About {{value}} times in the last {{window}} {file} was read and could not be used; more than "
+            f"{{limit}} for {{hold}} alerts. The former {former} until it is mended; after a restart the "
+            "server does not start. First: mlobs alerts list says what is wrong in it."
+        ),
+        runbook="MlobsAlertFileRefused",
     )

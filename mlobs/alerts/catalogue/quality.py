@@ -2,7 +2,7 @@
 
 from mlobs.alerts.catalogue.common import MINUTE_S, MODEL, SERVICE
 from mlobs.alerts.indicators import Gauge
-from mlobs.alerts.measured import Labelled
+from mlobs.alerts.measured import Where
 from mlobs.alerts.rules import Rule, slot
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
@@ -49,7 +49,7 @@ def _answers(
         indicator=Gauge(
             metric=m.FINISH_RATIO,
             by=(a.SERVICE_NAME, a.REQUEST_MODEL),
-            where=(Labelled(label=a.FINISH, values=finishes),),
+            where=(Where(label=a.FINISH, values=finishes),),
             unit="ratio",
         ),
         above=above,

@@ -21,7 +21,10 @@ limits follow from judging by times alone:
 
 * An alert that fires again with its former start, sooner than `REORDERED_US_MAX` after its resolve was
   heard, looks like a late firing and is told when its sender repeats it after that. So let senders repeat
-  often (Alertmanager's `repeat_interval`): repeats are told to nobody.
+  often (Alertmanager's `repeat_interval`): repeats are told to nobody. Nothing in the message tells the two
+  apart: telling it when the time is over, unless its resolve comes again, would page for each firing that was
+  overtaken, and its resolve, which was heard before, would not take that back. Nor does the time at which it
+  was signed: Alertmanager signs nothing, and who tries an old message again signs it anew.
 * Of two replicas of a sender of which one is cut off, one says firing and the other resolved in turns. If
   they do so more slowly than that, each turn is told; a route's damping of what flaps bounds it.
 """

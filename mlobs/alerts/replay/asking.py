@@ -76,7 +76,9 @@ def chosen(wanted: Wanted, house: Sequence[Rule], packaged: Sequence[Rule]) -> l
     found = [rule for rule in rules if rule.name == wanted.rule]
     if not found:
         known = [rule.name for rule in rules]
-        raise QueryError(f"There is no rule {wanted.rule!r}{near(wanted.rule, known)}")
+        raise QueryError(
+            f"There is no rule {wanted.rule!r}; mlobs alerts rules lists them{near(wanted.rule, known)}"
+        )
     if question(found[0], now_s=0.0) is None:
         raise QueryError(f"{wanted.rule} is evaluated by Prometheus only; there is nothing to replay.")
     return found

@@ -15,7 +15,7 @@ from mlobs.alerts.indicators import Gauge, Ratio
 from mlobs.alerts.replay.grid import Grid
 from mlobs.alerts.replay.shapes import Shape, Window, shape
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.sql import Question
+from mlobs.alerts.sql import Question, chosen
 from mlobs.semconv import attributes as a
 from mlobs.semconv.rows import Attribute
 
@@ -73,6 +73,7 @@ def _params(rule: Rule, grid: Grid) -> dict[str, Value]:
         "step_ms": grid.step_s * 1000,
         "last": grid.last,
         "rows_max": ROWS_MAX,
+        **c.given(chosen(rule.indicator)),
         **({} if rule.above is None else {"above": rule.above}),
     }
 
@@ -178,7 +179,8 @@ def _gauge(of: Gauge, grid: Grid, when: str) -> str:
                 SELECT {c.points((a.SERVICE_NAME, *of.metric.labels))}, {c.INSTANCE} AS instance,
                     {_step("TimeUnix")} AS step, argMax(Value, TimeUnix) AS value
                 FROM otel_metrics_gauge
-                WHERE MetricName = {c.text(of.metric.name)} AND {c.pointed("from_ms")}{c.having(of.where)}
+                WHERE MetricName = {c.text(of.metric.name)} AND {c.pointed("from_ms")}
+                {c.among_points(of.where)}
                 GROUP BY {series}, step
             )
         )

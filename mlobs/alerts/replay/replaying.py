@@ -185,11 +185,11 @@ def _first_bad(rule: Rule, episode: Episode, ask: Ask) -> float | None:
         "now_ms": round(episode.active_s * 1000),
     }
     fixed = "".join(f" AND {one.column} = {{{one.label}:String}}" for one in of.by)
-    params |= {one.label: episode.labels[one.label] for one in of.by}
+    params |= {one.label: episode.labels[one.label] for one in of.by} | c.given(of.where)
     (row,) = ask(
         f"SELECT countIf({c.bad(of.metric, of.bad)}) AS bad, "
         f"toUnixTimestamp64Milli(minIf({c.ENDED}, {c.bad(of.metric, of.bad)})) / 1000 AS first "
-        f"FROM {c.calls(of.metric, 'from_ms')}{fixed}",
+        f"FROM {c.calls(of.metric, 'from_ms', of.where)}{fixed}",
         params,
     )
     return float(row["first"]) if row["bad"] else None

@@ -109,7 +109,7 @@ def shape(rule: Rule, grid: Grid, params: dict[str, Value]) -> Shape | None:
 def _ratio(of: Ratio, params: dict[str, Value]) -> Shape:
     when = condition(of)
     return Shape(
-        rows=c.calls(of.metric, "from_ms"),
+        rows=c.calls(of.metric, "from_ms", of.where),
         labels=c.columns(of.by),
         ended=c.ENDED,
         counts={"calls": c.SPANS, "bad": c.spans_if(c.bad(of.metric, of.bad))},
@@ -123,7 +123,7 @@ def _ratio(of: Ratio, params: dict[str, Value]) -> Shape:
 def _burn_rate(of: BurnRate, params: dict[str, Value]) -> Shape:
     when = condition(of)
     return Shape(
-        rows=c.calls(of.metric, "from_ms"),
+        rows=c.calls(of.metric, "from_ms", of.where),
         labels=c.columns(of.by),
         ended=c.ENDED,
         counts={"calls": c.SPANS, "bad": c.spans_if(c.bad(of.metric, of.bad))},
@@ -152,7 +152,7 @@ def _quantile(of: Quantile, params: dict[str, Value]) -> Shape:
         f"/ ([{sums}][{place}] - {before})"
     )
     return Shape(
-        rows=c.calls(of.metric, "from_ms"),
+        rows=c.calls(of.metric, "from_ms", of.where),
         labels=c.columns(of.by),
         ended=c.ENDED,
         counts={"calls": c.SPANS, **within},
@@ -170,7 +170,7 @@ def _growth(of: Growth, params: dict[str, Value]) -> Shape:
     memory_s, when = of.window_s + of.memory_s, condition(of, _parts(of.metric))
     amount = _spent(of.metric)
     return Shape(
-        rows=c.calls(of.metric, "memory_ms"),
+        rows=c.calls(of.metric, "memory_ms", of.where),
         labels=c.columns(of.by),
         ended=c.ENDED,
         counts={"amount": amount, "grew": f"{amount} > 0"},
@@ -190,9 +190,9 @@ def _silence(of: Silence, params: dict[str, Value]) -> Shape:
     return Shape(
         rows=f"""(
     SELECT {c.points(of.by)}, TimeUnix AS counted, 1 AS point FROM otel_metrics_gauge
-    WHERE MetricName = {c.text(of.metric.name)} AND {c.pointed("from_ms")}
+    WHERE MetricName = {c.text(of.metric.name)} AND {c.pointed("from_ms")}{c.among_points(of.where)}
     UNION ALL
-    SELECT {c.columns(of.by)}, {c.ENDED} AS counted, 0 AS point FROM {c.calls(of.calls, "from_ms")}
+    SELECT {c.columns(of.by)}, {c.ENDED} AS counted, 0 AS point FROM {c.calls(of.calls, "from_ms", of.where)}
 ) WHERE true""",
         labels=names,
         ended="counted",
@@ -211,7 +211,7 @@ def _silence(of: Silence, params: dict[str, Value]) -> Shape:
 def _per_call_growth(of: PerCallGrowth, params: dict[str, Value]) -> Shape:
     memory_s, when = of.window_s + of.memory_s, condition(of)
     return Shape(
-        rows=c.calls(of.per, "memory_ms"),
+        rows=c.calls(of.per, "memory_ms", of.where),
         labels=c.columns(of.by),
         ended=c.ENDED,
         counts={"calls": c.SPANS, "amount": _spent(of.metric)},
@@ -233,7 +233,7 @@ def _absence(of: Absence, params: dict[str, Value], step_s: int) -> Shape:
     most = f"greatest(0, {', '.join(f'memory_{name}' for name in counts)})"
     return Shape(
         rows=f"otel_traces WHERE ({' OR '.join(f'({c.of(metric)})' for metric in of.metrics)}) "
-        f"AND {c.between('from_ms')}",
+        f"AND {c.between('from_ms')}{c.among_calls(of.where)}",
         labels=c.columns(of.by),
         ended=c.ENDED,
         counts={"anything": "count()", **counts},
@@ -281,7 +281,8 @@ def _increase(of: Increase, params: dict[str, Value]) -> Shape:
     SELECT {c.names(series)}, TimeUnix, {grown} AS more
     FROM (
         SELECT *, {c.points(series)}, {c.INSTANCE} AS instance FROM otel_metrics_sum
-        WHERE MetricName = {c.text(of.metric.name)} AND {c.pointed("from_ms")}{c.having(of.where)}
+        WHERE MetricName = {c.text(of.metric.name)} AND {c.pointed("from_ms")}
+        {c.among_points(of.where)}
     )
 ) WHERE true""",
         labels=c.names(of.by),

@@ -47,6 +47,11 @@ def parse_routes(text: str, name: str) -> RoutesFile:
     document = Document(text, name, "A file of routes")
     if not isinstance(document.value, dict):
         raise SettingError(f"{name}: a mapping with 'sinks' and 'routes' was expected at the top.")
+    if "rules" in document.value:
+        raise SettingError(
+            f"{name}: this seems to be a file of alert rules, which MLOBS_ALERT_RULES names and "
+            "`mlobs alerts check` checks; one with 'sinks' and 'routes' at the top was expected."
+        )
     try:
         found = RoutesFile.model_validate(document.value)
     except ValidationError as error:

@@ -10,6 +10,7 @@ VERBS = (
     "listing",
     "rules",
     "build",
+    "example",
     "check",
     "backtest",
     "receive",

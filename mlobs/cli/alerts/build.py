@@ -43,6 +43,7 @@ def _build(arguments: argparse.Namespace) -> int:
     from mlobs.alerts.kubernetes import rule_object
     from mlobs.alerts.prometheus import RULES_FILE, files
     from mlobs.alerts.rulefile import all_rules
+    from mlobs.cli.printing import console
     from mlobs.settings import AlertSettings, load
 
     settings = load(AlertSettings)
@@ -61,6 +62,9 @@ def _build(arguments: argparse.Namespace) -> int:
             f"The folder {str(arguments.output)!r} cannot be written: {error.strerror}. "
             f"Choose another with -o DIR."
         ) from None
+    own = [rule.name for rule in rules if "prometheus" not in rule.engines]
+    if own:
+        console(stderr=True).print(f"In none of them, for only the server evaluates them: {', '.join(own)}.")
     return 0
 
 

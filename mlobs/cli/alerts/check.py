@@ -15,7 +15,7 @@ A file is taken for what it is: rules of mlobs (rules: at the top), a rule file 
 rules that Grafana provisions (groups: at the top).
 
 examples:
-  mlobs alerts check rules.yml
+  mlobs alerts example > rules.yml && mlobs alerts check rules.yml
   mlobs alerts check /etc/prometheus/rules/*.yml --json
 
 exit status: 0 nothing wrong, 1 something is, 2 a file cannot be read
@@ -52,5 +52,7 @@ def _check(arguments: argparse.Namespace) -> int:
                     f"{one.file}: {one.rule}: {one.problem}" if one.rule else f"{one.file}: {one.problem}"
                 )
             )
-    console(stderr=True).print(f"{rules} rules, {len(found)} problem{'' if len(found) == 1 else 's'}")
+    counted = ((rules, "rule"), (len(found), "problem"))
+    told = (f"{number} {what}{'' if number == 1 else 's'}" for number, what in counted)
+    console(stderr=True).print(", ".join(told))
     return 1 if found else 0

@@ -12,9 +12,16 @@ examples:
   mlobs alerts deliveries
   mlobs alerts deliveries --state dead --sink pager --json | jq -r '.deliveries[].id'
 
-A sink is closed when it works, open when it failed so often that it is left alone for a while, probing
-when the next message will show, gone when messages wait for one that is no longer configured.
+With --json a sink is closed when it is well, open when it failed so often that it is left alone for a while,
+probing when the next message will show, gone when messages wait for one that is no longer configured.
 """
+# How a sink is, in words.
+IN_WORDS = {
+    "closed": "well",
+    "open": "fails, and is left alone for a while",
+    "probing": "failed, and is tried again with the next message",
+    "gone": "not configured any more",
+}
 
 
 def register(verbs: Any) -> None:
@@ -55,7 +62,8 @@ def _deliveries(arguments: argparse.Namespace) -> int:
         where = f" ({sink['type']}, {sink['address']})" if sink.get("type") else ""
         again = f", tried again in {sink['again_in_s']} s" if sink.get("again_in_s") else ""
         waits = f"{sink['waiting']} waiting, {sink['dead']} dead"
-        talk.print(visible(f"{sink['sink']}{where}: {sink['state']}{again}; {waits}"), markup=False)
+        state = IN_WORDS.get(sink["state"], sink["state"])
+        talk.print(visible(f"{sink['sink']}{where}: {state}{again}; {waits}"), markup=False)
     if not rows:
         talk.print("no deliveries")
     return 0

@@ -52,10 +52,12 @@ def _list(arguments: argparse.Namespace) -> int:
     firing, pending = len(answer["firing"]), len(answer["pending"])
     fire = "alert fires" if firing == 1 else "alerts fire"
     talk.print(f"{firing} {fire}, {pending} {'is' if pending == 1 else 'are'} about to")
-    if answer.get("rules_error"):
-        talk.print(visible(f"The former rules are evaluated: {answer['rules_error']}"), markup=False)
-    if answer.get("routes_error"):
-        talk.print(visible(f"The former routes are used: {answer['routes_error']}"), markup=False)
+    for what, problem in (
+        ("The former rules are evaluated", answer.get("rules_error")),
+        ("The former routes are used", answer.get("routes_error")),
+    ):
+        for line in f"{what}: {problem}".splitlines() if problem else ():
+            talk.print(visible(line), markup=False)
     for rule in answer["rules"]:
         if rule["error"]:
             talk.print(visible(f"{rule['rule']} cannot be evaluated: {rule['error']}"), markup=False)

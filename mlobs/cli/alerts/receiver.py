@@ -159,7 +159,7 @@ class Receiver:
                 {"WWW-Authenticate": 'Bearer realm="mlobs alerts"'},
             )
         counts = Counts()
-        for metric, labels, value in (*self._receiving.samples(), *self._telling.courier.samples()):
+        for metric, labels, value in (*self._receiving.samples(), *self._telling.samples()):
             counts.set(metric, *labels.values(), to=value)
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Families(counts))

@@ -58,6 +58,8 @@ def _redrive(arguments: argparse.Namespace) -> int:
     count, late = len(answer["redriven"]), answer["overtaken"]
     talk = console(stderr=True)
     talk.print(f"{count} dead {'letter was' if count == 1 else 'letters were'} put back")
+    if not count and not late:
+        talk.print("mlobs alerts deliveries --state dead lists those there are")
     if late:
         talk.print(
             f"{late} left, for their sink has newer news of the same alert; --overtaken puts them back, too"

@@ -25,6 +25,7 @@ def _rules(arguments: argparse.Namespace) -> int:
             "fires when": fires_when(rule),
             "for": duration(rule.hold_s),
             "one for each": ", ".join(attribute.name for attribute in rule.indicator.by) or None,
+            "evaluated by": " and ".join(reversed(rule.engines)),
         }
         for rule in all_rules(load(AlertSettings))
     ]

@@ -6,7 +6,7 @@ One file per verb, and `parts` in that of `build`; each has `register`, which ad
 from importlib import import_module
 from typing import Any
 
-VERBS = ("build", "config", "validate", "run")
+VERBS = ("build", "config", "validate", "run", "keys")
 
 
 def register(nouns: Any) -> None:

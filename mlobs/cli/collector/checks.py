@@ -5,14 +5,13 @@ collector from starting, loses data it has acknowledged, or opens it to anyone; 
 knowing.
 """
 
-import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mlobs.cli.collector import exposure, safety
+from mlobs.cli.collector import exposure, safety, values
 from mlobs.cli.collector.components import COMPONENTS, FORMER
-from mlobs.cli.collector.finding import Finding, Found
+from mlobs.cli.collector.finding import Finding, Found, near
 from mlobs.cli.collector.reading import Document, Path, map_at
 
 SECTIONS = (*COMPONENTS, "service")
@@ -47,7 +46,7 @@ def unknown_sections(document: Document) -> Iterator[Found]:
     """A section the collector does not have."""
     for name in document.data:
         if name not in SECTIONS:
-            yield Found((name,), f"there is no section {name!r}.{_near(name, SECTIONS)}")
+            yield Found((name,), f"there is no section {name!r}.{near(name, SECTIONS)}")
     if not isinstance(document.data.get("service"), dict):
         yield Found(
             ("service",), "there is no service: section, so nothing would run. Add one with pipelines:."
@@ -73,7 +72,7 @@ def unknown_components(document: Document) -> Iterator[Found]:
                 yield Found(
                     (section, name),
                     f"mlobs' collector has no {section.removesuffix('s')} {kind!r}."
-                    f"{_near(kind, (*known, *former))} It has: {', '.join(known)}.",
+                    f"{near(kind, (*known, *former))} It has: {', '.join(known)}.",
                 )
 
 
@@ -96,7 +95,7 @@ def undefined(document: Document) -> Iterator[Found]:
             yield Found(
                 path,
                 f"{signal} names the {role.removesuffix('s')} {name!r}, which is not defined."
-                f"{_near(name, defined)} Define it under {' or '.join(f'{one}:' for one in places)}.",
+                f"{near(name, defined)} Define it under {' or '.join(f'{one}:' for one in places)}.",
             )
 
 
@@ -176,6 +175,8 @@ def limiter_first(document: Document) -> Iterator[Found]:
 CHECKS: tuple[Check, ...] = (
     Check("sections", unknown_sections),
     Check("components", unknown_components),
+    Check("settings", values.settings),
+    Check("policies", values.policies),
     Check("variables", missing_variables),
     Check("undefined", undefined),
     Check("unused", unused),
@@ -208,8 +209,3 @@ def _uses(document: Document) -> Iterator[tuple[str, str, str, Path]]:
 def _list(value: Any, key: str) -> list[str]:
     found = value.get(key) if isinstance(value, dict) else None
     return [str(item) for item in found] if isinstance(found, list) else []
-
-
-def _near(name: str, known: Any) -> str:
-    found = difflib.get_close_matches(name, list(known), 1)
-    return f" Did you mean {found[0]!r}?" if found else ""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlobs.cli.collector.finding import Found
-from mlobs.cli.collector.reading import Document, Path, Place, map_at
+from mlobs.cli.collector.reading import Document, Path, Place, list_at, map_at
 
 # Extensions that only answer; what they say is no secret, and no business of strangers either.
 PAGES = ("health_check",)
@@ -14,7 +14,7 @@ PAGES = ("health_check",)
 def open_receivers(document: Document) -> Iterator[Found]:
     """Anyone who reaches the port could send."""
     for name, settings in map_at(document.data, "receivers").items():
-        for path, inner in _maps(settings, ("receivers", name)):
+        for path, inner in maps(settings, ("receivers", name)):
             endpoint, auth = inner.get("endpoint"), inner.get("auth")
             asks = isinstance(auth, dict) and auth.get("authenticator")
             if isinstance(endpoint, str) and not is_loopback(endpoint) and not asks:
@@ -27,17 +27,20 @@ def open_receivers(document: Document) -> Iterator[Found]:
 
 def authenticators(document: Document) -> Iterator[Found]:
     """A name that no extension has stops the collector, and its dry run does not tell."""
-    defined, listed = map_at(document.data, "extensions"), map_at(document.data, "service").get("extensions")
+    defined, listed = (
+        map_at(document.data, "extensions"),
+        list_at(map_at(document.data, "service"), "extensions"),
+    )
     for section in ("receivers", "exporters"):
-        for path, inner in _maps(map_at(document.data, section), (section,)):
+        for path, inner in maps(map_at(document.data, section), (section,)):
             auth = inner.get("auth")
             named = auth.get("authenticator") if isinstance(auth, dict) else None
-            if named and named not in defined:
+            if named and str(named) not in defined:
                 yield Found(
                     (*path, "auth", "authenticator"),
                     f"there is no extension {named!r}. Define it under extensions: and list it in service:.",
                 )
-            elif named and named not in (listed or []):
+            elif named and named not in listed:
                 yield Found(
                     (*path, "auth", "authenticator"),
                     f"the extension {named!r} is not listed in service: extensions:. List it there.",
@@ -47,7 +50,7 @@ def authenticators(document: Document) -> Iterator[Found]:
 def open_pages(document: Document) -> Iterator[Found]:
     """Metrics name services, queues and addresses, and derived ones every model, agent and tool."""
     telemetry = map_at(map_at(map_at(document.data, "service"), "telemetry"), "metrics")
-    for path, inner in _maps(telemetry, ("service", "telemetry", "metrics")):
+    for path, inner in maps(telemetry, ("service", "telemetry", "metrics")):
         host = inner.get("host", inner.get("address"))
         if isinstance(host, str) and host and not is_loopback(host if ":" in host else f"{host}:0"):
             key = "host" if "host" in inner else "address"
@@ -66,7 +69,7 @@ def clear_text(document: Document) -> Iterator[Found]:
     """What is sent, and the token with it, may be read on the way."""
     told_of: list[Place | None] = []
     for name, settings in map_at(document.data, "exporters").items():
-        for path, inner in _maps(settings, ("exporters", name)):
+        for path, inner in maps(settings, ("exporters", name)):
             endpoint, tls = inner.get("endpoint"), map_at(inner, "tls")
             if tls.get("insecure_skip_verify") is True:
                 yield Found(
@@ -81,7 +84,7 @@ def clear_text(document: Document) -> Iterator[Found]:
                 yield _clear((*path, "tls", "insecure"), name, endpoint, "Remove insecure")
         hosts = map_at(map_at(map_at(document.data, "exporters"), name), "resolver")
         inner_tls = map_at(map_at(map_at(settings, "protocol"), "otlp"), "tls")
-        told = map_at(hosts, "static").get("hostnames") or [hosts] if hosts else []
+        told = (list_at(map_at(hosts, "static"), "hostnames") or [hosts]) if hosts else []
         beyond = [one for one in told if not (isinstance(one, str) and is_loopback(one))]
         path = ("exporters", name, "protocol", "otlp", "tls", "insecure")
         place = document.place(path)  # Several exporters may share one text.
@@ -95,7 +98,7 @@ def one_port_twice(document: Document) -> Iterator[Found]:
     """The second to listen on an address stops the collector."""
     seen: dict[str, Path] = {}
     for section in ("receivers", "extensions"):
-        for path, inner in _maps(map_at(document.data, section), (section,)):
+        for path, inner in maps(map_at(document.data, section), (section,)):
             endpoint = inner.get("endpoint")
             if not isinstance(endpoint, str) or endpoint.endswith(":0"):
                 continue
@@ -134,12 +137,12 @@ def _clear(path: Path, name: str, where: str, remedy: str) -> Found:
     return Found(path, text, "note")
 
 
-def _maps(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield every map in `value`, itself included."""
+def maps(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield every map in `value` with its path, itself included."""
     if isinstance(value, dict):
         yield path, value
         for key, inner in value.items():
-            yield from _maps(inner, (*path, key))
+            yield from maps(inner, (*path, key))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from _maps(inner, (*path, str(number)))
+            yield from maps(inner, (*path, str(number)))

@@ -1,5 +1,7 @@
 """What a check of a configuration found."""
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,3 +32,13 @@ class Finding:
         where = f"{self.place.file}:{self.place.line}: " if self.place else ""
         note = "note: " if self.level == "note" else ""
         return f"{where}{'.'.join(self.path)}: {note}{self.text}"
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return the question whether another name was meant, empty where none is like it.
+
+    >>> near("kafak", ("file", "kafka"))
+    " Did you mean 'kafka'?"
+    """
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean {found[0]!r}?" if found else ""

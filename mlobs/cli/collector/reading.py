@@ -99,10 +99,27 @@ def dumped(data: dict[str, Any]) -> str:
     return str(yaml.dump(data, Dumper=Plain, sort_keys=False, width=1_000, allow_unicode=True))
 
 
+def filled(value: str, variables: Mapping[str, str]) -> str:
+    """Return a text with its variables replaced by their values, or by their defaults."""
+
+    def told(found: re.Match[str]) -> str:
+        if found["name"] in variables:
+            return variables[found["name"]]
+        return filled(found["default"] or "", variables)
+
+    return VARIABLE.sub(told, value)
+
+
 def map_at(value: Any, key: str) -> dict[str, Any]:
     """Return the map under a key; an empty one where there is none, for a configuration may be wrong."""
     found = value.get(key) if isinstance(value, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def list_at(value: Any, key: str) -> list[Any]:
+    """Return the list under a key; an empty one where there is none."""
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def _together(sources: Iterable[Source]) -> Document:
@@ -188,7 +205,7 @@ def _expanded(document: Document, value: Any, variables: Mapping[str, str], path
         document.missing.append((path, name))
     if FROM_FILE.match(value):
         return None  # What is in the file is known where the collector runs.
-    text = _replaced(value, variables)
+    text = filled(value, variables)
     if VARIABLE.fullmatch(value):
         yaml = _yaml()
         try:
@@ -196,15 +213,6 @@ def _expanded(document: Document, value: Any, variables: Mapping[str, str], path
         except yaml.YAMLError:
             return text
     return text
-
-
-def _replaced(value: str, variables: Mapping[str, str]) -> str:
-    def told(found: re.Match[str]) -> str:
-        if found["name"] in variables:
-            return variables[found["name"]]
-        return _replaced(found["default"] or "", variables)
-
-    return VARIABLE.sub(told, value)
 
 
 def _absent(value: str, variables: Mapping[str, str]) -> Iterator[str]:

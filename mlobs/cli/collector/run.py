@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mlobs.cli.collector.beforehand import check_ports, doubts, tokens
 from mlobs.cli.collector.binary import binary
 from mlobs.cli.collector.config import add_configuration, added
 from mlobs.cli.collector.configurations import SAMPLER, VARIABLES, WEIGHTS, routes, sources
 from mlobs.cli.collector.exposure import is_loopback
-from mlobs.cli.collector.reading import Source, merged, required
+from mlobs.cli.collector.opening import opening
+from mlobs.cli.collector.reading import Source, merged, read, required
 from mlobs.errors import SettingError
 
 ENDPOINT = "MLOBS_ENDPOINT"
@@ -114,7 +116,14 @@ def _check_numbers(files: list[Source], environment: dict[str, str]) -> None:
 
 def _run(arguments: argparse.Namespace) -> NoReturn:
     environment = variables(arguments)
-    started = command("", sources(arguments.configuration, arguments.sink, added(arguments)), environment)
+    files = sources(arguments.configuration, arguments.sink, added(arguments))
+    started = command("", files, environment)
+    document = read(files, environment)
+    check_ports(files, document)
+    said = opening(arguments.configuration, document, tokens(files, document, environment))
+    for line in (*said, *doubts(files, document, environment)):
+        print(f"mlobs: {line}", file=sys.stderr)
     sys.stdout.flush()
+    sys.stderr.flush()
     # Replaces this process, so that signals and exit status are the collector's own.
     os.execve(started[0], started, environment)  # noqa: S606  a list of our own, and no shell wanted

@@ -1,6 +1,7 @@
 """`mlobs collector validate`: read a configuration for what is wrong, and let the collector try it."""
 
 import argparse
+import os
 import subprocess
 import sys
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 from mlobs.cli.collector.binary import binary
 from mlobs.cli.collector.checks import check
 from mlobs.cli.collector.config import add_configuration, added
-from mlobs.cli.collector.configurations import CONFIGURATIONS, sources
+from mlobs.cli.collector.configurations import CONFIGURATIONS, VARIABLES, sources
 from mlobs.cli.collector.reading import read
 from mlobs.cli.collector.replacing import replaced
 from mlobs.cli.collector.run import add_endpoint, command, variables
 from mlobs.cli.printing import console
+from mlobs.cli.surroundings import misspelt
 
 
 def register(verbs: Any) -> None:
@@ -34,6 +36,8 @@ def _validate(arguments: argparse.Namespace) -> int:
         findings += replaced(files[:shipped], files[shipped:])
     for finding in findings:
         print(finding, file=sys.stderr)
+    for remark in misspelt(os.environ, {name for file in files for name in VARIABLES.findall(file.text)}):
+        print(f"note: {remark}", file=sys.stderr)
     wrong = sum(finding.level == "error" for finding in findings)
     if wrong:
         notes = len(findings) - wrong

@@ -1,7 +1,7 @@
 """`mlobs dashboards check`."""
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,12 @@ def register(verbs: Any) -> None:
     check.add_argument(
         "directory", metavar="DIR|FILE", type=Path, nargs="?", help="(default: the shipped ones)"
     )
-    check.epilog = "exit status: 0 nothing wrong or warnings only, 1 errors found, 2 a file could not be read"
+    check.epilog = (
+        "Dashboards that are not ours (whose uid does not begin with mlobs-) are only warned of what is a "
+        "matter of style, or of names that we do not know. "
+        "exit status: 0 nothing wrong or warnings only, 1 errors found, 2 a file could not be read"
+    )
+    check.add_argument("--strict", action="store_true", help="count warnings as errors")
     check.add_argument("--json", action="store_true", help="print findings as JSON")
 
 
@@ -27,6 +32,8 @@ def _check(arguments: argparse.Namespace) -> int:
     dashboards, refused = in_place(arguments.directory) if arguments.directory else (ours, [])
     boards = choices([*ours.values(), *dashboards.values()])
     found = [finding for dashboard in dashboards.values() for finding in check(dashboard, boards)]
+    if arguments.strict:
+        found = [replace(finding, level="error") for finding in found]
     if found or arguments.json:
         print_rows([asdict(finding) for finding in found], as_json=arguments.json)
     errors = sum(finding.level == "error" for finding in found)

@@ -19,6 +19,15 @@ this machine. Where hops were not started together, compare a while:
   mlobs doctor --loss --gateway http://gateway:8889 --sampler http://sampler-0:8890 --for 60
   mlobs doctor --loss --prometheus http://prometheus:9090 --since 6h
 
+The table has a line for each hop: what came to it (of programs: what they made), what it refused (the
+sender still has that), left out by sampling, dropped, still holds, and sent on or stored. Below it:
+
+  MISSING   came to a hop or was sent to it, and is nowhere; no counter explains it
+  lost      was dropped, and by what
+  restart   went, or its count, when a hop was started again
+  unknown   cannot be told, and why
+  surplus   more came to a hop than the one before it counted
+
 exit status: 0 all is well, 1 something is not (with --loss: something is missing that no counter
 explains), 2 could not be asked
 """

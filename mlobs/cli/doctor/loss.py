@@ -9,8 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from mlobs.cli.doctor.readings import Page, Reading, ask_prometheus, pages, read
+from mlobs.cli.doctor.telling import Span, ordered, sentences, settled
 from mlobs.errors import SettingError
-from mlobs.server.ledger.account import LOST, MISSING, MORE, RESTART, UNKNOWN, Account, Line, account
+from mlobs.server.ledger.account import Account, Line, account
 from mlobs.server.ledger.entries import Entry
 from mlobs.server.ledger.history import QUERY, of_matrix
 from mlobs.server.ledger.windows import between
@@ -18,8 +19,6 @@ from mlobs.server.ledger.windows import between
 CONFIRM_SECONDS = 3.0  # What only moves has arrived by then.
 SINCE = "1h"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-MARKS = {MISSING: "MISSING", LOST: "lost   ", RESTART: "restart", UNKNOWN: "unknown", MORE: "more   "}
-ORDER = tuple(MARKS)
 
 
 def loss(arguments: argparse.Namespace) -> int:
@@ -29,7 +28,7 @@ def loss(arguments: argparse.Namespace) -> int:
         SettingError: Flags do not go together, or one cannot be used.
         ServerError: A hop that was named does not answer.
     """
-    look, silent, told = _source(arguments)
+    look, silent, of = _source(arguments)
     found = account(look(), whole=True)
     if found.missing:
         # What was on its way between two hops is there by now; what is lost is not.
@@ -38,16 +37,16 @@ def loss(arguments: argparse.Namespace) -> int:
     if arguments.json:
         from mlobs.cli.printing import print_json
 
-        print_json({"missing": found.missing, "of": told, **_document(found)})
+        print_json({"missing": found.missing, "of": of().words, **_document(found)})
     else:
-        _print(found, told, silent)
+        _print(found, of(), silent)
     return 1 if found.missing else 0
 
 
 def _source(
     arguments: argparse.Namespace,
-) -> tuple[Callable[[], Sequence[Entry]], Sequence[Page], str]:
-    """Return what reads the hops, the pages that do not answer, and what time it is of."""
+) -> tuple[Callable[[], Sequence[Entry]], Sequence[Page], Callable[[], Span]]:
+    """Return what reads the hops, the pages that do not answer, and what tells the time it is of."""
     named = {hop: getattr(arguments, hop) for hop in ("sidecar", "gateway", "sampler")}
     if arguments.prometheus is not None:
         if any(named.values()) or arguments.seconds is not None or arguments.server is not None:
@@ -60,7 +59,7 @@ def _source(
         return (
             lambda: of_matrix(ask_prometheus(arguments.prometheus, query, time.time())),
             (),
-            f"the last {arguments.since or SINCE}, by Prometheus",
+            lambda: Span(f"the last {arguments.since or SINCE}, by Prometheus"),
         )
     if arguments.since is not None:
         raise SettingError(
@@ -70,18 +69,24 @@ def _source(
     asked = pages(named)
     if arguments.seconds is not None:
         return _window(arguments, asked)
-    first = read(arguments.server, asked)
-    readings = [first]
+    latest = read(arguments.server, asked)
+    silent, taken = latest.silent, False
 
     def look() -> Sequence[Entry]:
-        return (readings.pop() if readings else read(arguments.server, asked)).entries
+        nonlocal latest, taken
+        latest, taken = (read(arguments.server, asked) if taken else latest), True
+        return latest.entries
 
-    return look, first.silent, "all that was counted since each hop was started"
+    def of() -> Span:
+        words = "all that was counted since each hop was started"
+        return Span(words, reading_s=latest.took_s, read_s=latest.time_s)
+
+    return look, silent, of
 
 
 def _window(
     arguments: argparse.Namespace, asked: Sequence[Page]
-) -> tuple[Callable[[], Sequence[Entry]], Sequence[Page], str]:
+) -> tuple[Callable[[], Sequence[Entry]], Sequence[Page], Callable[[], Span]]:
     if not 0 < arguments.seconds <= 86_400:
         raise SettingError(
             f"--for={arguments.seconds:g} came; more than 0 and at most 86400 seconds were expected."
@@ -89,12 +94,14 @@ def _window(
     first: Reading = read(arguments.server, asked, first=True)
     sys.stderr.write(f"Comparing for {arguments.seconds:g} s ...\n")
     time.sleep(arguments.seconds)
+    took = [first.took_s]
 
     def look() -> Sequence[Entry]:
         now = read(arguments.server, asked, since_s=first.time_s)
+        took[1:] = [now.took_s]
         return between(first.entries, now.entries, first.time_s)
 
-    return look, first.silent, f"{arguments.seconds:g} s"
+    return look, first.silent, lambda: Span(f"in {arguments.seconds:g} s", arguments.seconds, sum(took))
 
 
 def _length(text: str) -> int:
@@ -107,26 +114,23 @@ def _length(text: str) -> int:
 def _document(found: Account) -> dict[str, Any]:
     return {
         "lines": [asdict(one) for one in found.lines],
-        "findings": [asdict(one) for one in sorted(found.findings, key=lambda one: ORDER.index(one.kind))],
+        "findings": [asdict(one) for one in ordered(found.findings)],
     }
 
 
-def _print(found: Account, told: str, silent: Sequence[Page]) -> None:
+def _print(found: Account, of: Span, silent: Sequence[Page]) -> None:
     from mlobs.cli.printing import print_rows, visible
 
+    found, moved = settled(found, of)
     print_rows(
         [_row(one) for one in found.lines], as_json=False, whole=("hop",), spare=("refused", "elsewhere")
     )
-    for one in sorted(found.findings, key=lambda one: ORDER.index(one.kind)):
-        print(f"{MARKS[one.kind]} {visible(one.says)}")
+    *told, last = sentences(found, of, moved)
+    for line in told:
+        print(visible(line))
     for page in silent:
         print(f"note    No {page.hop} answers at {page.url}; if there is one, name it with --{page.hop}.")
-    if found.missing:
-        print(f"{found.missing:,.0f} records are missing that no counter explains ({told}).")
-    elif not found.lines:
-        print("Nobody has counted anything: no program, collector or server has had data yet.")
-    else:
-        print(f"Every record is accounted for, as far as it is counted ({told}).")
+    print(last)
 
 
 def _row(line: Line) -> dict[str, object]:

@@ -37,11 +37,13 @@ class Reading:
         time_s: When reading began, in seconds since 1970.
         entries: What they said.
         silent: Pages nobody named where nothing answers.
+        took_s: How long it took.
     """
 
     time_s: float
     entries: Sequence[Entry]
     silent: Sequence[Page]
+    took_s: float
 
 
 def pages(given: Mapping[str, Sequence[str] | None], environ: Mapping[str, str] = os.environ) -> list[Page]:
@@ -90,7 +92,7 @@ def read(server: str | None, asked: Sequence[Page], *, since_s: float = 0, first
             found += entries_of(read_samples(text), _place(page), hop=page.hop, now_s=time.time())
     if not first:
         own = _server(server, since_s, programs=False)
-    return Reading(began_s, [*programs, *found, *own], silent)
+    return Reading(began_s, [*programs, *found, *own], silent, time.time() - began_s)
 
 
 def _server(server: str | None, since_s: float, *, programs: bool) -> list[Entry]:

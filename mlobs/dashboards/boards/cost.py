@@ -58,7 +58,7 @@ def numbers(limits: Thresholds) -> Row:
                 link=Link("Models", onward("models")),
             ),
             stat(
-                "A month like the last day",
+                "A month at this pace",
                 [Query(f"{increase(m.COST, window='1d')} * days_in_month()", "USD")],
                 unit="currencyUSD",
                 meaning="What this month would cost if every day of it were like the last 24 hours.",

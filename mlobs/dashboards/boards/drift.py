@@ -160,7 +160,7 @@ WHICH = Row(
                 Column("Since", f"time() - {smallest(m.DRIFT_CHANGE_START, *FEATURE, above='0')}", "s"),
                 Column("Alarm", latest(m.DRIFT_ALARM, *FEATURE), "none", Bounds(red=1)),
                 Column("Evidence", EVIDENCE, "percentunit"),
-                Column("At least this share moved", latest(m.DRIFT_TV_LOWER_BOUND, *FEATURE), "percentunit"),
+                Column("Moved at least", latest(m.DRIFT_TV_LOWER_BOUND, *FEATURE), "percentunit"),
             ],
             meaning="Every watched feature; how long ago its change began, where there is one, by the "
             "process that saw it first. At an evidence of 100% the alarm is raised.",
@@ -174,9 +174,7 @@ WHICH = Row(
                 Column("Alarm", latest(m.DRIFT_FLEET_ALARM, *FEATURE), "none", Bounds(red=1)),
                 Column("Evidence", latest(m.DRIFT_FLEET_LOG_E, *FEATURE), "short"),
                 Column("Alarm at", latest(m.DRIFT_FLEET_THRESHOLD, *FEATURE), "short"),
-                Column(
-                    "At least this share moved", latest(m.DRIFT_FLEET_TV_LOWER_BOUND, *FEATURE), "percentunit"
-                ),
+                Column("Moved at least", latest(m.DRIFT_FLEET_TV_LOWER_BOUND, *FEATURE), "percentunit"),
             ],
             meaning="The same from the counts of all processes of a service, which the server adds up. Many "
             "small ones are sure together long before one is.",

@@ -317,6 +317,7 @@ ALERTING = Row(
                 Query(per_second(m.ALERT_DELIVERIES, a.OUTCOME), legend(a.OUTCOME)),
                 Query(per_second(m.ALERT_RULE_FAILURES), "rule not evaluated"),
                 Query(per_second(m.ALERT_RULES_REFUSED), "file of rules refused"),
+                Query(per_second(m.ALERT_ROUTES_REFUSED), "file of routes refused"),
                 Query(per_second(m.ALERT_RECEIVED, a.OUTCOME), f"received, {legend(a.OUTCOME)}"),
                 Query(per_second(m.ALERT_REFUSED, a.REASON), f"webhook refused, {legend(a.REASON)}"),
             ],

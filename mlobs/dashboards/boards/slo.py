@@ -120,7 +120,7 @@ def detail(one: Promise) -> Iterator[Row]:
             )
         ],
         width=24,
-        height=6,
+        height=8,
     )
     yield Row("", [_burning(one, window, board) for window in LIMITS], width=12, height=9)
 
@@ -155,7 +155,7 @@ def alerts() -> Row:
             )
         ],
         width=24,
-        height=6,
+        height=8,
     )
 
 

@@ -73,5 +73,7 @@ def _level(rule: str, problem: str, *, ours: bool) -> Level | None:
         return "error"
     if binds == "house":
         return None
+    if binds == "style":
+        return "warning"
     # A name that begins like ours is a typo; any other may be their own.
     return "error" if any(f" {begin}" in problem for begin in OURS) else "warning"

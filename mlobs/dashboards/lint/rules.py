@@ -10,42 +10,42 @@ class Rule:
 
     Args:
         wants: One sentence.
-        of: Whom it binds: everybody; `house` only the dashboards that ship with mlobs; `names` everybody,
-            but somebody else's dashboards may know names that we do not, so there it is a warning.
+        of: Whom it binds: everybody; `house` only the dashboards that ship with mlobs. Somebody else's are
+            only warned of `style`, for theirs may be another, and of `names`, which we may not know.
     """
 
     wants: str
-    of: Literal["everybody", "house", "names"] = "everybody"
+    of: Literal["everybody", "house", "style", "names"] = "everybody"
 
 
 RULES: dict[str, Rule] = {
     # Those of the public dashboard linter.
-    "template-datasource": Rule("The first variable chooses the data source."),
+    "template-datasource": Rule("The first variable chooses the data source.", "style"),
     "template-job": Rule("A variable chooses jobs.", "house"),
     "template-instance": Rule("A variable chooses instances.", "house"),
     "template-label-promql": Rule("A variable's query is PromQL."),
-    "template-on-time-change-reload": Rule("Variables are asked again when the time range changes."),
-    "panel-datasource": Rule("Panels take the data source that was chosen."),
-    "panel-title-description": Rule("A panel has a title and a description."),
-    "panel-units": Rule("Numbers have a unit."),
+    "template-on-time-change-reload": Rule("Variables are asked again when the time range changes.", "style"),
+    "panel-datasource": Rule("Panels take the data source that was chosen.", "style"),
+    "panel-title-description": Rule("A panel has a title and a description.", "style"),
+    "panel-units": Rule("Numbers have a unit.", "style"),
     "panel-no-targets": Rule("A panel asks something."),
     "target-logql": Rule("A query of logs is LogQL."),
-    "target-logql-auto": Rule("A rate of logs is taken over $__auto."),
+    "target-logql-auto": Rule("A rate of logs is taken over $__auto.", "style"),
     "target-promql": Rule("A query is PromQL."),
-    "target-rate-interval": Rule("A rate is taken over $__rate_interval."),
+    "target-rate-interval": Rule("A rate is taken over $__rate_interval.", "style"),
     "target-job": Rule("A query chooses by job.", "house"),
     "target-instance": Rule("A query chooses by instance.", "house"),
     "target-counter-agg": Rule("A counter is inside rate, irate or increase."),
-    "uneditable-dashboard": Rule("The dashboard is not editable, so that nobody loses a change."),
+    "uneditable-dashboard": Rule("The dashboard is not editable, so that nobody loses a change.", "style"),
     # Ours, about the whole.
     "shape": Rule("It is put together as Grafana does it."),
     "uid": Rule("The uid is short and stable; ours begin with mlobs-."),
-    "portable": Rule("No inputs and no id, which provisioning cannot resolve."),
+    "portable": Rule("No inputs and no id, which provisioning cannot resolve.", "style"),
     "crosshair": Rule("One crosshair on all panels.", "house"),
     "panel-ids": Rule("No two panels have the same id."),
     "panel-titles": Rule("No two panels have the same title.", "house"),
     "panel-count": Rule("At most 30 panels are open at once.", "house"),
-    "row-empty": Rule("A row has panels."),
+    "row-empty": Rule("A row has panels.", "style"),
     "layout-overlap": Rule("No panel lies over another."),
     "layout-width": Rule("No panel reaches beyond 24 columns."),
     "colours": Rule("Colours are those of the palette.", "house"),
@@ -60,7 +60,7 @@ RULES: dict[str, Rule] = {
     "legend": Rule("A query has a legend, of labels that the series has.", "house"),
     "exemplars": Rule("A percentile shows the traces behind it.", "house"),
     "series-count": Rule("At most 12 lines.", "house"),
-    "mean-beside-quantiles": Rule("No mean beside percentiles."),
+    "mean-beside-quantiles": Rule("No mean beside percentiles.", "style"),
     "zero": Rule("Zero is shown only where it is true.", "house"),
     "metric-known": Rule("A metric is one that is emitted.", "names"),
     "label-carried": Rule("A metric is chosen by a label that it carries.", "names"),

@@ -22,7 +22,7 @@ def state_timeline(task: Task) -> Markup:
         return nothing(task)
     room = max(int((task.height - BOTTOM - TOP) / ROW_MIN), 1)
     kept = found if len(found) <= room else found[: max(room - 1, 1)]
-    left = min(widest([name for name, *_ in kept], LABEL) + 14, task.width * 0.35)
+    left = min(widest([name for name, *_ in kept], LABEL) + 14, task.width * 0.45)
     more_height = 16 if len(kept) < len(found) else 0
     plot = Plot(left, task.width - RIGHT, TOP, task.height - BOTTOM - more_height)
     x = Scale(task.span.begin_s, task.span.end_s, plot.left, plot.right)

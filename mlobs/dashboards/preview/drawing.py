@@ -6,8 +6,8 @@ from typing import Any
 
 from mlobs.dashboards.preview.choices import Choice, interpolated
 from mlobs.dashboards.preview.colours import Theme
+from mlobs.dashboards.preview.dots import Dot
 from mlobs.dashboards.preview.frames import Frame
-from mlobs.dashboards.preview.gathering import Dot
 from mlobs.dashboards.preview.marks import Mark
 from mlobs.dashboards.preview.markup import Markup, tag
 from mlobs.dashboards.preview.spans import Span

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from mlobs.dashboards.layout import COLUMNS, panels
 from mlobs.dashboards.preview.choices import Choice, builtins, choose, interpolated
+from mlobs.dashboards.preview.dots import Dot, thinned
 from mlobs.dashboards.preview.frames import (
     Frame,
     as_series,
@@ -60,15 +61,6 @@ class AsksClickHouse(Protocol):
 
     def rows(self, sql: str) -> SqlRows:
         """Return the columns, with their types, and the rows of a statement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dot:
-    """An exemplar: one call of those a series counts."""
-
-    at_s: float
-    value: float
-    labels: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -241,11 +233,17 @@ class Gatherer:
             legend = legend or "{{le}}"
         answer.frames += of_matrix(matrix, ref, legend, answer.step_s)
         if target.get("exemplar"):
-            for found in self._prometheus.exemplars(expr, answer.span):
-                for one in found.get("exemplars") or ():
-                    value = number(one.get("value"))
-                    if value is not None:
-                        answer.dots.append(Dot(float(one["timestamp"]), value, one.get("labels") or {}))
+            told = [
+                one
+                for found in self._prometheus.exemplars(expr, answer.span)
+                for one in found.get("exemplars") or ()
+            ]
+            dots = [
+                Dot(float(one["timestamp"]), value, one.get("labels") or {})
+                for one in told
+                if (value := number(one.get("value"))) is not None
+            ]
+            answer.dots += thinned(dots, answer.step_s)
 
     def _ask_sql(self, panel: Json, target: Json, answer: Answer) -> None:
         if self._clickhouse is None:

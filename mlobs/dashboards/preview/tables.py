@@ -11,8 +11,10 @@ from mlobs.dashboards.preview.fields import Config, Shown, config_of, limits, na
 from mlobs.dashboards.preview.frames import Field, Frame
 from mlobs.dashboards.preview.markup import Markup, join, link, tag
 from mlobs.dashboards.preview.transformations import ordered
+from mlobs.dashboards.preview.units import ago
 
 ROW, HEAD = 31.0, 33.0
+FROM_NOW = "dateTimeFromNow"
 COLUMN_MIN = 150  # Pixels that Grafana gives a column that does not say otherwise.
 CELL_CHARACTERS_MAX = 300
 DATA = re.compile(r"\$\{__(?P<what>value|data|field)\.?(?P<path>[^}:]*)(?::(?P<form>\w+))?\}")
@@ -96,6 +98,9 @@ def _side(column: Field, config: Config) -> str | None:
 def _cell(task: Task, columns: Columns, place: int, row: int) -> Markup:
     column, config = columns[place]
     value = shown(column.values[row], config, task.theme, place=row, kind=column.kind)
+    at_s = column.values[row]
+    if column.kind == "time" and config.get("unit") == FROM_NOW and isinstance(at_s, int | float):
+        value = Shown(ago(task.span.end_s - at_s), value.colour)
     custom = config.get("custom") or {}
     how = (custom.get("cellOptions") or {}).get("type") or custom.get("displayMode") or "auto"
     words = value.text[:CELL_CHARACTERS_MAX]

@@ -141,6 +141,20 @@ def _clock(value: float, decimals: int | None) -> str:
     return ("-" if value < 0 else "") + " ".join(parts[:3])
 
 
+def ago(seconds: float) -> str:
+    """Return how long ago something was, as Grafana says it of a moment.
+
+    >>> [ago(20), ago(70), ago(600), ago(86400)]
+    ['a few seconds ago', 'a minute ago', '10 minutes ago', 'a day ago']
+    """
+    if seconds < FEW_SECONDS:
+        return "a few seconds ago"
+    fitting = [row for row in AGES if round(seconds / row[2]) < row[3]] or AGES[-1:]
+    one, several, each, _ = fitting[0]
+    number = max(round(seconds / each), 1)
+    return f"{one if number == 1 else f'{number} {several}'} ago"
+
+
 def _moment(value: float, decimals: int | None, form: str = "YYYY-MM-DD HH:mm:ss") -> str:
     for word, put in MOMENTS.items():
         form = form.replace(word, put)
@@ -165,6 +179,15 @@ def _percent(factor: float) -> Write:
     return lambda value, decimals: digits(value * factor, decimals) + "%"
 
 
+FEW_SECONDS = 45
+# What one and several are called, how long one is, and how many of them are said in the next.
+AGES = (
+    ("a minute", "minutes", 60, 45),
+    ("an hour", "hours", 3600, 22),
+    ("a day", "days", 86_400, 26),
+    ("a month", "months", 2_629_746, 11),
+    ("a year", "years", 31_556_952, 1_000_000),
+)
 TABLE: dict[str, Write] = {
     "none": lambda value, decimals: digits(value, decimals),
     "string": lambda value, decimals: digits(value, decimals),

@@ -48,7 +48,7 @@ def of_a_trace(pages: str) -> Look:
             for it would let a link that somebody is sent lead the whole board elsewhere.
     """
     page = {"title": "Open in mlobs", "url": f"{pages}/traces/${{__value.raw}}", "targetBlank": True}
-    return Look(links=(BELOW, page) if pages else (BELOW,), width=110)
+    return Look(links=(BELOW, page) if pages else (BELOW,), width=95)
 
 
 def target(statement: str, form: Form) -> Json:

@@ -7,32 +7,36 @@ Two rules keep it from running what telemetry or a link brings:
   its text and go on as SQL. `queryparam` keeps several values apart and leaves nothing that ends a text.
 * No variable holds SQL. `skipUrlSync` does not help: older releases of Grafana take any variable's value from
   the address. What depends on the tables is written out in the statement, inside the data source's macro
-  `$__conditionalAll`, and a hidden variable only says which of the two stays.
+  `$__conditionalAll`, and hidden variables only say what of it stays.
 
 Statements name the canonical columns of `otel_traces`. Tables that the OpenTelemetry Collector's ClickHouse
-exporter made, old or new, lack them: there a WITH computes those that a statement names from the attributes.
+exporter made, old or new, lack them: there a WITH computes those that a statement names (`columns`).
 So one board reads both, and where the columns are stored only they are read, which is twenty times faster.
+
+A span that a sampler kept counts as often as it stands for (`Weight`), in everything that is said of many
+runs. What is said of one run is said of what is stored of it: samplers keep a trace whole.
 
 Why not two boards: whoever moves from one table to the other would have to change every link.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 from mlobs.dashboards.queries import SERIES_MAX, VARIABLES
-from mlobs.semconv import attributes as a
+from mlobs.dashboards.sql.columns import (
+    FAILED,
+    LOGS,
+    MAPS,
+    STORED,
+    TRACES,
+    computed,
+    computing,
+    of_scores,
+    text,
+)
 from mlobs.semconv import metrics as m
-from mlobs.semconv.dialects.rows import TENANT
-from mlobs.semconv.rows import Attribute
+from mlobs.semconv.weights import WEIGHT
 
-TRACES, LOGS = "otel_traces", "otel_logs"
 ROWS_MAX = 20
-# Old exporters wrote the longer word.
-FAILED = "StatusCode IN ('Error', 'STATUS_CODE_ERROR')"
-OTHER = "_OTHER"
-READERS: Mapping[str, str] = {"int": "toUInt64OrNull({})", "double": "toFloat64OrNull({})"}
-STORED = "stored"  # The hidden variable: All where the canonical columns are there.
 
 WHEN = "$__timeFilter(Timestamp)"
 # The column that each variable of the board chooses by.
@@ -68,44 +72,36 @@ WHOLE = "HAVING time >= $__fromTime AND time <= $__toTime - $__interval_s"
 PER_MINUTE, PER_HOUR = "* 60 / $__interval_s", "* 3600 / $__interval_s"
 THE_TRACE = f"{WHEN} AND TraceId = decodeURLComponent('${{trace:percentencode}}')"
 
+COUNT = f"sum({WEIGHT})"
+BUCKETS_EACH_DOUBLING = 16  # Of durations: a bucket is 4 % wide.
+NANOS_MAX = "1e18"
+_UP_TO_EACH = "arrayReduceInRanges('sum', arrayMap(i -> (1, i), arrayEnumerate(mapValues(b))), mapValues(b))"
+
+
+def count_of(condition: str) -> str:
+    """Return how many spans there were for which something is true, stored or not.
+
+    >>> count_of("Duration > 5")
+    'sumIf(Weight, Duration > 5)'
+    """
+    return f"sumIf({WEIGHT}, {condition})"
+
+
+def total(value: str) -> str:
+    """Return what a number of spans adds up to, stored or not.
+
+    >>> total("CostUsd")
+    'sum(ifNull(CostUsd, 0) * Weight)'
+    """
+    return f"sum(ifNull({value}, 0) * {WEIGHT})"
+
+
 # Counts that a span may lack, as numbers.
-TOKENS = "sum(ifNull(InputTokens, 0) + ifNull(OutputTokens, 0))"
-COST = "sum(ifNull(CostUsd, 0))"
-SECONDS = "Duration / 1e9"
-
-
-def text(value: str) -> str:
-    r"""Return a text as SQL writes it.
-
-    >>> print(text("it's"))
-    'it\'s'
-    """
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def stored() -> str:
-    """Return the statement that says whether the canonical columns are stored: All, or another word."""
-    names = ", ".join(map(text, computed()))
-    return (
-        f"SELECT if(count() = {len(computed())}, concat('$', '__all'), 'computed') AS {STORED} "
-        f"FROM system.columns {_of_table(TRACES)} AND name IN ({names})"
-    )
-
-
-@cache
-def computed() -> dict[str, str]:
-    """Return how each canonical column is computed from the attributes of a span.
-
-    >>> computed()["RequestModel"]
-    "SpanAttributes['gen_ai.request.model']"
-    """
-    rows = [row for row in (*a.ATTRIBUTES, TENANT) if row.column and row not in {a.SERVICE_NAME, a.KIND}]
-    found = {
-        row.column: READERS.get(row.type, "{}").format(f"SpanAttributes[{text(row.name)}]") for row in rows
-    }
-    error = found[a.ERROR_TYPE.column]
-    found[a.ERROR_TYPE.column] = f"if({FAILED} AND {error} = '', {text(OTHER)}, {error})"
-    return found
+TOKENS = total("ifNull(InputTokens, 0) + ifNull(OutputTokens, 0)")
+COST = total("CostUsd")
+COST_OF_RUN = "sum(ifNull(CostUsd, 0))"
+FAILED_SHARE = f"{count_of(FAILED)} / {COUNT}"
+TIME_OF_ALL = total("Duration / 1e9")
 
 
 def of_operations(*operations: str) -> str:
@@ -135,38 +131,44 @@ def scores() -> str:
 
     The server keeps them in a table of their own as well, which an exporter's database lacks.
     """
-
-    def said(row: Attribute) -> str:
-        return f"LogAttributes[{text(row.name)}]"
-
-    return (
-        f"(SELECT Timestamp, TraceId, ServiceName, {said(a.EVALUATION_NAME)} AS Name, "
-        f"toFloat64OrNull({said(a.EVALUATION_SCORE)}) AS Value, {said(a.EVALUATION_BY)} AS JudgedBy "
-        f"FROM {LOGS} WHERE {WHEN} AND mapContains(LogAttributes, {text(a.EVALUATION_NAME.name)}))"
-    )
+    columns = "Timestamp, TraceId, ServiceName, Name, Value, JudgedBy"
+    begin = computing(columns, of_scores, MAPS)
+    return f"({begin}SELECT {columns} FROM {LOGS} WHERE {WHEN} AND Name != '')"
 
 
 def asked(what: str, where: str, *, table: str = TRACES, rest: str = "") -> str:
     """Return a statement over one table, with the columns it may lack."""
-    begin = _computing(f"{what} {where} {rest}") if table == TRACES else ""
+    # A statement within has a WITH of its own.
+    begin = computing(f"{what} {where} {rest}", computed, STORED) if table == TRACES else ""
     return f"{begin}SELECT {what} FROM {table} WHERE {where} {rest}".rstrip()
 
 
-def _computing(statement: str) -> str:
-    """Return the WITH that computes the columns a statement names where they are not stored.
+def as_map(attributes: str) -> str:
+    """Return a column of attributes as a map of texts, which it may be; what JSON nests stays nested."""
+    return rf"JSONExtract(toJSONString({attributes}), 'Map\x28String\x2c String\x29')"
 
-    Where they are, the macro leaves `1=1` of it. A statement within has a WITH of its own.
+
+def quantile(level: float, nanos: str = "Duration") -> str:
+    """Return the seconds that a share of all spans took no longer than, stored or not, within 4 %.
+
+    The engine in the server has no quantile with weights, so they are added up by bucket. Within a bucket
+    they are taken to lie evenly, as their logarithms go; of many spans that is within 0.2 %.
+
+    Args:
+        level: The share.
+        nanos: How long a span took.
     """
-    named = [f"{made} AS {name}" for name, made in computed().items() if re.search(rf"\b{name}\b", statement)]
-    return f"WITH $__conditionalAll(tuple({', '.join(named)}), ${STORED}) AS canonical " if named else ""
+    known = f"greatest(least(toFloat64({nanos}), {NANOS_MAX}), 1)"
+    bucket = f"toInt16(floor(log2({known}) * {BUCKETS_EACH_DOUBLING}))"
+    rank = f"{level:g} * c[-1]"  # Of b, the buckets, c is how many there were up to each, p the place sought.
+    within = f"({rank} - c[p]) / mapValues(b)[p] + 1"
+    value = f"exp2((mapKeys(b)[p] + {within}) / {BUCKETS_EACH_DOUBLING}) / 1e9"
+    placed = f"arrayMap((b, c, p) -> {value}, [b], [c], [arrayFirstIndex(up -> up >= {rank}, c)])[1]"
+    added = f"arrayMap((b, c) -> {placed}, [b], [{_UP_TO_EACH}])[1]"
+    return f"arrayMap(b -> {added}, [sumMap(map({bucket}, toUInt64({WEIGHT})))])[1]"
 
 
-def quantile(level: float, value: str = SECONDS) -> str:
-    """Return a quantile, of a sample of 8,192 where there are more; the engine in the server has no other."""
-    return f"quantile({level})({value})"
-
-
-def series(value: str, where: str, *, by: str, named: str, size: str = "count()") -> str:
+def series(value: str, where: str, *, by: str, named: str, size: str = COUNT) -> str:
     """Return the statement of one line for each value of a column: those with the largest `size`.
 
     Args:
@@ -260,7 +262,3 @@ def _named(columns_: Mapping[str, str]) -> str:
         expression if expression == heading else f"{expression} AS `{heading}`"
         for heading, expression in columns_.items()
     )
-
-
-def _of_table(name: str) -> str:
-    return f"WHERE database = currentDatabase() AND table = {text(name)}"

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlobs.server import turns
 from mlobs.server.ask import statements
-from mlobs.server.ask.compiling import Condition, Value
+from mlobs.server.ask.compiling import EVERYTHING, Condition, Value
 from mlobs.server.ask.cursors import Cursor, written
 from mlobs.server.ask.ranges import NS, NS_MAX, Range, around
 
@@ -39,7 +40,15 @@ class Found:
 
 
 def page(
-    ask: Ask, ident: str, sort: str, where: Condition, within: Range, limit: int, after: Cursor | None = None
+    ask: Ask,
+    ident: str,
+    sort: str,
+    where: Condition,
+    within: Range,
+    limit: int,
+    after: Cursor | None = None,
+    *,
+    known: bool = False,
 ) -> Found:
     """Return one page of a list.
 
@@ -51,9 +60,14 @@ def page(
         within: The range; of a page after the first, the one that its cursor has.
         limit: Ids on the page.
         after: The last row of the page before.
+        known: Whether `turns` has all spans, and so says which traces without a filter are best.
     """
-    statement = statements.found(ident, sort, where, after=after is not None)
     params: dict[str, Value] = {**where.params, **within.params(), "limit": limit + 1}
+    if known and ident == statements.TRACE and where.any_of == EVERYTHING and sort in turns.RANKS:
+        statement = turns.best(sort, after=after is not None)
+        params |= turns.whole(within, known=True)
+    else:
+        statement = statements.found(ident, sort, where, after=after is not None)
     scan_until_ns = within.until_ns
     if after is not None:
         params |= {"rank": after.rank, "id": after.id}

@@ -48,7 +48,14 @@ def newest(store: Store, given: Given) -> dict[str, Any]:
     """Return a page of traces; where it shows all there are, also how many spans are in none."""
     wanted = asked.listed(given, time.time_ns())
     found = listing.page(
-        store.query, statements.TRACE, wanted.sort, wanted.where, wanted.range, wanted.limit, wanted.after
+        store.query,
+        statements.TRACE,
+        wanted.sort,
+        wanted.where,
+        wanted.range,
+        wanted.limit,
+        wanted.after,
+        known=not store.sharded,
     )
     rows = listing.traces(partial(store.named, "trace_list"), found)
     whole = wanted.after is None and not found.cursor and wanted.where.any_of == EVERYTHING

@@ -63,6 +63,7 @@ class Statement:
     settings: Mapping[str, str]
 
 
+OPEN, CLOSED = "OpeningCurlyBrace", "ClosingCurlyBrace"
 Token = tuple[str, str, int]  # Kind, text, and where it begins, in bytes.
 
 
@@ -131,23 +132,28 @@ def usable_format(form: str, known: Mapping[str, str]) -> str:
 
 def _assignments(tokens: Sequence[Token], words: Sequence[str]) -> dict[str, str]:
     """Return what the last SETTINGS sets; nothing unless that is all there is behind it."""
-    rest = tokens[len(words) - words[::-1].index("SETTINGS") :]
+    rest = list(tokens[len(words) - words[::-1].index("SETTINGS") :])
     found = {}
-    for at in range(0, len(rest), 4):
-        name, equals, value, *comma = rest[at : at + 4] if len(rest) - at >= 3 else (None, None, None)
-        if name is None or equals is None or value is None:
+    while rest:
+        kinds = [kind for kind, _, _ in rest]
+        end = kinds.index(CLOSED) + 1 if kinds[2:3] == [OPEN] and CLOSED in kinds else 3
+        if kinds[:2] != ["BareWord", "Equals"] or kinds[2:3] not in (["Number"], ["StringLiteral"], [OPEN]):
             return {}
-        if name[0] != "BareWord" or equals[0] != "Equals" or value[0] not in {"Number", "StringLiteral"}:
+        if kinds[end:] and (kinds[end] != "Comma" or not kinds[end + 1 :]):
             return {}
-        if comma and (comma[0][0] != "Comma" or at + 4 == len(rest)):
-            return {}
-        plain = value[1]
-        if value[0] == "StringLiteral":
-            plain = plain[1:-1]
-            if "\\" in plain or "'" in plain:
-                raise ClickHouseError(BAD_ARGUMENTS, f"The value of {name[1][:60]} has an escape in it.")
-        found[name[1]] = plain
+        found[rest[0][1]] = _plain(rest[0][1], [text for _, text, _ in rest[2:end]])
+        del rest[: end + 1]
     return found
+
+
+def _plain(name: str, texts: Sequence[str]) -> str:
+    """Return the value of a setting; a map as it was written."""
+    value = " ".join(texts)
+    if not value.startswith("'"):
+        return value
+    if "\\" in value or "'" in value[1:-1]:
+        raise ClickHouseError(BAD_ARGUMENTS, f"The value of {name[:60]} has an escape in it.")
+    return value[1:-1]
 
 
 def _lower(name: str, value: str, limit: float) -> float:

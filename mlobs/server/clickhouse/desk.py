@@ -24,6 +24,7 @@ from mlobs.server.clickhouse.allowed import (
     usable_format,
 )
 from mlobs.server.clickhouse.asked import Asked
+from mlobs.server.clickhouse.filters import SETTING, checked
 from mlobs.server.clickhouse.native import VERSION_MIN, with_heads
 from mlobs.server.clickhouse.refusal import (
     ACCESS_DENIED,
@@ -122,15 +123,17 @@ class Desk:
             "max_result_rows": ROWS_MAX,
             "max_result_bytes": BYTES_MAX,
         }
-        settings = settings_of_reader({**asked.settings, **found.settings}, most)
+        given = {**asked.settings, **found.settings}
+        filters = given.pop(SETTING, "")
+        settings = settings_of_reader(given, most)
         ours = self._store.databases
         if asked.database not in {"", DEFAULT, *ours}:
             raise ClickHouseError(
                 ACCESS_DENIED,
                 f"The database {asked.database[:60]!r} is not asked here; {' and '.join(ours)} can be.",
             )
-        given = {"output_format_json_validate_utf8": 1, **settings}
-        connection = self._store.guest(given)
+        filtered = {SETTING: checked(filters, self._store, TABLES)} if filters else {}
+        connection = self._store.guest({"output_format_json_validate_utf8": 1, **filtered, **settings})
         try:
             tree = connection.raw(f"{EXPLAIN}{found.text}", "TabSeparatedRaw", asked.params).body.decode()
             if wrong := tree_problem(tree.split("\n"), TABLES, ours):

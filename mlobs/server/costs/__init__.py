@@ -1,6 +1,8 @@
 """What model calls cost: computed when asked, from disjoint token buckets and dated prices.
 
     calls          which spans count, and the tokens of each bucket              SQL
+    summed         calls added up by trace and ten minutes, as they arrive       SQL
+    sources        what is read from the sums, and what from the spans           SQL
     groupings      what costs can be divided by                                  SQL
     statements     the questions: classes, groups, traces                        SQL
     pricing        which prices a class has: dates, tiers, sizes, spellings      pure
@@ -27,9 +29,13 @@ twice there are two of it.
 The sum of all calls comes from the statement that divides them, as one more row: asked for before it, it
 would lack the calls that came in between, and rows would not add up to it.
 
-Measured with 2 million model calls, in CPU seconds: whether any call is below another .6, classes .8, traces
-.5, and 2.5 (by model) to 6.5 (by 50 000 users) for groups, of which the sum of all is a third and less. With
-another million calls that repeat: classes 2.1, traces 1.6. All of it in less than 1 GB.
+Measured with 5 million model calls of 10 million spans in a day, in CPU seconds of two busy cores: what the
+sums tell, .1 for whether calls repeat others, .4 for classes, .8 for groups and their traces, .4 for groups
+of a chart; 3 by 125 000 sessions. What only the spans tell (agents, tenants that calls do not name, any
+attribute) takes 12 and more.
+
+Why sums keep the trace: a trace that has calls in several groups, or on both sides of ten minutes, is one
+trace; numbers of traces cannot be added up. So there is a row for each trace and not one for each call.
 
 Why no table of prices in the store: a look-up tries spellings, sellers and snapshots of a model's name; in
 SQL that would be a second implementation that must agree with the SDK's.

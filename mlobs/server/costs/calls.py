@@ -32,8 +32,10 @@ _DETAILS = {
 # Those without a column are in the map of attributes.
 RARE = tuple(row.name for row in (*TIERS, *_DETAILS.values()) if not row.column)
 # Seven times cheaper than hasAny, which does not look into the dictionary of a LowCardinality column.
-_HAS_RARE = f"({' OR '.join(f'has(SpanAttributes.keys, {name!r})' for name in RARE)})"
-_CUT = {
+HAS_RARE = f"({' OR '.join(f'has(SpanAttributes.keys, {name!r})' for name in RARE)})"
+# The map of attributes, empty where nothing is to be looked for: looking into that costs next to nothing.
+RARE_MAP = f"if({HAS_RARE}, SpanAttributes, CAST(map(), 'Map(LowCardinality(String), String)'))"
+CUT = {
     "inputs": f"least(ifNull(InputTokens, 0), {COUNT_MAX})",
     "outputs": f"least(ifNull(OutputTokens, 0), {COUNT_MAX})",
     "b_read": "least({read}, inputs)",
@@ -47,7 +49,7 @@ _CUT = {
     "b_spoken": "toUInt64(least({spoken}, outputs - b_thought))",
     "b_drawn": "toUInt64(least({drawn}, outputs - b_thought - b_spoken))",
 }
-_BUCKETS = {
+OF_BUCKETS = {
     "input": "uncached - b_audio - b_image",
     "cached_read": "b_read - b_read_audio",
     "cached_write": "b_write - b_write_1h",
@@ -63,78 +65,76 @@ _BUCKETS = {
 # What a class is made of, by column of `calls`.
 CLASS = ("provider", "response_model", "request_model", "tier", "size", "period")
 # Nothing here is NULL, or a call without one of them would be neither repeated nor not.
-_TOTALS = "ifNull(InputTokens, 0), ifNull(OutputTokens, 0)"
-_USED = "(ifNull(InputTokens, 0) > 0 OR ifNull(OutputTokens, 0) > 0)"
-_MODEL = "if(RequestModel != '', RequestModel, ResponseModel)"
-# Most stores have no call below a call, and then nobody needs to ask further.
-NESTED = f"""SELECT count() AS calls FROM otel_traces WHERE {TIMES} AND {OF_CALLS} AND ParentSpanId != ''
-    AND cityHash64(ParentSpanId) IN (
-        SELECT cityHash64(SpanId) FROM otel_traces WHERE {TIMES} AND {OF_CALLS}
-    )"""
+TOTALS = "ifNull(InputTokens, 0), ifNull(OutputTokens, 0)"
+USED = "(ifNull(InputTokens, 0) > 0 OR ifNull(OutputTokens, 0) > 0)"
+MODEL = "if(RequestModel != '', RequestModel, ResponseModel)"
 
 
-def _same(span: str) -> str:
+def same(span: str) -> str:
     """Return a hash that a call and its child share if totals and model are the same."""
-    return f"cityHash64(TraceId, {span}, {_TOTALS}, {_MODEL})"
+    return f"cityHash64(TraceId, {span}, {TOTALS}, {MODEL})"
 
 
-# A column, and the condition on it that a child repeats the call.
-SAME = f"{_same('SpanId')} AS same"
-REPEATED = (
-    f"same IN (SELECT {_same('ParentSpanId')} FROM otel_traces "
-    f"WHERE {TIMES} AND {OF_CALLS} AND {_USED} AND {_MODEL} != '' AND ParentSpanId != '')"
-)
+def repeated_by(spans: str) -> str:
+    """Return the condition on `same` that a child among some spans repeats the call."""
+    return (
+        f"same IN (SELECT {same('ParentSpanId')} FROM otel_traces "
+        f"WHERE {TIMES} AND {OF_CALLS} AND {USED} AND {MODEL} != '' AND ParentSpanId != '' AND {spans})"
+    )
 
 
-def calls(where: Condition, edges: Edges, extra: str = "", *, repeated: bool) -> str:
+SAME = f"{same('SpanId')} AS same"
+REPEATED = repeated_by("1")
+
+
+def calls(where: Condition, edges: Edges, extra: str = "", *, repeated: str, few: bool = False) -> str:
     """Return the statement for calls; it takes the parameters of a range.
 
     Args:
         where: For a span.
         edges: Where prices change.
         extra: More to select of otel_traces, with a comma before each.
-        repeated: Whether there are calls that another span repeats, to be left out.
+        repeated: The condition on `same` that another span repeats a call, which is left out; "" if none is.
+        few: Whether there are so few that planning the statement takes longer than reading them.
     """
     wanted = f"{IN_RANGE} AND {OF_CALLS} AND {where.sql}"
     if repeated:
         extra += f", {SAME}"
-    branches = (("NOT ", False), ("", True))
-    found = " UNION ALL ".join(
-        _branch(edges, extra, f"{wanted} AND {without}{_HAS_RARE}", rare=rare) for without, rare in branches
-    )
-    return f"SELECT * FROM ({found}) WHERE NOT {REPEATED}" if repeated else found
+    if few:
+        found = _branch(edges, extra, wanted, RARE_MAP)
+    else:
+        found = (
+            _branch(edges, extra, f"{wanted} AND NOT {HAS_RARE}", "")
+            + " UNION ALL "
+            + _branch(edges, extra, f"{wanted} AND {HAS_RARE}", "SpanAttributes")
+        )
+    return f"SELECT * EXCEPT (same) FROM ({found}) WHERE NOT ({repeated})" if repeated else found
 
 
-def _branch(edges: Edges, extra: str, wanted: str, *, rare: bool) -> str:
-    details = {name: _count(row, rare=rare) for name, row in _DETAILS.items()}
-    cut = ", ".join(f"{text.format(**details)} AS {name}" for name, text in _CUT.items())
-    buckets = ", ".join(f"toUInt64({_BUCKETS[name]}) * Weight AS t_{name}" for name in BUCKETS)
-    sizes = _reached([f"inputs > {size}" for size in edges.sizes])
-    days = _reached([f"Timestamp >= fromUnixTimestamp64Nano({start}, 'UTC')" for start in edges.starts()])
-    return f"""SELECT TraceId, SpanId, ParentSpanId, Timestamp, Provider AS provider,
-    ResponseModel AS response_model, RequestModel AS request_model, {_tier(rare=rare)} AS tier,
-    InputTokens IS NULL AND OutputTokens IS NULL AS unused, CostUsd * Weight AS told,
-    Weight AS weight, {cut}, {sizes} AS size, {days} AS period, {buckets}{extra}
-FROM otel_traces WHERE {wanted}"""
+def details(attributes: str) -> dict[str, str]:
+    """Return the expressions of the counts that are parts of others, by their names in CUT.
+
+    Args:
+        attributes: The map to look into for what has no column; "" if nothing is in it.
+    """
+    return {name: _count(row, attributes) for name, row in _DETAILS.items()}
 
 
-def _reached(edges: Sequence[str]) -> str:
+def reached(edges: Sequence[str]) -> str:
     """Return how many of some edges, which are in order, a call has reached."""
     return f"toUInt16({' + '.join(f'({one})' for one in edges) or '0'})"
 
 
-def _count(row: Attribute, *, rare: bool) -> str:
-    if row.column:
-        return f"ifNull({row.column}, 0)"
-    return f"toUInt64OrZero(SpanAttributes['{row.name}'])" if rare else "toUInt64(0)"
+def tier(attributes: str) -> str:
+    """Return the first service tier that is told; '' for the standard one, whatever it is called.
 
-
-def _tier(*, rare: bool) -> str:
-    """Return the first service tier that is told; '' for the standard one, whatever it is called."""
+    Args:
+        attributes: As of `details`.
+    """
     told = [
-        f"toString({row.column})" if row.column else f"SpanAttributes['{row.name}']"
+        f"toString({row.column})" if row.column else f"{attributes}['{row.name}']"
         for row in TIERS
-        if rare or row.column
+        if attributes or row.column
     ]
     if not told:
         return "''"
@@ -144,3 +144,23 @@ def _tier(*, rare: bool) -> str:
     names = ", ".join(map(repr, sorted(STANDARD)))
     cut = f"lower(substringUTF8({first}, 1, {TIER_CHARACTERS_MAX}))"
     return f"if({cut} IN ({names}), '', {cut})"
+
+
+def _branch(edges: Edges, extra: str, wanted: str, attributes: str) -> str:
+    told = details(attributes)
+    cut = ", ".join(f"{text.format(**told)} AS {name}" for name, text in CUT.items())
+    buckets = ", ".join(f"toUInt64({OF_BUCKETS[name]}) * Weight AS t_{name}" for name in BUCKETS)
+    sizes = reached([f"inputs > {size}" for size in edges.sizes])
+    days = reached([f"Timestamp >= fromUnixTimestamp64Nano({start}, 'UTC')" for start in edges.starts()])
+    return f"""SELECT TraceId, SpanId, ParentSpanId, Timestamp, sipHash64(TraceId) AS trace, Weight AS weight,
+    Provider AS provider, ResponseModel AS response_model, RequestModel AS request_model,
+    toLowCardinality({tier(attributes)}) AS tier, toUInt64(Weight) AS calls,
+    if(InputTokens IS NULL AND OutputTokens IS NULL, calls, 0) AS unused, CostUsd * Weight AS told,
+    {cut}, {sizes} AS size, {days} AS period, {buckets}{extra}
+FROM otel_traces WHERE {wanted}"""
+
+
+def _count(row: Attribute, attributes: str) -> str:
+    if row.column:
+        return f"ifNull({row.column}, 0)"
+    return f"toUInt64OrZero({attributes}['{row.name}'])" if attributes else "toUInt64(0)"

@@ -97,12 +97,12 @@ class Figures:
 def of_group(row: Mapping[str, Any], prices: Mapping[int, Prices]) -> Figures:
     """Return the figures of a row of `statements.rows`."""
     found = Figures(traces=row["traces"], successful_traces=row["successful_traces"])
-    for ident, calls, unused, counts in row["parts"]:
+    for ident, (calls, unused, *counts) in row["parts"].items():
         found.calls += calls
         found.calls_without_usage += unused
         for name, count in zip(BUCKETS, counts, strict=True):
             found.tokens[name] += count
-        found.add(prices.get(ident), calls, counts)
+        found.add(prices.get(int(ident)), calls, counts)
     return found
 
 

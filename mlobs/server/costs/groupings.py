@@ -14,6 +14,7 @@ from mlobs.errors import QueryError
 from mlobs.semconv import attributes as a
 from mlobs.server.ask.compiling import TIMES, Value
 from mlobs.server.ask.keys import groupable, grouping
+from mlobs.server.costs.summed import SERVICE_VERSION, fits
 
 TIMES_OF_DAY = {"hour": "%Y-%m-%dT%H:00:00Z", "day": "%Y-%m-%d", "month": "%Y-%m"}
 AGENTS_MAX = 64  # of one trace, beside those that are the parent of a call
@@ -40,6 +41,8 @@ class Groups:
         joins: What `calls` is joined with.
         keys: The expression of each group, over both.
         params: Of the expressions.
+        summed: What of `call_sums` is to be selected instead of `extra`; None if it does not tell the groups.
+        own: The names of what calls say themselves, of which those of their trace may have to be asked.
     """
 
     names: tuple[str, ...] = ()
@@ -47,6 +50,21 @@ class Groups:
     joins: str = ""
     keys: list[str] = field(default_factory=list)
     params: dict[str, Value] = field(default_factory=dict)
+    summed: str | None = ""
+    own: list[str] = field(default_factory=list)
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The names of what is selected more."""
+        return tuple(f"own_{number}" for number, name in enumerate(self.names) if name not in TIMES_OF_DAY)
+
+    @property
+    def own_keys(self) -> list[str]:
+        """The expression of each group where every call says itself what it was made for."""
+        return [
+            key if name in TIMES_OF_DAY else f"own_{number}"
+            for number, (name, key) in enumerate(zip(self.names, self.keys, strict=True))
+        ]
 
     @property
     def by_time(self) -> bool:
@@ -67,6 +85,11 @@ def groups(names: Sequence[str]) -> Groups:
             continue
         own = _own(name, number, found.params)
         found.extra += f", {own} AS own_{number}"
+        of_sums = "ServiceVersion" if name == SERVICE_VERSION else own
+        if found.summed is not None:
+            found.summed += f", {of_sums} AS own_{number}"
+        if name == "agent" or not fits(of_sums):
+            found.summed = None
         if name == "agent":
             found.joins += (
                 f" LEFT JOIN ({_PARENTS}) AS p ON cityHash64(c.TraceId, c.ParentSpanId) = p.above"
@@ -81,6 +104,7 @@ def groups(names: Sequence[str]) -> Groups:
             )
             found.joins += f" LEFT JOIN ({told}) AS f_{number} ON c.TraceId = f_{number}.TraceId"
             found.keys.append(f"if(own_{number} != '', own_{number}, f_{number}.told)")
+            found.own.append(f"own_{number}")
         else:
             found.keys.append(f"own_{number}")
     return found

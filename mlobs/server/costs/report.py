@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlobs.server.answers import moment
-from mlobs.server.ask.compiling import Condition, Value
+from mlobs.server.ask.compiling import Condition
 from mlobs.server.ask.listing import Ask, Row
 from mlobs.server.ask.ranges import Range
 from mlobs.server.costs import statements
-from mlobs.server.costs.calls import NESTED
 from mlobs.server.costs.figures import Figures, of_everything, of_group, unpriced, usd
 from mlobs.server.costs.groupings import Groups, groups
-from mlobs.server.costs.pricing import SCALE, Edges, Prices, Pricing, edges, prices
+from mlobs.server.costs.pricing import SCALE, Prices, Pricing, edges, prices
+from mlobs.server.costs.sources import SURVEY, Source, source, survey_params
 
 UNPRICED_MAX = 100
 UNIT = 10**SCALE
-NOTHING: Row = {"parts": [], "traces": 0, "successful_traces": 0, "groups": 0}
+NOTHING: Row = {"parts": {}, "traces": 0, "successful_traces": 0, "groups": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ def report(ask: Ask, asked: Question, also: Question | None = None) -> Row:
     Args:
         ask: To the store.
         asked: What is asked.
-        also: The same calls divided by something else, for `also_rows`: all calls are then priced once.
+        also: The same calls divided by something else, for `also_rows`: all calls are then priced once, and
+            traces are not counted.
 
     Raises:
         QueryError: Nothing is grouped by one of the names, or the store refused the question.
@@ -72,7 +73,7 @@ def report(ask: Ask, asked: Question, also: Question | None = None) -> Row:
     if divided is not None:
         found |= divided.shown
     if also is not None and more is not None:
-        found["also_rows"] = _divided(ask, also, more, priced).shown["rows"]
+        found["also_rows"] = _divided(ask, also, more, priced, traces=False).shown["rows"]
     return found
 
 
@@ -93,8 +94,7 @@ class _Priced:
     repeated: int
     unpriced: list[Row]
     prices: dict[int, Prices]
-    changes: Edges
-    params: dict[str, Value]
+    source: Source
     classes: frozenset[int]
 
 
@@ -111,26 +111,25 @@ def _priced(ask: Ask, asked: Question) -> _Priced:
     within, then = asked.within, asked.then
     books = [asked.pricing.book] + ([] if then is None else [then.book])
     changes = edges(books, within.since_ns, within.until_ns)
-    params: dict[str, Value] = {**asked.where.params, **within.params()}
-    nested = ask(NESTED, params)[0]["calls"] > 0
-    classes = ask(statements.classes(asked.where, changes, repeated=nested), params)
+    read = source(asked.where, changes, within, ask(SURVEY, survey_params(within))[0])
+    classes = ask(statements.classes(read), read.params)
     known = {row["class"]: prices(row, changes, asked.pricing, then) for row in classes}
     found = {ident: one for ident, one in known.items() if one is not None}
     total = of_everything(classes, found)
     repeated = 0
-    if nested or not asked.by:  # Where calls are divided, that statement tells the traces.
-        traces = ask(statements.traces(asked.where, repeated=nested), params)[0]
+    if read.repeated or not asked.by:  # Where calls are divided, that statement tells the traces.
+        traces = ask(statements.traces(read), read.params)[0]
         total.traces, total.successful_traces = traces["traces"], traces["successful_traces"]
         repeated = traces["repeated_calls"]
     listed = unpriced(classes, found, changes, asked.pricing)
-    return _Priced(total, repeated, listed, found, changes, params, frozenset(known))
+    return _Priced(total, repeated, listed, found, read, frozenset(known))
 
 
-def _divided(ask: Ask, asked: Question, wanted: Groups, priced: _Priced) -> _Divided:
+def _divided(ask: Ask, asked: Question, wanted: Groups, priced: _Priced, *, traces: bool = True) -> _Divided:
     rates = [[ident, [units / UNIT for units in one.now]] for ident, one in priced.prices.items()]
-    params = {**priced.params, **wanted.params, "prices": json.dumps(rates), "limit": asked.limit}
-    statement = statements.rows(asked.where, priced.changes, wanted, repeated=priced.repeated > 0)
-    everything, *rows = ask(statement, params) or [NOTHING]
+    read = _read(ask, priced.source, wanted)
+    params = {**read.params, **wanted.params, "prices": json.dumps(rates), "limit": asked.limit}
+    everything, *rows = ask(statements.rows(read, wanted, traces=traces), params) or [NOTHING]
     whole = of_group(everything, priced.prices)
     figures = [of_group(row, priced.prices) for row in rows]
     rest = whole.cost_units - sum(one.cost_units for one in figures)
@@ -146,5 +145,16 @@ def _divided(ask: Ask, asked: Question, wanted: Groups, priced: _Priced) -> _Div
         "rest_usd": float(usd(rest)),
     }
     listed_all = len(priced.classes) < statements.CLASSES_MAX
-    unknown = listed_all and any(ident not in priced.classes for ident, *_ in everything["parts"])
+    unknown = listed_all and not priced.classes.issuperset(map(int, everything["parts"]))
     return _Divided(shown, whole, unknown)
+
+
+def _read(ask: Ask, source: Source, wanted: Groups) -> Source:
+    """Return where groups are read: from the spans, if the sums do not tell them."""
+    if source.summed and wanted.summed is not None:
+        if not wanted.own:
+            return source
+        params = {**source.params, **wanted.params}
+        if not ask(statements.silent(source, wanted), params)[0]["calls"]:
+            return source
+    return source.of_spans

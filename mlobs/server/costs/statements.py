@@ -4,79 +4,88 @@ What they cost is worked out elsewhere, exactly; here it only decides which rows
 """
 
 from mlobs.prices.buckets import BUCKETS
-from mlobs.server.ask.compiling import TIMES, Condition
-from mlobs.server.ask.statements import FAILED, IN_RANGE, OF_CALLS
-from mlobs.server.costs.calls import CLASS, REPEATED, SAME, calls
+from mlobs.server.costs.calls import CLASS
 from mlobs.server.costs.groupings import Groups
-from mlobs.server.costs.pricing import Edges
+from mlobs.server.costs.sources import Source
 
 CLASSES_MAX = 5_000
 _TOKENS = ", ".join(f"sum(t_{name}) AS n_{name}" for name in BUCKETS)
 _CLASS_ID = f"cityHash64({', '.join(CLASS)}) AS class"
 # A trace that a sampler kept stands for several: different ones are counted by how many each stands for.
 # A trace is a success unless its root failed.
-_FAILED = f"SELECT sipHash64(TraceId) FROM otel_traces WHERE {TIMES} AND ParentSpanId = '' AND {FAILED}"
-_TRACE = "map(c.weight, sipHash64(c.TraceId))"
-_TRACES = f"""uniqExactMapState({_TRACE}) AS s_traces,
-        uniqExactMapIfState({_TRACE}, sipHash64(c.TraceId) NOT IN ({_FAILED})) AS s_successes"""
+_TRACE = "map(weight, trace)"
 
 
-def classes(where: Condition, edges: Edges, *, repeated: bool) -> str:
+def classes(source: Source) -> str:
     """Return the statement for the classes, the largest first, and for the sums of all calls."""
     in_all = ", ".join(f"sum(n_{name}) OVER () AS all_{name}" for name in BUCKETS)
-    return f"""SELECT {", ".join(CLASS)}, {_CLASS_ID}, sum(weight) AS calls, sumIf(weight, unused) AS unused,
+    return f"""SELECT {", ".join(CLASS)}, {_CLASS_ID}, sum(c.calls) AS calls, sum(c.unused) AS unused,
     sum(told) AS told_usd, {_TOKENS}, sum(calls) OVER () AS all_calls,
     sum(unused) OVER () AS all_unused, {in_all}
-FROM ({calls(where, edges, repeated=repeated)})
+FROM ({source.calls()}) AS c
 GROUP BY {", ".join(CLASS)} ORDER BY calls DESC, class LIMIT {CLASSES_MAX}"""
 
 
-def rows(where: Condition, edges: Edges, groups: Groups, *, repeated: bool) -> str:
+def rows(source: Source, groups: Groups, *, traces: bool) -> str:
     """Return the statement for groups: the dearest first, each with the sums of its classes.
 
     Before them comes one row with `whole` for all calls: a statement of its own would see calls that came in
     between, and the rows would not add up to it. The parameter `prices` has a row for each class with a
     price, in dollars.
+
+    Args:
+        source: Where calls are read.
+        groups: By what they are divided.
+        traces: Whether traces are counted, which takes as long as the rest.
     """
     keys = [f"group_{number}" for number in range(len(groups.keys))]
     listed = ", ".join(keys)
-    named = ", ".join(f"{key} AS {name}" for key, name in zip(groups.keys, keys, strict=True))
-    counts = ", ".join(f"n_{name}" for name in BUCKETS)
+    by = groups.own_keys if source.summed else groups.keys
+    named = ", ".join(f"{key} AS {name}" for key, name in zip(by, keys, strict=True))
+    counts = [f"n_{name}" for name in BUCKETS]
+    tokens = f"[{', '.join(counts)}]"
+    sums = ", ".join(("calls", "unused", *counts))
     order = f"{keys[0]}, " if groups.by_time else ""
-    of_class = ", ".join(CLASS)
-    return f"""SELECT {listed}, whole, groupArray((class, calls, unused, counts)) AS parts,
-    {_stood_for("uniqExactMapMerge(s_traces)")} AS traces,
-    {_stood_for("uniqExactMapIfMerge(s_successes)")} AS successful_traces,
-    sum(arraySum(arrayMap((n, p) -> n * p, counts, arrayResize(price, {len(BUCKETS)}, 0.)))) AS rank,
+    states = f"""uniqExactState(trace) AS s_traces,
+        uniqExactIfState(trace, trace IN ({source.failed})) AS s_failed"""
+    counted = f"""{_stood_for("uniqExactMergeMap(map(weight, s_traces))")} AS traces,
+    traces - {_stood_for("uniqExactIfMergeMap(map(weight, s_failed))")} AS successful_traces"""
+    return f"""SELECT {listed}, grouping({keys[0]}) AS whole, sumForEachMap(map(class, [{sums}])) AS parts,
+    {counted if traces else "0 AS traces, 0 AS successful_traces"},
+    sum(arraySum(arrayMap((n, p) -> n * p, {tokens}, arrayResize(price, {len(BUCKETS)}, 0.)))) AS rank,
     count() OVER () - 1 AS groups
 FROM (
-    SELECT {named}, grouping({keys[0]}) AS whole, {_CLASS_ID}, sum(weight) AS calls,
-        sumIf(weight, unused) AS unused, {_TRACES}, {_TOKENS}, [{counts}] AS counts
-    FROM ({calls(where, edges, groups.extra, repeated=repeated)}) AS c{groups.joins}
-    GROUP BY GROUPING SETS (({listed}, {of_class}), ({of_class}))
+    SELECT {named}, {_CLASS_ID}, weight, sum(c.calls) AS calls, sum(c.unused) AS unused,
+        {f"{states}," if traces else ""} {_TOKENS}
+    FROM ({_of_groups(source, groups)}) AS c{"" if source.summed else groups.joins}
+    GROUP BY {listed}, {", ".join(CLASS)}, weight
 ) AS g LEFT JOIN (
     SELECT tupleElement(row, 1) AS class, tupleElement(row, 2) AS price FROM (
         SELECT arrayJoin(JSONExtract({{prices:String}}, 'Array(Tuple(UInt64, Array(Float64)))')) AS row
     )
 ) AS r ON g.class = r.class
-GROUP BY {listed}, whole
+GROUP BY GROUPING SETS (({listed}), ())
 ORDER BY whole DESC, {order}rank DESC, sum(calls) DESC, {listed}
 LIMIT {{limit:UInt32}} + 1"""
 
 
-def traces(where: Condition, *, repeated: bool) -> str:
+def traces(source: Source) -> str:
     """Return the statement for the traces that have calls, and how many calls another span repeats."""
-    same, once = (f", {SAME}", f"NOT {REPEATED}") if repeated else ("", "true")
-    successes = f"uniqExactMapIf(map(Weight, trace), once AND trace NOT IN ({_FAILED}))"
-    return f"""SELECT {_stood_for("uniqExactMapIf(map(Weight, trace), once)")} AS traces,
+    successes = f"uniqExactMapIf({_TRACE}, once AND trace NOT IN ({source.failed}))"
+    return f"""SELECT {_stood_for(f"uniqExactMapIf({_TRACE}, once)")} AS traces,
     {_stood_for(successes)} AS successful_traces,
-    sumIf(Weight, NOT once) AS repeated_calls
-FROM (
-    SELECT trace, Weight, {once} AS once FROM (
-        SELECT sipHash64(TraceId) AS trace, Weight{same} FROM otel_traces
-        WHERE {IN_RANGE} AND {OF_CALLS} AND {where.sql}
-    )
-)"""
+    sum(repeats) AS repeated_calls
+FROM ({source.once()})"""
+
+
+def silent(source: Source, groups: Groups) -> str:
+    """Return the statement for how many calls do not say themselves whose they are."""
+    none = " OR ".join(f"{name} = ''" for name in groups.own)
+    return f"SELECT count() AS calls FROM ({_of_groups(source, groups)}) WHERE {none}"
+
+
+def _of_groups(source: Source, groups: Groups) -> str:
+    return source.calls(groups.extra, groups.summed or "", groups.selected)
 
 
 def _stood_for(traces: str) -> str:

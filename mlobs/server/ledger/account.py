@@ -265,7 +265,8 @@ def _unheard(lines: Sequence[Line]) -> list[Finding]:
     signal, there = lines[0].signal, {line.hop for line in lines}
     words = WORDS[signal]
     said = {
-        PROGRAMS: f"No program says how many {words} it made: losses before the first hop cannot be seen.",
+        PROGRAMS: f"No program says how many {words} it made (those with mlobs.init() do), so what is lost "
+        "before the first hop cannot be seen.",
         SERVER: f"No server says how many {words} it took and stored.",
     }
     return [Finding(UNKNOWN, signal, hop, 0, says) for hop, says in said.items() if hop not in there]

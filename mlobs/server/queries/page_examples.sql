@@ -12,7 +12,7 @@ FROM (
         TraceId, SpanName, ServiceName, Timestamp, Duration, StatusCode, ParentSpanId,
         substringUTF8(Content[arrayFirst(key -> mapContains(Content, key), splitByChar(',', {keys:String}))], 1, {characters:UInt32}) AS text
     FROM otel_traces
-    WHERE TraceId IN (SELECT arrayJoin(JSONExtract({ids:String}, 'Array(String)')))
+    WHERE TraceId IN (JSONExtract({ids:String}, 'Array(String)'))
         AND Timestamp >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')
         AND Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')
 )

@@ -20,7 +20,7 @@ SELECT
 FROM otel_traces
 WHERE Timestamp >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')
     AND Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')
-    AND TraceId IN (SELECT arrayJoin(JSONExtract({ids:String}, 'Array(String)')))
+    AND TraceId IN (JSONExtract({ids:String}, 'Array(String)'))
 GROUP BY TraceId
 HAVING start_ns < {before_ns:Int64}
 ORDER BY start_ns DESC, trace_id

@@ -14,7 +14,7 @@ FROM (
         multiIf(ResponseModel != '', toString(ResponseModel), RequestModel != '', toString(RequestModel), toString(ModelName)) AS model,
         substringUTF8(Content[arrayFirst(key -> mapContains(Content, key), splitByChar(',', {keys:String}))], 1, {characters:UInt32}) AS text
     FROM otel_traces
-    WHERE TraceId IN (SELECT arrayJoin(JSONExtract({ids:String}, 'Array(String)')))
+    WHERE TraceId IN (JSONExtract({ids:String}, 'Array(String)'))
         AND Timestamp >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')
         AND Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')
 )

@@ -6,6 +6,6 @@ SELECT
     Label AS label,
     JudgedBy AS judged_by
 FROM scores
-WHERE TraceId IN (SELECT arrayJoin(JSONExtract({ids:String}, 'Array(String)')))
+WHERE TraceId IN (JSONExtract({ids:String}, 'Array(String)'))
 ORDER BY Timestamp
 LIMIT {limit:UInt32}

@@ -16,7 +16,7 @@ SELECT
     argMaxIf(SpanId, Timestamp, told AND is_call) AS last_span,
     argMaxIf(pairs, Timestamp, told AND is_call) AS last_content
 FROM otel_traces
-WHERE TraceId IN (SELECT arrayJoin(JSONExtract({ids:String}, 'Array(String)')))
+WHERE TraceId IN (JSONExtract({ids:String}, 'Array(String)'))
     AND Timestamp >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')
     AND Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')
 GROUP BY TraceId

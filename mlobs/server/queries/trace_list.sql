@@ -13,7 +13,7 @@ SELECT
     sumOrNullIf(OutputTokens, has(splitByChar(',', {operations:String}), Operation)) AS output_tokens,
     sumOrNullIf(CostUsd, has(splitByChar(',', {operations:String}), Operation)) AS cost_usd
 FROM otel_traces
-WHERE TraceId IN (SELECT arrayJoin(JSONExtract({ids:String}, 'Array(String)')))
+WHERE TraceId IN (JSONExtract({ids:String}, 'Array(String)'))
     AND Timestamp >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')
     AND Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')
 GROUP BY TraceId

@@ -18,9 +18,11 @@ from uuid import uuid4
 
 from mlobs.errors import QueryError, StoreError
 from mlobs.semconv import attributes as a
+from mlobs.server.costs import summed
 from mlobs.server.engine import Connection, EngineError
 from mlobs.server.exemplars import TABLE as EXEMPLARS
 from mlobs.server.minutes import taken_off
+from mlobs.server.turns import TABLE as TURNS
 
 CHARACTERS_MAX = 1_000
 TRACE = re.compile(r"[0-9a-f]{32}")
@@ -80,8 +82,10 @@ def delete(connection: Connection, what: str, value: str) -> dict[str, int]:
             "otel_logs": _condition(of, LOGS_TOO[what]),
             "otel_traces": _condition(of, SPANS_TOO[what]),
         }
-        if _count(connection, EXEMPLARS, "count()", _condition(of, ())):
-            _remove(connection, EXEMPLARS, _condition(of, ()), of)
+        for table in (EXEMPLARS, TURNS):
+            if _count(connection, table, "count()", _condition(of, ())):
+                _remove(connection, table, _condition(of, ()), of)
+        _remove_sums(connection, f"Trace IN (SELECT sipHash64(TraceId) FROM {of} WHERE TraceId != '')", of)
         report = {"traces": _count(connection, "otel_traces", "uniqExact(TraceId)", _condition(of, ()))}
         for table, condition in conditions.items():
             report[table] = _count(connection, table, "count()", condition)
@@ -91,6 +95,8 @@ def delete(connection: Connection, what: str, value: str) -> dict[str, int]:
                 _remove(connection, table, condition, of)
             if left := _count(connection, table, "count()", condition):
                 raise StoreError(f"{left} rows of {table} came while others were deleted; ask again.")
+        if _remove_sums(connection, f"Trace = {summed.NO_TRACE}", of):
+            connection.run(summed.without_trace())
     finally:
         connection.run(f"DROP TABLE IF EXISTS {of} SYNC")
     return report
@@ -113,6 +119,14 @@ def _take_off(connection: Connection, condition: str, about: str) -> None:
 def _count(connection: Connection, table: str, what: str, condition: str) -> int:
     found: int = connection.run(f"SELECT {what} AS found FROM {table} WHERE {condition}")[0]["found"]
     return found
+
+
+def _remove_sums(connection: Connection, condition: str, of: str) -> bool:
+    """Remove sums of calls; return whether there were any."""
+    if not _count(connection, summed.TABLE, "count()", condition):
+        return False
+    _remove(connection, summed.TABLE, condition, of)
+    return True
 
 
 def _remove(connection: Connection, table: str, condition: str, of: str) -> None:

@@ -75,7 +75,9 @@ def plan(held: Sequence[Day], today: date, days_kept: Mapping[str, int], bytes_m
     left = sum(day.bytes for day in held) - sum(day.bytes for day in aged)
     oversized = []
     if bytes_max:
-        for day in sorted((day for day in held if day not in aged), key=lambda day: day.date):
+        # Spans before what was added up of them: sums must not lack what the spans still have.
+        by_age = sorted(held, key=lambda day: (day.date, day.table != "otel_traces"))
+        for day in (day for day in by_age if day not in aged):
             if left <= bytes_max or day.date > today - timedelta(days=KEPT_DAYS):
                 break
             oversized.append(day)

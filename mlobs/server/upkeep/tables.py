@@ -9,12 +9,14 @@ TIMES: Mapping[str, str] = {
     "otel_traces": "Timestamp",
     "minutes": "Minute",
     "ten_minutes": "Minute",
+    "turns": "Minute",
+    "call_sums": "Ten",
     "otel_logs": "Timestamp",
     "scores": "Timestamp",
     **dict.fromkeys(TABLES["metrics"], "TimeUnix"),
 }
 SIGNALS: Mapping[str, tuple[str, ...]] = {
-    "traces": ("otel_traces", "minutes", "ten_minutes"),
+    "traces": ("otel_traces", "minutes", "ten_minutes", "turns", "call_sums"),
     "logs": ("otel_logs", "scores"),
     "metrics": TABLES["metrics"],
 }

@@ -722,6 +722,95 @@ ORDER BY (Operation, ServiceName, Labels, Step)
 TTL toDateTime(Moment) + INTERVAL 1 HOUR
 SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, merge_with_ttl_timeout = 3600;
 
+-- Schema 6: model calls added up by trace and ten minutes, so that what they cost need not be read from the
+-- spans. A view of spans fills it; see `mlobs.server.costs.summed`.
+--
+-- A row is what one INSERT brought of one trace: nothing is merged, so that traces can be counted and a trace
+-- that is deleted goes with its rows. What repeats another call is in Repeated and in no other sum.
+--
+-- Spans of clocks that are not believed are in no row.
+CREATE TABLE IF NOT EXISTS call_sums ON CLUSTER 'main' (
+    Ten DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    Trace UInt64 CODEC(ZSTD(1)),
+    Weight UInt32 CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String),
+    ServiceVersion LowCardinality(String),
+    Operation LowCardinality(String),
+    StatusCode LowCardinality(String),
+    Provider LowCardinality(String),
+    RequestModel LowCardinality(String),
+    ResponseModel LowCardinality(String),
+    ModelName LowCardinality(String),
+    AgentName LowCardinality(String),
+    Tenant LowCardinality(String),
+    SessionId String CODEC(ZSTD(1)),
+    ConversationId String CODEC(ZSTD(1)),
+    UserId String CODEC(ZSTD(1)),
+    Tier LowCardinality(String),
+    Size UInt32 CODEC(ZSTD(1)),
+    Calls UInt64 CODEC(T64, ZSTD(1)),
+    Repeated UInt64 CODEC(T64, ZSTD(1)),
+    Unused UInt64 CODEC(T64, ZSTD(1)),
+    Told Nullable(Float64) CODEC(ZSTD(1)),
+    TokensInput UInt64 CODEC(T64, ZSTD(1)),
+    TokensCachedRead UInt64 CODEC(T64, ZSTD(1)),
+    TokensCachedWrite UInt64 CODEC(T64, ZSTD(1)),
+    TokensOutput UInt64 CODEC(T64, ZSTD(1)),
+    TokensReasoning UInt64 CODEC(T64, ZSTD(1)),
+    TokensCachedWrite1h UInt64 CODEC(T64, ZSTD(1)),
+    TokensInputAudio UInt64 CODEC(T64, ZSTD(1)),
+    TokensInputImage UInt64 CODEC(T64, ZSTD(1)),
+    TokensCachedAudio UInt64 CODEC(T64, ZSTD(1)),
+    TokensOutputAudio UInt64 CODEC(T64, ZSTD(1)),
+    TokensOutputImage UInt64 CODEC(T64, ZSTD(1)),
+    RootFailed Bool,
+    Spans Array(UInt32) CODEC(ZSTD(1)),
+    Parents Array(UInt32) CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY toDate(Ten)
+ORDER BY (Ten, ServiceName, RequestModel, Trace)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- Schema 7: what the spans of a trace come to in each minute, so that what sessions and users come to is added
+-- up from a tenth of the rows, in the order in which it is asked for, and the slowest and dearest traces are
+-- found in them.
+--
+-- A view of spans fills it. Who a trace belongs to is often said by one of its spans only, and others may say
+-- somebody else: spans that say different things are in different rows, and rows of one trace come together
+-- when they are asked for. Rows of deleted traces are deleted. Spans without a trace are in no row, and neither
+-- are those of clocks that are not believed: questions read them as they are.
+--
+-- Few rows to a mark, because what is asked for lies in many places.
+CREATE TABLE IF NOT EXISTS turns ON CLUSTER 'main' (
+    Minute DateTime('UTC') CODEC(ZSTD(1)),
+    UserId String CODEC(ZSTD(1)),
+    Session String CODEC(ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    FirstNs SimpleAggregateFunction(min, Int64) CODEC(T64, ZSTD(1)),
+    EndNs SimpleAggregateFunction(max, Int64) CODEC(T64, ZSTD(1)),
+    Longest SimpleAggregateFunction(max, UInt64) CODEC(T64, ZSTD(1)),
+    Dearest SimpleAggregateFunction(max, Nullable(Float64)) CODEC(ZSTD(1)),
+    Spans SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
+    Errors SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
+    Services SimpleAggregateFunction(groupUniqArrayArray(5), Array(String)) CODEC(ZSTD(1)),
+    Agents SimpleAggregateFunction(groupUniqArrayArray(5), Array(String)) CODEC(ZSTD(1)),
+    InputTokens SimpleAggregateFunction(sum, Nullable(UInt64)) CODEC(ZSTD(1)),
+    OutputTokens SimpleAggregateFunction(sum, Nullable(UInt64)) CODEC(ZSTD(1)),
+    CostUsd SimpleAggregateFunction(sum, Nullable(Float64)) CODEC(ZSTD(1)),
+
+    INDEX session Session TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1
+)
+ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY toDate(Minute)
+ORDER BY (UserId, Session, TraceId, Minute)
+SETTINGS index_granularity = 1024, replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800,
+    min_bytes_for_wide_part = 134217728, merge_selector_base = 10,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
 CREATE TABLE IF NOT EXISTS schema_version ON CLUSTER 'main' (Version UInt32) ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}') ORDER BY Version;
 
 CREATE TABLE IF NOT EXISTS canonical_columns ON CLUSTER 'main' (Digest String) ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}') ORDER BY Digest;

@@ -68,6 +68,13 @@ def test_the_go_client_reads_rows(addresses, reader, place, compression):
     assert (nothing["rows"], nothing["error"]) == (0, "")
 
 
+def test_the_go_client_brings_the_filters_that_grafana_puts_behind_a_statement(addresses, reader):
+    seventh = " SpanAttributes[\\'number\\'] = \\'7\\' "
+    filtered = f"{COUNT}\nsettings additional_table_filters={{'otel_traces' : '{seventh}'}}"
+    [answer] = reader.read(addresses[0], [filtered], password=READ)
+    assert (answer["first"], answer["error"]) == ("1|", "")
+
+
 def test_the_go_client_is_told_what_is_wrong(addresses, reader):
     asked = ["SELECT nothing", "DROP TABLE otel_logs", "SELECT throwIf(number = 9) FROM numbers(10)"]
     unknown, dropped, thrown = reader.read(addresses[0], asked, password=READ)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from mlobs.server.clickhouse.definitions import adapted, spread
+from mlobs.server.costs.summed import call_sums_view
 from mlobs.server.derived import exporter_view, latest_views, scores_view, totals_view
 from mlobs.server.migrations import statements
 from mlobs.server.minutes import minutes_view, ten_minutes_view
+from mlobs.server.turns import turns_view
 from mlobs.server.wire import expand
 
 GOLDEN = Path(__file__).parent / "cluster.sql"
@@ -17,6 +19,8 @@ VIEWS = {
     "totals": totals_view(),
     "minutes": minutes_view(),
     "tens": ten_minutes_view(),
+    "turns": turns_view(),
+    "calls": call_sums_view(),
     "scores": scores_view(),
     "exporter": exporter_view(),
     **latest_views(),

@@ -165,6 +165,15 @@ def test_a_reader_asks_the_database_of_the_store_and_no_other(there):
                 "SELECT * FROM mlobs.otel_traces",
             ):
                 assert asked(statement).status_code == 403, statement
+            # The filters that Grafana puts behind a statement go along, and may read as little.
+            kept, other = (
+                "SELECT count() > 0 FROM schema_version\n"
+                f"settings additional_table_filters={{'schema_version' : ' {condition} '}}"
+                for condition in ("Version = \\'0\\'", f"1 IN {theirs}.secret")
+            )
+            assert asked(kept).text == "0\n"
+            assert asked(kept.partition("\n")[0]).text == "1\n"
+            assert asked(other).status_code == 403
             for database in ("mlobs", theirs, "system"):
                 refused = asked("SELECT 1", database=database)
                 assert (refused.status_code, own in refused.text) == (403, True)

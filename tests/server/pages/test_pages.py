@@ -2,6 +2,7 @@
 
 import os
 import re
+from html import unescape
 
 import pytest
 import requests
@@ -169,3 +170,30 @@ def test_the_overview_says_who_looks_after_an_alert_and_where_rules_are_evaluate
     assert "silenced by ann until" in page
     assert "taken by bob" in page
     assert "1 rule evaluated here, 7 in Prometheus only" in page
+
+
+def test_the_page_of_a_service_has_its_tools_which_lead_to_their_traces(served):
+    service, request = f"shop {os.urandom(4).hex()}", ExportTraceServiceRequest()
+    for number in range(40):
+        span(
+            request, "execute_tool refund", gen_ai__operation__name="execute_tool",
+            gen_ai__tool__name="<refund>" if number < 30 else "look up", failed=number < 3,
+            took_ns=(number + 1) * 10**8,
+        )  # fmt: skip
+    request.resource_spans[0].resource.attributes[0].value.string_value = service
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    page = requests.get(f"{served.url}/", params={"service": service}, headers=BROWSER, timeout=30).text
+    rows = re.findall(r'<tr data-row="tool [^"]*">.*?</tr>', page, re.DOTALL)
+    cells = [
+        [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[dh].*?</t[dh]>", row, re.DOTALL)]
+        for row in rows
+    ]
+    assert cells == [
+        ["&lt;refund&gt;", "30", "10 %", "1.55 s", "2.85 s"],
+        ["look up", "10", "\N{EN DASH}", "3.55 s", "3.96 s"],
+    ]
+    [failing] = re.findall(r'class="bad" href="(/traces\?[^"]*)"', rows[0])
+    found = get(served, unescape(failing)).text
+    assert len(re.findall(r"<tr data-row=", found)) == 3
+    assert "Tools" not in get(served, "/").text

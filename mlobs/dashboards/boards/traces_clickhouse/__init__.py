@@ -20,7 +20,7 @@ def board(pages: str = "") -> Board:
         "mlobs-traces-clickhouse",
         "mlobs: traces (ClickHouse)",
         "Runs and calls, counted where their spans are stored: which failed, were slow or dear, for whom, "
-        "and what one of them did.",
+        "and what one of them did. A span that a sampler kept counts as often as it stands for.",
         [*graphs.ROWS, *tables.rows(pages)],
         refresh="5m",  # thirty statements over tables that are being written to
         variables=VARIABLES,

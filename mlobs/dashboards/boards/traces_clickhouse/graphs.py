@@ -3,29 +3,30 @@
 from mlobs.dashboards.boards.traces_clickhouse.tables import SERVICES
 from mlobs.dashboards.layout import Row
 from mlobs.dashboards.panels import Bounds
+from mlobs.dashboards.sql import columns
 from mlobs.dashboards.sql import statements as sql
 from mlobs.dashboards.sql.panels import lines, number
 
 MODEL_CALLS = f"{sql.WHERE_MODEL} AND {sql.MODEL_CALLS}"
 PAID_CALLS = f"{sql.WHERE_MODEL} AND {sql.PAID_CALLS}"
-FIRST_CHUNKS = f"{MODEL_CALLS} AND TimeToFirstChunk IS NOT NULL"
+FIRST_CHUNKS = f"{MODEL_CALLS} AND TimeToFirstChunk >= 0"
 ANEW = "greatest(toInt64(ifNull(InputTokens, 0)) - toInt64(ifNull(CacheReadTokens, 0)), 0)"
 
 
-def _by_model(value: str, where: str, size: str = "count()") -> str:
+def _by_model(value: str, where: str, size: str = sql.COUNT) -> str:
     return sql.series(value, where, by="RequestModel", named="model", size=size)
 
 
 _ANSWERS = (
     number(
         "Model calls",
-        sql.asked("count() AS calls", MODEL_CALLS),
+        sql.asked(f"{sql.COUNT} AS calls", MODEL_CALLS),
         unit="short",
         meaning="Requests to language models in the chosen time.",
     ),
     number(
         "Failed calls",
-        sql.asked(f"countIf({sql.FAILED}) / count() AS share", MODEL_CALLS, rest="HAVING count() > 0"),
+        sql.asked(f"{sql.FAILED_SHARE} AS share", MODEL_CALLS, rest="HAVING count() > 0"),
         unit="percentunit",
         bounds=Bounds(orange=0.01, red=0.05),
         meaning="Share of requests to language models that failed in the chosen time.",
@@ -38,7 +39,7 @@ _ANSWERS = (
     ),
     number(
         "Agent runs",
-        sql.asked("count() AS runs", f"{sql.WHERE_AGENT} AND {sql.AGENT_RUNS}"),
+        sql.asked(f"{sql.COUNT} AS runs", f"{sql.WHERE_AGENT} AND {sql.AGENT_RUNS}"),
         unit="short",
         meaning="Runs of agents and workflows in the chosen time.",
     ),
@@ -59,8 +60,8 @@ _SYMPTOMS = (
     lines(
         "Failed calls by error",
         sql.series(
-            f"count() {sql.PER_MINUTE}",
-            f"{sql.WHERE} AND {sql.ANY_CALL} AND {sql.FAILED}",
+            f"{sql.COUNT} {sql.PER_MINUTE}",
+            f"{sql.WHERE} AND {sql.ANY_CALL} AND {columns.FAILED}",
             by="ErrorType",
             named="error",
         ),
@@ -71,7 +72,7 @@ _SYMPTOMS = (
     ),
     lines(
         "Model calls by model",
-        _by_model(f"count() {sql.PER_MINUTE}", MODEL_CALLS),
+        _by_model(f"{sql.COUNT} {sql.PER_MINUTE}", MODEL_CALLS),
         unit="cpm",
         named="model",
         stacked=True,
@@ -95,7 +96,7 @@ _SLOW = (
     ),
     lines(
         "First chunk by model, p95",
-        _by_model(sql.quantile(0.95, "assumeNotNull(TimeToFirstChunk)"), FIRST_CHUNKS),
+        _by_model(sql.quantile(0.95, "assumeNotNull(TimeToFirstChunk) * 1e9"), FIRST_CHUNKS),
         unit="s",
         named="model",
         meaning="How long people wait for the first words of a stream.",
@@ -114,9 +115,9 @@ _SPENT = (
         "Tokens by kind",
         sql.over_time(
             {
-                "read anew": f"sum({ANEW}) {sql.PER_MINUTE}",
-                "read from a cache": f"sum(ifNull(CacheReadTokens, 0)) {sql.PER_MINUTE}",
-                "written": f"sum(ifNull(OutputTokens, 0)) {sql.PER_MINUTE}",
+                "read anew": f"{sql.total(ANEW)} {sql.PER_MINUTE}",
+                "read from a cache": f"{sql.total('CacheReadTokens')} {sql.PER_MINUTE}",
+                "written": f"{sql.total('OutputTokens')} {sql.PER_MINUTE}",
             },
             PAID_CALLS,
         ),

@@ -2,19 +2,30 @@
 
 from mlobs.dashboards.layout import Row
 from mlobs.dashboards.panels import Bounds, Json
+from mlobs.dashboards.sql import columns
 from mlobs.dashboards.sql import statements as sql
 from mlobs.dashboards.sql.panels import Look, logs, of_a_trace, table, trace
 
 ERRORS = Bounds(red=1)
 FAILURES = Bounds(orange=0.01, red=0.05)
-SECONDS, DOLLARS, SHARE = Look("s"), Look("currencyUSD"), Look("percentunit", FAILURES)
+# Numbers are narrow, so that names have room.
+FEW, COUNT, COUNTS = Look(width=52), Look(width=64), Look(width=80)
+SECONDS, DOLLARS, SHARE = (
+    Look("s", width=68),
+    Look("currencyUSD", width=70),
+    Look("percentunit", FAILURES, width=66),
+)
+AGO = Look("dateTimeFromNow", width=100)
 RUN = {
-    "Began": Look("dateTimeFromNow"),
+    "Began": AGO,
     "Duration": SECONDS,
-    "Errors": Look("short", ERRORS),
+    "Calls": FEW,
+    "Tools": FEW,
+    "Errors": Look("short", ERRORS, width=55),
     "Cost": DOLLARS,
 }
-SPENT = {"Cost": sql.COST, "Tokens": sql.TOKENS, "Calls": "count()"}
+SPENT_LOOKS = {"Cost": DOLLARS, "Tokens": COUNTS, "Calls": COUNTS}
+SPENT = {"Cost": sql.COST, "Tokens": sql.TOKENS, "Calls": sql.COUNT}
 PAID_CALLS = f"{sql.WHERE_MODEL} AND {sql.PAID_CALLS}"
 
 SERVICES = table(
@@ -22,16 +33,16 @@ SERVICES = table(
     sql.ranked(
         {
             "Service": "ServiceName",
-            "Calls": "count()",
-            "Failed": f"countIf({sql.FAILED}) / count()",
+            "Calls": sql.COUNT,
+            "Failed": sql.FAILED_SHARE,
             "p95": sql.quantile(0.95),
-            "Last failure": f"maxOrNullIf(Timestamp, {sql.FAILED})",
+            "Last failure": f"maxOrNullIf(Timestamp, {columns.FAILED})",
         },
         f"{sql.WHERE} AND {sql.ANY_CALL}",
         by=["Service"],
         order="Failed",
     ),
-    looks={"Failed": SHARE, "p95": SECONDS, "Last failure": Look("dateTimeFromNow")},
+    looks={"Calls": COUNT, "Failed": SHARE, "p95": SECONDS, "Last failure": AGO},
     meaning="Calls of models, tools and agents by service, those that fail most on top.",
 )
 _REPEATED = sql.top_traces("count()", f"{sql.WHERE} AND {sql.TOOL_CALLS}", by="TraceId, ToolName")
@@ -48,7 +59,7 @@ def _runs(trace_id: Look) -> tuple[Json, ...]:
         ),
         table(
             "Dearest runs",
-            sql.of_traces(sql.top_traces(sql.COST, PAID_CALLS)),
+            sql.of_traces(sql.top_traces(sql.COST_OF_RUN, PAID_CALLS)),
             looks={**RUN, "Trace": trace_id},
             sort="Cost",
             meaning="The runs whose model calls were estimated to cost most.",
@@ -69,7 +80,7 @@ def _runs(trace_id: Look) -> tuple[Json, ...]:
                     "Service": "any(ServiceName)",
                     "Tool": "ToolName",
                     "Calls": "count()",
-                    "Failed": f"countIf({sql.FAILED}) / count()",
+                    "Failed": f"countIf({columns.FAILED}) / count()",
                     "Took": "sum(Duration) / 1e9",
                 },
                 f"{sql.WHEN} AND {sql.TOOL_CALLS} AND TraceId IN (SELECT id FROM ({_REPEATED}))",
@@ -78,7 +89,7 @@ def _runs(trace_id: Look) -> tuple[Json, ...]:
                 having="count() > 1",
             ),
             none="No run called a tool twice.",
-            looks={"Trace": trace_id, "Failed": SHARE, "Took": SECONDS},
+            looks={"Trace": trace_id, "Calls": COUNT, "Failed": SHARE, "Took": SECONDS},
             meaning="A tool that one run calls again and again is what a loop looks like.",
         ),
     )
@@ -90,16 +101,16 @@ _STEPS = (
         sql.ranked(
             {
                 "Tool": "ToolName",
-                "Calls": "count()",
-                "Failed": f"countIf({sql.FAILED}) / count()",
+                "Calls": sql.COUNT,
+                "Failed": sql.FAILED_SHARE,
                 "p95": sql.quantile(0.95),
-                "All calls": "sum(Duration) / 1e9",
+                "All calls": sql.TIME_OF_ALL,
             },
             f"{sql.WHERE} AND {sql.TOOL_CALLS}",
             by=["Tool"],
             order="All calls",
         ),
-        looks={"Failed": SHARE, "p95": SECONDS, "All calls": SECONDS},
+        looks={"Calls": COUNT, "Failed": SHARE, "p95": SECONDS, "All calls": SECONDS},
         meaning="Where runs spend their time in tools.",
     ),
     table(
@@ -108,8 +119,8 @@ _STEPS = (
             {
                 "Agent": "AgentName",
                 "Service": "ServiceName",
-                "Runs": "count()",
-                "Failed": f"countIf({sql.FAILED}) / count()",
+                "Runs": sql.COUNT,
+                "Failed": sql.FAILED_SHARE,
                 "p50": sql.quantile(0.5),
                 "p95": sql.quantile(0.95),
             },
@@ -117,7 +128,7 @@ _STEPS = (
             by=["Agent", "Service"],
             order="Runs",
         ),
-        looks={"Failed": SHARE, "p50": SECONDS, "p95": SECONDS},
+        looks={"Runs": COUNT, "Failed": SHARE, "p50": SECONDS, "p95": SECONDS},
         meaning="Runs of agents and workflows: how many, how slow, how often in vain.",
     ),
     table(
@@ -127,15 +138,15 @@ _STEPS = (
                 "Model": "ModelName",
                 "Version": "ModelVersion",
                 "Service": "any(ServiceName)",
-                "Predictions": "count()",
-                "Failed": f"countIf({sql.FAILED}) / count()",
+                "Predictions": sql.COUNT,
+                "Failed": sql.FAILED_SHARE,
                 "p95": sql.quantile(0.95),
             },
             f"{sql.WHERE_PREDICTOR} AND {sql.PREDICTIONS}",
             by=["Model", "Version"],
             order="Predictions",
         ),
-        looks={"Failed": SHARE, "p95": SECONDS},
+        looks={"Version": COUNT, "Predictions": Look(width=90), "Failed": SHARE, "p95": SECONDS},
         meaning="Classical models by version: how often they were asked, how slow, how often in vain.",
     ),
 )
@@ -143,7 +154,7 @@ _WHO = (
     table(
         "Users by cost",
         sql.ranked({"User": "UserId", **SPENT}, f"{PAID_CALLS} AND UserId != ''", by=["User"], order="Cost"),
-        looks={"Cost": DOLLARS},
+        looks=SPENT_LOOKS,
         meaning="For whom the calls were made that cost most.",
     ),
     table(
@@ -151,7 +162,8 @@ _WHO = (
         sql.ranked(
             {"Tenant": "Tenant", **SPENT}, f"{PAID_CALLS} AND Tenant != ''", by=["Tenant"], order="Cost"
         ),
-        looks={"Cost": DOLLARS},
+        looks=SPENT_LOOKS,
+        none="No session has the tag tenant.",
         meaning="The same by the tag `tenant` of sessions.",
     ),
     table(
@@ -165,7 +177,7 @@ _WHO = (
             by=["Conversation"],
             order="Cost",
         ),
-        looks={"Cost": DOLLARS},
+        looks=SPENT_LOOKS,
         meaning="Conversations that cost most; one that never ends is on top.",
     ),
 )
@@ -180,15 +192,15 @@ def _fails(trace_id: Look) -> tuple[Json, ...]:
                     "Error": "ErrorType",
                     "Span": "SpanName",
                     "Service": "ServiceName",
-                    "Times": "count()",
+                    "Times": sql.COUNT,
                     "Last": "max(Timestamp)",
                     "Trace": "argMax(TraceId, Timestamp)",
                 },
-                f"{sql.WHERE} AND {sql.FAILED}",
+                f"{sql.WHERE} AND {columns.FAILED}",
                 by=["Error", "Span", "Service"],
                 order="Times",
             ),
-            looks={"Last": Look("dateTimeFromNow"), "Trace": trace_id},
+            looks={"Times": COUNT, "Last": AGO, "Trace": trace_id},
             meaning="What fails where; the trace is the newest that has it.",
         ),
         table(
@@ -208,22 +220,28 @@ def _fails(trace_id: Look) -> tuple[Json, ...]:
                 order="Scores",
                 table=sql.scores(),
             ),
-            looks={"Trace": trace_id},
+            looks={
+                "Scores": COUNT,
+                "Mean": COUNT,
+                "Lowest tenth": Look(width=100),
+                "Lowest": COUNT,
+                "Trace": trace_id,
+            },
             meaning="Scores of judges, rules and people; the trace is the one with the lowest.",
         ),
     )
 
 
-_ATTRIBUTES = "arrayMap(k -> map('key', k, 'value', {0}[k]), mapKeys({0}))"
+_TAGS = "arrayMap(m -> arrayMap(k -> map('key', k, 'value', m[k]), mapKeys(m)), [{}])[1]"
 _ONE = (
     trace(
         "The trace",
         sql.asked(
             "TraceId AS traceID, SpanId AS spanID, ParentSpanId AS parentSpanID, ServiceName AS serviceName, "
             "SpanName AS operationName, toUnixTimestamp64Micro(Timestamp) / 1000 AS startTime, "
-            f"{_ATTRIBUTES.format('SpanAttributes')} AS tags, "
-            f"{_ATTRIBUTES.format('ResourceAttributes')} AS serviceTags, "
-            f"if({sql.FAILED}, 2, 0) AS statusCode, Duration / 1e6 AS duration",
+            f"{_TAGS.format(sql.as_map('SpanAttributes'))} AS tags, "
+            f"{_TAGS.format(sql.as_map('ResourceAttributes'))} AS serviceTags, "
+            f"if({columns.FAILED}, 2, 0) AS statusCode, Duration / 1e6 AS duration",
             sql.THE_TRACE,
             rest="ORDER BY Timestamp LIMIT 5000",
         ),
@@ -242,8 +260,9 @@ _ONE = (
     ),
     logs(
         "Its logs",
-        f"SELECT Timestamp AS timestamp, Body AS body, SeverityText AS level, LogAttributes AS labels "
-        f"FROM {sql.LOGS} WHERE {sql.THE_TRACE} ORDER BY Timestamp LIMIT 1000",
+        f"SELECT Timestamp AS timestamp, Body AS body, SeverityText AS level, "
+        f"{sql.as_map('LogAttributes')} AS labels "
+        f"FROM {columns.LOGS} WHERE {sql.THE_TRACE} ORDER BY Timestamp LIMIT 1000",
         meaning="Log records that were written within the trace, evaluations among them.",
     ),
 )

@@ -1,6 +1,7 @@
 """What is chosen at the top of the board that asks spans in SQL."""
 
 from mlobs.dashboards.panels import Json
+from mlobs.dashboards.sql import columns
 from mlobs.dashboards.sql import statements as sql
 from mlobs.dashboards.sql.panels import DATA_SOURCE, PLUGIN
 from mlobs.dashboards.variables import SOURCES, asked, data_source, typed
@@ -21,16 +22,16 @@ def _narrowed(name: str) -> Json:
     return _choice(name, sql.asked(f"DISTINCT {column}", where))
 
 
-def _stored() -> Json:
-    """Return the hidden variable that says which columns the tables have."""
+def _hidden(name: str, statement: str) -> Json:
+    """Return a hidden variable, that says what columns the tables have."""
     shown: Json = {"hide": HIDDEN, "includeAll": False, "multi": False, "skipUrlSync": True, "sort": 0}
-    made = {**_choice(sql.STORED, sql.stored()), **shown}
-    return {name: value for name, value in made.items() if name != "current"}
+    made = {**_choice(name, statement), **shown}
+    return {part: value for part, value in made.items() if part != "current"}
 
 
 VARIABLES: tuple[Json, ...] = (
     data_source("clickhouse", "ClickHouse", PLUGIN),
-    _stored(),
+    *(_hidden(name, statement) for name, statement in columns.hidden().items()),
     *map(_narrowed, sql.CHOICES),
     typed("trace", "Trace", "A trace's id, for the last row."),
 )

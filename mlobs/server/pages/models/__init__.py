@@ -7,6 +7,6 @@
     routes    the models as they work now                                                              edge
     money     costs by anything, other prices, the month                                               edge
 
-The first page adds up minutes and refreshes; the others read every call of their range, so that what was
-spent is exact and can be divided by anything.
+The first page adds up minutes and refreshes; the others ask `mlobs.server.costs`, so that what was spent is
+exact and can be divided by anything.
 """

@@ -166,6 +166,7 @@ def _in_time(view: View) -> View:
                 "Every call of the range is priced, and the store gave up after MLOBS_QUERY_SECONDS_MAX.",
                 checks=(
                     "A shorter range, or a question such as service:x, has fewer.",
+                    "Costs by model, provider or service are added up as calls arrive, and answer fast.",
                     "The page Models adds up minutes and answers for any range.",
                     "A larger MLOBS_QUERY_SECONDS_MAX gives the store more time.",
                 ),

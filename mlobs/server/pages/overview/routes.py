@@ -62,6 +62,7 @@ def show(request: Request) -> Response:
         services=_top(view.groups(requests, "service", "service", period)),
         agents=_top(view.groups(agents, "agent", "agent", period, question)),
         models=_top(view.groups(models, "model", "model", period, question)),
+        tools=_top(_tools(store, period, service, question)),
         everywhere=address(PATH, {name: text for name, text in given.items() if name != "service"}),
         late_since=_late_since(store, period),
         alerts=_alerts(_said(request, "alerts"), now_ns),
@@ -74,6 +75,14 @@ ROUTES = (page(PATH, show),)
 
 def _top(groups: list[view.Group]) -> dict[str, Any]:
     return {"rows": groups[: view.GROUPS_SHOWN], "left": max(0, len(groups) - view.GROUPS_SHOWN)}
+
+
+def _tools(store: Store, period: Period, service: str, question: str) -> list[view.Group]:
+    """Return the tools of a service; of all services together they would take reading all spans."""
+    if not service:
+        return []
+    params: dict[str, Value] = {**period.range.params(), "service": service, "limit": GROUPS_MAX}
+    return view.tools(store.named("page_tools", params), period, question)
 
 
 def _late_since(store: Store, period: Period) -> str:

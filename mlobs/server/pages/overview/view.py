@@ -51,7 +51,7 @@ class Group:
     """A row of a table: a name, what it came to, and where its numbers lead.
 
     Attributes:
-        name: Of the service, agent or model.
+        name: Of the service, agent, model or tool.
         sums: What it came to.
         share: Of the largest in the table, by number.
         question: That finds its spans.
@@ -104,6 +104,19 @@ def groups(rows: Iterable[Row], by: str, key: str, period: Period, also: str = "
     for name, one in sums:
         question = f"{term(key, name)} {also}".strip()
         found.append(Group(name, one, one.spans / most, question, links(question, one, period)))
+    return found
+
+
+def tools(rows: Sequence[Row], period: Period, also: str) -> list[Group]:
+    """Return the table of tools; `rows` are those of `queries/page_tools.sql`."""
+    most = max((row["spans"] for row in rows), default=1)
+    found = []
+    for row in rows:
+        low, high = (took / 1e6 for took in row["took_ns"])
+        sums = Sums(row["spans"], row["errors"], None, None, 0, None, 0, (low, high), None)
+        question = f"{term('tool', row['tool'])} {also}"
+        share = row["spans"] / most
+        found.append(Group(row["tool"], sums, share, question, links(question, sums, period)))
     return found
 
 

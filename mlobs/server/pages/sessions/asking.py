@@ -1,16 +1,20 @@
 """Asks for sessions and users: first which traces are theirs, then what these come to."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlobs.server.ask.compiling import Condition
 from mlobs.server.ask.listing import NEAR_NS
-from mlobs.server.ask.ranges import NS, NS_MAX, Range, around
+from mlobs.server.ask.ranges import NS, Range, around
 from mlobs.server.engine import Value
 from mlobs.server.pages.sessions import statements, view
 from mlobs.server.store import Store
+from mlobs.server.turns import whole
 
 TRACES_MAX = 20_000
+TRACES_BEGUN = 3  # Of each, that are looked at for how it begins.
 MARGIN_NS = 300 * NS
 Row = Mapping[str, Any]
 
@@ -22,14 +26,18 @@ class Found:
     Attributes:
         traces: Rows of `statements.traces` or `statements.SESSIONS`.
         within: A range that has all of their spans that the page's has.
+        known: Whether `turns` has all spans: those that a cluster had before were not added up.
     """
 
     traces: Sequence[Row]
     within: Range
+    known: bool
 
     def params(self) -> dict[str, Value]:
         """Return the parameters of the statements over pairs."""
-        return {**self.within.params(), "pairs": view.pairs(self.traces)}
+        within = {**self.within.params(), **whole(self.within, known=self.known)}
+        names = dict.fromkeys(str(row["trace_id"]) for row in self.traces)
+        return {**within, "pairs": view.pairs(self.traces), "trace_ids": view.ids(list(names))}
 
 
 def traces(store: Store, by: str, names: Sequence[str], within: Range) -> Found:
@@ -41,41 +49,79 @@ def traces(store: Store, by: str, names: Sequence[str], within: Range) -> Found:
         names: Of them.
         within: The range.
     """
+    known = not store.sharded
     if not names:
-        return Found((), within)
-    params: dict[str, Value] = {**within.params(), "ids": view.ids(names), "limit": TRACES_MAX}
+        return Found((), within, known)
+    params: dict[str, Value] = {
+        **within.params(),
+        **whole(within, known=known),
+        "ids": view.ids(names),
+        "limit": TRACES_MAX,
+    }
     rows = store.query(statements.traces(by), params)
-    return Found(rows, _near(rows, within))
+    return Found(rows, _near(rows, within), known)
+
+
+def first(store: Store, by: str, where: Condition, within: Range, order: str, limit: int) -> tuple[str, ...]:
+    """Return the names of the sessions or users that come first.
+
+    Args:
+        store: To ask.
+        by: session or user.
+        where: For a span of a trace of theirs.
+        within: The range.
+        order: A key of `statements.ORDERS`.
+        limit: How many.
+    """
+    params = {**where.params, **within.params(), **whole(within, known=not store.sharded), "limit": limit}
+    return tuple(row["id"] for row in store.query(statements.first(by, where, order), params))
 
 
 def sessions_of(store: Store, found: Found) -> Found:
     """Return the same traces by their sessions; those without one are left out."""
     if not found.traces:
         return found
-    return Found(store.query(statements.SESSIONS, found.params()), found.within)
+    return Found(store.query(statements.SESSIONS, found.params()), found.within, found.known)
 
 
-def listed(store: Store, found: Found, *, beginnings: bool) -> list[dict[str, Any]]:
+def listed(store: Store, found: Found, *, begun: Collection[str] = ()) -> list[dict[str, Any]]:
     """Return a row for each session or user with such traces.
 
     Args:
         store: To ask.
         found: The traces.
-        beginnings: Whether to read how each begins.
+        begun: The ids of those of which it is read how they begin.
     """
     if not found.traces:
         return []
     params = found.params()
-    begun = store.query(statements.BEGINNINGS, {**params, **view.KEYS, **_when(found)}) if beginnings else []
-    return view.listed(store.query(statements.SUMS, params), store.query(statements.SCORES, params), begun)
+    earliest = _earliest(found, begun)
+    beginnings = store.query(statements.BEGINNINGS, {**earliest.params(), **view.KEYS}) if begun else []
+    return view.listed(
+        store.query(statements.SUMS, params), store.query(statements.SCORES, params), beginnings
+    )
 
 
-def _when(found: Found) -> dict[str, Value]:
-    """Return when the texts came that the traces begin with: little content is to be read."""
-    return {
-        "since_ns": max(0, min(row["first_ns"] for row in found.traces) - MARGIN_NS),
-        "until_ns": min(NS_MAX, max(row["last_ns"] for row in found.traces) + MARGIN_NS),
-    }
+def newest(found: Found) -> list[str]:
+    """Return the ids that traces were found by, those with the newest trace first."""
+    return list(dict.fromkeys(str(row["id"]) for row in found.traces))
+
+
+def _earliest(found: Found, begun: Collection[str]) -> Found:
+    """Return the first traces of some ids, and when their texts came: little content is to be read."""
+    wanted, rows = set(begun), []
+    counted: Counter[str] = Counter()
+    for row in sorted(found.traces, key=lambda row: row["first_ns"]):
+        if row["id"] in wanted and counted[row["id"]] < TRACES_BEGUN:
+            counted[row["id"]] += 1
+            rows.append(row)
+    if not rows:
+        return found
+    since_ns = min(row["first_ns"] for row in rows) - MARGIN_NS
+    until_ns = max(row["last_ns"] for row in rows) + MARGIN_NS
+    within = found.within
+    kept = Range(max(within.since_ns, since_ns), min(within.until_ns, until_ns), within.now_ns)
+    return Found(rows, kept, found.known)
 
 
 def _near(rows: Sequence[Row], within: Range) -> Range:

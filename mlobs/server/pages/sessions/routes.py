@@ -12,7 +12,6 @@ from mlobs.server.ask import asked, listing
 from mlobs.server.ask.asked import Given
 from mlobs.server.ask.cursors import read_cursor
 from mlobs.server.ask.statements import CALLS
-from mlobs.server.engine import Value
 from mlobs.server.pages.handling import is_busy, message, page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.period import NAMES, Period, read_period
@@ -28,6 +27,7 @@ ROWS, ROWS_MAX = 50, 200
 ONE_SINCE = "30d"
 TURNS, TURN_CHARACTERS, SCORES_MAX = 20, 200_000, 2_000
 LIVE_SECONDS, LIST_LIVE_SECONDS = 10, 30
+BEGUN = 20  # Sessions far apart whose first words are shown; reading a text far from others costs 10 ms.
 
 
 def show(request: Request) -> Response:
@@ -86,7 +86,7 @@ def show_one(request: Request) -> Response:
     period = read_period(given if ranged else {**given, "since": ONE_SINCE}, time.time_ns())
     store: Store = request.app.state.store
     found = asking.traces(store, "session", [name], period.range)
-    sums = asking.listed(store, found, beginnings=False)
+    sums = asking.listed(store, found)
     if not sums:
         return message(
             request,
@@ -146,9 +146,12 @@ def _found(store: Store, given: Given, period: Period, by: str) -> Mapping[str, 
         found = listing.page(store.query, statements.IDENTS[by], sort, where, within, limit, after)
         names, following = found.ids, found.cursor
     else:
-        params: dict[str, Value] = {**where.params, **within.params(), "limit": limit}
-        names = tuple(row["id"] for row in store.query(statements.first(by, where, sort), params))
-    rows = asking.listed(store, asking.traces(store, by, names, within), beginnings=by == "session")
+        names = asking.first(store, by, where, within, sort, limit)
+    # The newest lie close together; of others each text is somewhere else.
+    begun = names if sort == "newest" else names[:BEGUN]
+    rows = asking.listed(
+        store, asking.traces(store, by, names, within), begun=begun if by == "session" else ()
+    )
     return {"rows": view.ordered(rows, names), "next": following}
 
 

@@ -1,52 +1,51 @@
 """The questions about sessions and users: what all traces of each come to.
 
-Who a trace belongs to is often said by one of its spans only. So the traces are found first, which reads
-little; then what they come to is added up, near the times at which they were found. Sums are of what is
-stored, within the range of the page.
+Who a trace belongs to is often said by one of its spans only. So the traces are found first, then what these
+come to is added up. Both read `turns`, where what spans say is added up by trace; only the filter of a list
+and the texts are read from the spans.
 """
 
-from mlobs.server.ask.compiling import Condition
+from mlobs.server.ask.compiling import EVERYTHING, Condition
 from mlobs.server.ask.statements import FAILED, IN_RANGE, OF_CALLS, SESSION
+from mlobs.server.turns import rows
 
 USER = "UserId"
 IDENTS = {"session": SESSION, "user": USER}
+COLUMNS = {"session": "Session", "user": USER}  # Of `turns`.
 ORDERS = {"dearest": "sum(cost)", "failing": "countIf(failed)", "longest": "count()"}
-START_NS_MAX = 8_900_000_000_000_000_000  # Of a span whose end is to be a number, too.
-_AT = "toUnixTimestamp64Nano(Timestamp)"
-_SAID = f"toString({SESSION})"
+# Constants, else the indexes of traces, sessions and users would not be asked.
+_IDS = "JSONExtract({ids:String}, 'Array(String)')"
+_TRACES = "JSONExtract({trace_ids:String}, 'Array(String)')"
 _PAIRS = """pairs AS (
     SELECT tupleElement(pair, 1) AS TraceId, tupleElement(pair, 2) AS one FROM (
         SELECT arrayJoin(JSONExtract({pairs:String}, 'Array(Tuple(String, String))')) AS pair
     )
 )"""
-# Which spans they are is known from their traces' ids alone, so nothing else is read of all others.
-_COLUMNS = (
-    "TraceId, ParentSpanId, Timestamp, Duration, StatusCode, ServiceName, AgentName, SessionId, "
-    "ConversationId, UserId, Operation, InputTokens, OutputTokens, CostUsd"
-)
-_FOUND = f"otel_traces PREWHERE TraceId IN (SELECT TraceId FROM pairs) WHERE {IN_RANGE}"
-_OF_PAIRS = f"FROM (SELECT {_COLUMNS} FROM {_FOUND}) AS spans INNER JOIN pairs USING TraceId"
+_SUMMED = (
+    "TraceId", "UserId", "Session", "FirstNs", "EndNs", "Spans", "Errors", "Services", "Agents",
+    "InputTokens", "OutputTokens", "CostUsd",
+)  # fmt: skip
 SUMS = f"""WITH {_PAIRS}
 SELECT one AS id,
-    toUnixTimestamp64Nano(min(Timestamp)) AS start_ns,
-    max(least({_AT}, {START_NS_MAX}) + toInt64(Duration)) AS end_ns,
+    min(FirstNs) AS start_ns,
+    max(EndNs) AS end_ns,
     uniqExact(TraceId) AS turns,
-    uniqExactIf(TraceId, {FAILED}) AS failed_turns,
-    uniqExactIf({_SAID}, {_SAID} != '') AS sessions,
-    count() AS spans,
-    countIf({FAILED}) AS errors,
-    max({USER}) AS user,
-    arraySort(groupUniqArray(5)(toString(ServiceName))) AS services,
-    arraySort(groupUniqArrayIf(5)(toString(AgentName), AgentName != '')) AS agents,
-    sumOrNullIf(InputTokens, {OF_CALLS}) AS input_tokens,
-    sumOrNullIf(OutputTokens, {OF_CALLS}) AS output_tokens,
-    sumOrNullIf(CostUsd, {OF_CALLS}) AS cost_usd
-{_OF_PAIRS}
+    uniqExactIf(TraceId, Errors > 0) AS failed_turns,
+    uniqExactIf(Session, Session != '') AS sessions,
+    sum(Spans) AS spans,
+    sum(Errors) AS errors,
+    max(UserId) AS user,
+    arraySort(groupUniqArrayArray(5)(Services)) AS services,
+    arraySort(groupUniqArrayArray(5)(Agents)) AS agents,
+    sum(InputTokens) AS input_tokens,
+    sum(OutputTokens) AS output_tokens,
+    sum(CostUsd) AS cost_usd
+FROM {rows("TraceId", _TRACES, _SUMMED)} AS turned INNER JOIN pairs USING TraceId
 GROUP BY id"""
 SCORES = f"""WITH {_PAIRS}
 SELECT one AS id, Name AS name, avg(Value) AS mean, count() AS judged
 FROM scores INNER JOIN pairs USING TraceId
-WHERE TraceId IN (SELECT TraceId FROM pairs)
+WHERE TraceId IN ({_TRACES})
 GROUP BY id, name ORDER BY id, judged DESC, name LIMIT 5000"""
 # How each begins: the text of the first span that has one.
 BEGINNINGS = f"""WITH {_PAIRS}
@@ -56,14 +55,14 @@ FROM (
         Content[arrayFirst(key -> mapContains(Content, key), splitByChar(',', {{keys:String}}))],
         1, {{characters:UInt32}}
     ) AS text
-    FROM {_FOUND}
+    FROM otel_traces PREWHERE TraceId IN ({_TRACES}) WHERE {IN_RANGE}
 ) AS spans INNER JOIN pairs USING TraceId
 WHERE text != '' GROUP BY id"""
 # The sessions of some traces, whoever they are found by.
 SESSIONS = f"""WITH {_PAIRS}
-SELECT TraceId AS trace_id, any({_SAID}) AS id, min({_AT}) AS first_ns, max({_AT}) AS last_ns
-FROM otel_traces
-WHERE {IN_RANGE} AND TraceId IN (SELECT TraceId FROM pairs) AND {_SAID} != ''
+SELECT TraceId AS trace_id, max(Session) AS id, min(FirstNs) AS first_ns, max(EndNs) AS last_ns
+FROM {rows("TraceId", _TRACES, ("TraceId", "Session", "FirstNs", "EndNs"))}
+WHERE Session != ''
 GROUP BY trace_id ORDER BY last_ns DESC"""
 
 
@@ -73,11 +72,9 @@ def traces(by: str) -> str:
     Args:
         by: A key of IDENTS. The parameter `ids` has the names as JSON, `limit` says how many traces.
     """
-    return f"""SELECT TraceId AS trace_id, toString({IDENTS[by]}) AS id,
-    min({_AT}) AS first_ns, max({_AT}) AS last_ns
-FROM otel_traces
-WHERE {IN_RANGE} AND TraceId != ''
-    AND {IDENTS[by]} IN (SELECT arrayJoin(JSONExtract({{ids:String}}, 'Array(String)')))
+    column = COLUMNS[by]
+    return f"""SELECT TraceId AS trace_id, {column} AS id, min(FirstNs) AS first_ns, max(EndNs) AS last_ns
+FROM {rows(column, _IDS, ("TraceId", column, "FirstNs", "EndNs"))}
 GROUP BY trace_id, id ORDER BY last_ns DESC LIMIT {{limit:UInt32}}"""
 
 
@@ -89,11 +86,18 @@ def first(by: str, where: Condition, order: str) -> str:
         where: For a span of a trace of theirs.
         order: A key of ORDERS.
     """
-    said = f"toString({IDENTS[by]})"
+    if where.any_of == EVERYTHING:
+        column = COLUMNS[by]
+        found = f"""SELECT max({column}) AS id, sum(ifNull(CostUsd, 0)) AS cost,
+        sum(Errors) > 0 AS failed, max(EndNs) AS last
+    FROM {rows("", "", ("TraceId", column, "CostUsd", "Errors", "EndNs"))}"""
+    else:
+        said = f"toString({IDENTS[by]})"
+        found = f"""SELECT max({said}) AS id, sumIf(ifNull(CostUsd, 0), {OF_CALLS}) AS cost,
+        countIf({FAILED}) > 0 AS failed, max(toUnixTimestamp64Nano(Timestamp)) AS last
+    FROM otel_traces WHERE {IN_RANGE} AND TraceId != '' AND {where.sql}"""
     return f"""SELECT id FROM (
-    SELECT anyIf({said}, {said} != '') AS id, sumIf(ifNull(CostUsd, 0), {OF_CALLS}) AS cost,
-        countIf({FAILED}) > 0 AS failed, max(Timestamp) AS last
-    FROM otel_traces WHERE {IN_RANGE} AND TraceId != '' AND {where.sql}
+    {found}
     GROUP BY cityHash64(TraceId)
 )
 WHERE id != '' GROUP BY id ORDER BY {ORDERS[order]} DESC, max(last) DESC, id LIMIT {{limit:UInt32}}"""

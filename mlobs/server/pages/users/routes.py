@@ -12,7 +12,7 @@ from mlobs.server.pages.links import address, term
 from mlobs.server.pages.period import NAMES, read_period
 from mlobs.server.pages.rendering import render
 from mlobs.server.pages.sessions import asking, view
-from mlobs.server.pages.sessions.routes import LIVE_SECONDS, ONE_SINCE, shown_list
+from mlobs.server.pages.sessions.routes import BEGUN, LIVE_SECONDS, ONE_SINCE, shown_list
 from mlobs.server.store import Store
 
 PATH, ONE = "/users", "/user"
@@ -34,7 +34,7 @@ def show_one(request: Request) -> Response:
     period = read_period(given if ranged else {**given, "since": ONE_SINCE}, time.time_ns())
     store: Store = request.app.state.store
     found = asking.traces(store, "user", [name], period.range)
-    sums = asking.listed(store, found, beginnings=False)
+    sums = asking.listed(store, found)
     if not sums:
         return message(
             request,
@@ -44,7 +44,8 @@ def show_one(request: Request) -> Response:
             checks=("A longer range may have them: add since=90d to the address.", "The id is user.id."),
         )
     [summary] = sums
-    sessions = asking.listed(store, asking.sessions_of(store, found), beginnings=True)
+    theirs = asking.sessions_of(store, found)
+    sessions = asking.listed(store, theirs, begun=asking.newest(theirs)[:BEGUN])
     sessions.sort(key=lambda row: (-row["end_ns"], row["id"]))
     return render(
         request,

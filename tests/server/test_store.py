@@ -1,0 +1,23 @@
+"""The embedded engine answers what was asked."""
+
+TABLE = """CREATE TABLE highest (id UInt64, d UInt64, f UInt8, INDEX i d TYPE minmax GRANULARITY 1)
+ENGINE = MergeTree ORDER BY id SETTINGS index_granularity = 1024"""
+ROWS = "INSERT INTO highest SELECT number + {0}, number % 1000000, number % 1000 = 0 FROM numbers(1000000)"
+HIGHEST = """SELECT id, intDiv(d, 1) AS value FROM highest WHERE d BETWEEN 100 AND 200000 AND f
+ORDER BY d DESC, id DESC LIMIT 5"""
+
+
+def test_the_highest_rows_of_an_indexed_column_are_the_highest_that_fit(served):
+    """Left to itself, the engine chooses blocks before it filters."""
+    with served.store.writing() as connection:
+        connection.run(TABLE)
+        try:
+            for number in range(4):
+                connection.run(ROWS.format(number * 1_000_000))
+            found = [row["id"] for row in served.store.query(HIGHEST)]
+            guest = served.store.guest({})
+            asked = [row["id"] for row in guest.run(HIGHEST)]
+            guest.close()
+        finally:
+            connection.run("DROP TABLE highest SYNC")
+    assert found == asked == [3_200_000, 2_200_000, 1_200_000, 200_000, 3_199_000]
