@@ -114,6 +114,7 @@ EDGE = {
     "server/serve.py",
     "server/splitting.py",
     "server/upkeep/keeper.py",
+    "server/upkeep/removing.py",
     "evaluate/scores.py",
     "alerts/alerting.py",
     "alerts/delivery.py",

@@ -38,6 +38,7 @@ log = logging.getLogger("mlobs.alerts")
 
 FILE = "alerts.sqlite"
 STOP_SECONDS_MAX = 3.0
+LOOK_S = 30.0  # How often the file of rules is looked at between evaluations that are further apart.
 EPISODES_SHOWN = 100
 TOPS_MAX = 20  # Alerts of one evaluation that are looked into further.
 
@@ -110,10 +111,9 @@ class Alerting:
 
     def evaluate(self) -> list[Transition]:
         """Evaluate every rule once."""
+        self._look()
         with self._evaluating:
             self._asked_tops = 0
-            if self.watch.look():
-                self._evaluator.use(self.watch.rules)
             return self._evaluator.evaluate(self.clock())
 
     def backtest(
@@ -198,17 +198,28 @@ class Alerting:
         ]
         return self.silencing.marked([*own, *ledger.firing(self._outbox)])
 
+    def _look(self) -> None:
+        """Take the file of rules if it changed."""
+        with self._evaluating:
+            if self.watch.look():
+                self._evaluator.use(self.watch.rules)
+
     def _repeat(self) -> None:
-        pause_s = self._settings.interval_s
+        pause_s, due_s = self._settings.interval_s, 0.0
         while not self._stopping.is_set():
+            is_due = time.monotonic() >= due_s
             try:
-                self.evaluate()
-                self._failing = False
+                if is_due:
+                    self.evaluate()
+                    self._failing = False
+                else:  # A bad file is to be counted, and so alerted, however seldom rules are evaluated.
+                    self._look()
             except Exception:  # a full disk must not end alerting; it may pass
                 if not self._failing:
                     log.exception("Alerts cannot be evaluated; this is tried again every %.4g s.", pause_s)
                 self._failing = True
-            self._stopping.wait(pause_s)
+            due_s = time.monotonic() + pause_s if is_due else due_s
+            self._stopping.wait(max(0.0, min(LOOK_S, due_s - time.monotonic())))
 
     def _message(self, alert: Alert, rule: Rule, change: Change, now_s: float) -> dict[str, Any]:
         return message(

@@ -10,8 +10,10 @@ from mlobs.alerts.indicators import Increase
 from mlobs.alerts.measured import FROM_RUNS, OF_RESOURCE, Bad, Beyond, Failed, Labelled, Where
 from mlobs.semconv import attributes as a
 from mlobs.semconv.metrics import AGENT_DURATION, TOOL_DURATION
+from mlobs.semconv.older import ENVIRONMENT
 from mlobs.semconv.rows import Attribute, Metric
 from mlobs.semconv.spans import PREDICT
+from mlobs.semconv.weights import WEIGHT
 
 CALL_SECONDS_MAX = 3600  # Longer calls are counted as if they had ended after this.
 
@@ -20,9 +22,6 @@ ENDED = (
     "(least(Timestamp, toDateTime64('2261-12-31 00:00:00', 9, 'UTC')) "
     f"+ toIntervalNanosecond(least(Duration, {CALL_SECONDS_MAX} * 1000000000)))"
 )
-# How many spans a stored one stands for: more than one where a sampler kept it instead of others. The server
-# names the column, and rooms do not import each other.
-WEIGHT = "Weight"
 SPANS = f"sum({WEIGHT})"  # How many there were, whether they were stored or not.
 INSTANCE = f"ResourceAttributes['{a.SERVICE_INSTANCE_ID.name}']"
 # Cancelled and abandoned calls have no error type; should somebody set one, they still are not failures.
@@ -141,7 +140,10 @@ def _of_point(label: Attribute) -> str:
 
 
 def _resource(label: Attribute) -> str:
-    return f"ResourceAttributes[{text(label.name)}]"
+    named = f"ResourceAttributes[{text(label.name)}]"
+    if label != a.DEPLOYMENT_ENVIRONMENT:
+        return named
+    return f"if({named} != '', {named}, ResourceAttributes[{text(ENVIRONMENT)}])"
 
 
 def of(metric: Metric) -> str:

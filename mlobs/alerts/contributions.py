@@ -31,6 +31,7 @@ from mlobs.semconv import attributes as a
 from mlobs.semconv.dialects.rows import TENANT
 from mlobs.semconv.metrics import BUDGET_FORECAST, BUDGET_SPENT, COST, TOOL_DURATION
 from mlobs.semconv.rows import Attribute
+from mlobs.semconv.weights import WEIGHT
 
 EXCESS_MIN = 0.1
 MOST_MIN = 0.5  # A part of a sum that is told although it does not stand out.
@@ -202,7 +203,7 @@ def _of_calls(
 ) -> Parts:
     values = {one: _value(one) for one in dimensions}
     fixed = {one: _value(one) for one in by}
-    return Parts(rows, trouble, anyway, values, fixed, c.WEIGHT, is_sum, params or {})
+    return Parts(rows, trouble, anyway, values, fixed, WEIGHT, is_sum, params or {})
 
 
 def _of_series(

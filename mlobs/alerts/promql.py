@@ -78,21 +78,29 @@ def recordings(rules: Iterable[Rule]) -> tuple[Recording, ...]:
     for rule, other, series in clashes(rules):
         whose = "drift" if other is None else f"the rule {other.name}"
         raise RuleError(
-            f"rule {rule.name} would record {series}, by which {whose} means something else; give it an "
-            "objective_name of its own."
+            f"rule {rule.name} would record {series}, by which {whose} means something else; give it "
+            f"another {naming(rule)[-1]}."
         )
     found = {recording.name: recording for rule in rules for recording in _recorded(rule)}
     return tuple(found.values())
 
 
 def clashes(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Rule | None, str]]:
-    """Yield a rule, one before it, or None for drift, and the series by which both mean different things."""
+    """Yield a rule, one before it, or None for drift, and the series by which both mean different things.
+
+    Rules that only the server evaluates record nothing.
+    """
     known: dict[str, tuple[Rule | None, str]] = {one.name: (None, "") for one in of_drift()}
     for rule in rules:
-        for recording in _recorded(rule):
+        for recording in _recorded(rule) if "prometheus" in rule.engines else ():
             other, text = known.setdefault(recording.name, (rule, recording.expression))
             if text != recording.expression:
                 yield rule, other, recording.name
+
+
+def naming(rule: Rule) -> tuple[str, ...]:
+    """Return the field of a rule that the series it records are named by, as a path."""
+    return ("indicator", "objective_name") if isinstance(rule.indicator, BurnRate) else ("name",)
 
 
 def _recorded(rule: Rule) -> Iterator[Recording]:
@@ -300,7 +308,17 @@ def _series(name: str, where: Iterable[Where], *more: str) -> str:
 
 
 def _pattern(values: tuple[str, ...]) -> str:
-    return json.dumps("|".join(re.escape(value) for value in values))
+    return _literal("|".join(re.escape(value) for value in values))
+
+
+def _literal(text: str) -> str:
+    r"""Return a string of PromQL, which wants a character beyond 16 bits as one and not as a pair.
+
+    >>> print(_literal('a"🛒'))
+    "a\"\U0001f6d2"
+    """
+    parts = (f"\\U{ord(one):08x}" if ord(one) > 0xFFFF else json.dumps(one)[1:-1] for one in text)
+    return f'"{"".join(parts)}"'
 
 
 def _by(attributes: tuple[Attribute, ...]) -> str:

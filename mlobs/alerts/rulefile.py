@@ -33,7 +33,7 @@ from mlobs.alerts.catalogue import catalogue
 from mlobs.alerts.document import Document, Place, ended, near, read_text, told
 from mlobs.alerts.indicators import Expression, Indicator
 from mlobs.alerts.measured import Choosing, Record, Where
-from mlobs.alerts.promql import clashes
+from mlobs.alerts.promql import clashes, naming
 from mlobs.alerts.rules import LABEL, Rule
 from mlobs.errors import RuleError
 from mlobs.semconv.attributes import ATTRIBUTES
@@ -183,7 +183,7 @@ def _clashing(file: RulesFile, document: Document, packaged: Sequence[Rule]) -> 
         if rule.name in seen:
             continue
         seen.add(rule.name)
-        where = document.where(("rules", own[rule.name], "indicator", "objective_name"))
+        where = document.where(("rules", own[rule.name], *naming(rule)))
         whose = "drift" if other is None else f"the rule {other.name}"
         yield (
             f"{where}: with this name Prometheus would record {series}, by which {whose} means something "

@@ -28,6 +28,7 @@ from mlobs.alerts.indicators import (
 from mlobs.alerts.measured import Choosing, Where
 from mlobs.alerts.rules import Rule
 from mlobs.semconv import attributes as a
+from mlobs.semconv.weights import WEIGHT
 
 ALERTS_MAX = 10_000
 
@@ -147,7 +148,7 @@ FROM (
         if(place > 1, bounds[place - 1], 0.) AS low, if(place > 1, counts[place - 1], 0) AS before
     FROM (
         SELECT {c.listed(c.columns(of.by))}
-            sumForEach(arrayMap(bound -> toUInt64({value} <= bound) * {c.WEIGHT}, bounds)) AS counts,
+            sumForEach(arrayMap(bound -> toUInt64({value} <= bound) * {WEIGHT}, bounds)) AS counts,
             {c.SPANS} AS volume, [argMax(TraceId, {value})] AS trace_ids, max({value}) AS largest
         FROM {c.calls(of.metric, "from_ms", of.where)}
         GROUP BY {names or "tuple()"}
@@ -162,7 +163,7 @@ ORDER BY value DESC LIMIT {{rows_max:UInt32}}""",
 def _added(increase: Increase, params: dict[str, Value]) -> Question:
     value, names = c.measured(increase.metric), c.names(increase.by)
     return Question(
-        f"""SELECT {c.listed(c.columns(increase.by))}sum({value} * {c.WEIGHT}) AS value, {c.SPANS} AS volume,
+        f"""SELECT {c.listed(c.columns(increase.by))}sum({value} * {WEIGHT}) AS value, {c.SPANS} AS volume,
     [argMax(TraceId, {value})] AS trace_ids, NULL AS since_s
 FROM {c.added_calls(increase)}
 GROUP BY {names or "tuple()"}
@@ -180,8 +181,8 @@ def _growth(growth: Growth, params: dict[str, Value]) -> Question:
         _measured(
             c.names(growth.by),
             when.value,
-            f"""SELECT {c.listed(c.columns(growth.by))}sumIf({value} * {c.WEIGHT}, {now}) AS recent,
-        sumIf({value} * {c.WEIGHT}, NOT {now}) AS earlier, {c.spans_if(now)} AS volume,
+            f"""SELECT {c.listed(c.columns(growth.by))}sumIf({value} * {WEIGHT}, {now}) AS recent,
+        sumIf({value} * {WEIGHT}, NOT {now}) AS earlier, {c.spans_if(now)} AS volume,
         uniqExactIf({place}, NOT {now} AND {value} > 0) AS times,
         [argMaxIf(TraceId, {value}, {now})] AS trace_ids
     FROM {c.calls(growth.metric, "memory_ms", growth.where)}""",
@@ -198,8 +199,8 @@ def _per_call_growth(growth: PerCallGrowth, params: dict[str, Value]) -> Questio
         _measured(
             c.names(growth.by),
             when.value,
-            f"""SELECT {c.listed(c.columns(growth.by))}sumIf({value} * {c.WEIGHT}, {now}) AS recent,
-        sumIf({value} * {c.WEIGHT}, NOT {now}) AS earlier, {c.spans_if(now)} AS volume,
+            f"""SELECT {c.listed(c.columns(growth.by))}sumIf({value} * {WEIGHT}, {now}) AS recent,
+        sumIf({value} * {WEIGHT}, NOT {now}) AS earlier, {c.spans_if(now)} AS volume,
         {c.spans_if(f"NOT {now}")} AS calls_before,
         [argMaxIf(TraceId, {value}, {now})] AS trace_ids
     FROM {c.calls(growth.per, "memory_ms", growth.where)}""",
@@ -304,7 +305,7 @@ def _absence(absence: Absence, params: dict[str, Value]) -> Question:
 SELECT {names}, 1 AS value, {volume} AS volume, [any(example)] AS trace_ids,
     toUnixTimestamp64Milli(any(last)) / 1000 AS since_s
 FROM (
-    SELECT {c.columns(absence.by)}, {c.ENDED} AS ended, {c.WEIGHT}, {told} FROM otel_traces
+    SELECT {c.columns(absence.by)}, {c.ENDED} AS ended, {WEIGHT}, {told} FROM otel_traces
     WHERE ({columns}) IN (SELECT {names} FROM silent) AND {counted} AND {c.between("memory_ms")}
 ) AS call INNER JOIN silent USING ({names})
 WHERE ended > last - toIntervalSecond({absence.memory_s})

@@ -105,8 +105,17 @@ def list_traces(arguments: argparse.Namespace) -> int:
     else:
         console(stderr=True).print(_nothing(arguments))
     if answer["next"]:
-        console(stderr=True).print(f"more: the same with --cursor {visible(answer['next'])}", markup=False)
+        short = console().is_terminal and not arguments.json
+        more = _more(visible(answer["next"]), arguments.limit, short=short)
+        console(stderr=True).print(more, markup=False)
     return 0
+
+
+def _more(word: str, limit: int, *, short: bool) -> str:
+    """Return how to see more of a list; a person is spared the word for programs, of some 180 characters."""
+    if short:
+        return f"There are more: --limit {2 * limit} prints them too. --json comes with a word for --cursor."
+    return f"more: the same with --cursor {word}"
 
 
 def show_trace(arguments: argparse.Namespace) -> int:

@@ -10,3 +10,6 @@ OLDER: dict[str, str] = {
     a.INPUT_MESSAGES.name: "gen_ai.prompt",
     a.OUTPUT_MESSAGES.name: "gen_ai.completion",
 }
+# The environment of a resource before the general conventions named it deployment.environment.name; many SDKs
+# and agents still send this.
+ENVIRONMENT = "deployment.environment"

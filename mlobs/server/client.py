@@ -226,7 +226,9 @@ class Client:
         asked = {name: value for name, value in given.items() if value is not None}
         if len(asked) != 1:
             raise QueryError(f"delete() takes one of {', '.join(given)}; {len(asked)} came.")
-        report: Row = self._send("POST", "/api/delete", json=asked).json()
+        # It is answered when the rows are gone from the disk, and that takes as long as there are many.
+        waits = (self._timeout_s, None)
+        report: Row = self._send("POST", "/api/delete", json=asked, timeout=waits).json()
         return report
 
     def back_up(self, file: BinaryIO) -> int:

@@ -12,7 +12,7 @@ other words.
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -32,17 +32,16 @@ from mlobs.server.derived import (
 from mlobs.server.engine import Connection, literal
 from mlobs.server.exemplars import VIEW as EXEMPLARS_VIEW
 from mlobs.server.exemplars import exemplars_view
+from mlobs.server.filling import Sums, days, define, filled, is_there, take_place
 from mlobs.server.judgements import VIEW as JUDGEMENTS_VIEW
 from mlobs.server.judgements import judgements_view
 from mlobs.server.minutes import (
     COLUMNS,
     FILLING,
-    SPANS_BY_HOUR,
     TABLE,
     TEN,
     TEN_VIEW,
     VIEW,
-    batches,
     in_tens,
     minutes_view,
     selected,
@@ -57,9 +56,16 @@ MOVING = {
     "max_partitions_per_insert_block": 0,
     "min_insert_block_size_rows": 1 << 20,
     "min_insert_block_size_bytes": 256 << 20,
+    "insert_deduplicate": 0,
+    "max_bytes_before_external_group_by": 256 << 20,
 }
 # Split into these two by the statements themselves.
 SPLIT = ("SpanAttributes", "Content")
+ADDED_UP = (
+    Sums(VIEW, TABLE, FILLING, "Minute", COLUMNS, selected),
+    Sums(turns.VIEW, turns.TABLE, turns.FILLING, "Minute", turns.COLUMNS, turns.selected),
+    Sums(summed.VIEW, summed.TABLE, summed.FILLING, "Ten", summed.COLUMNS, summed.selected),
+)
 ONLY = re.compile(r"^-- only while (\w+) lacks (\w+)\n", re.MULTILINE)
 
 
@@ -78,7 +84,7 @@ def migrate(connection: Connection, place: str, schema: int) -> None:
     """
     for setting, value in MOVING.items():
         connection.run(f"SET {setting} = {value}")
-    _define(
+    define(
         connection,
         "CREATE TABLE IF NOT EXISTS schema_version (Version UInt32, Applied DateTime DEFAULT now()) "
         "ENGINE = MergeTree ORDER BY Version",
@@ -105,12 +111,14 @@ def migrate(connection: Connection, place: str, schema: int) -> None:
     }
     steps = [step for step in _steps() if found < _version(step.name) <= schema]
     kept = set() if steps or schema < newest_version() else _kept(connection, views)
+    if steps:  # They may change the table that one of these was to take the place of.
+        _clear(connection, ADDED_UP)
     for name in views:
         if name not in kept:
-            _define(connection, f"DROP VIEW IF EXISTS {name}")
+            define(connection, f"DROP VIEW IF EXISTS {name}")
     for step in steps:
         for statement in _left(connection, statements(step.read_text())):
-            _define(connection, _with_columns(connection, expand(statement)))
+            define(connection, _with_columns(connection, expand(statement)))
         connection.run(
             "INSERT INTO schema_version (Version) VALUES ({version:UInt32})",
             {"version": _version(step.name)},
@@ -118,16 +126,14 @@ def migrate(connection: Connection, place: str, schema: int) -> None:
     if schema < newest_version():
         return
     _compute(connection)
-    if VIEW not in kept:
-        _add_up(connection)
-    if turns.VIEW not in kept:
-        _add_up_turns(connection)
-    if summed.VIEW not in kept:
-        _add_up_calls(connection)
+    for sums in ADDED_UP:
+        if sums.view not in kept:
+            _add_up(connection, sums)
+    _clear(connection, [sums for sums in ADDED_UP if sums.view in kept])
     for name, create in views.items():
         if name not in kept:
-            _define(connection, create)
-            _define(connection, f"ALTER TABLE {name} MODIFY COMMENT {literal(_digest(create))}")
+            define(connection, create)
+            define(connection, f"ALTER TABLE {name} MODIFY COMMENT {literal(_digest(create))}")
 
 
 def newest_version() -> int:
@@ -144,7 +150,7 @@ def _compute(connection: Connection) -> None:
     """Make the canonical columns of spans, or change their expressions."""
     wanted = columns()
     digest = _digest(repr((wanted, TYPES, INDEXES)))
-    _define(
+    define(
         connection,
         "CREATE TABLE IF NOT EXISTS canonical_columns "
         "(Digest String, Applied DateTime64(9) DEFAULT now64(9)) ENGINE = MergeTree ORDER BY Applied",
@@ -169,58 +175,34 @@ def _compute(connection: Connection) -> None:
         codec = f" CODEC{codec}" if codec else ""
         changes.append(f"{verb} COLUMN {name} {column} {kind} {expression}{codec}")
     # In one statement: each checks all the columns there are.
-    _define(connection, f"ALTER TABLE otel_traces {', '.join(changes)}")
+    define(connection, f"ALTER TABLE otel_traces {', '.join(changes)}")
     indexes = (f"ADD INDEX IF NOT EXISTS {name} {index}" for name, index in INDEXES.items())
-    _define(connection, f"ALTER TABLE otel_traces {', '.join(indexes)}")
+    define(connection, f"ALTER TABLE otel_traces {', '.join(indexes)}")
     connection.run("INSERT INTO canonical_columns (Digest) VALUES ({digest:String})", {"digest": digest})
 
 
-def _add_up(connection: Connection) -> None:
-    """Add up by minute the spans that are there, if that was never done.
-
-    In a table beside, which takes the place of the empty one: a crash leaves it empty, and this begins again.
-    """
-    if _filled(connection, TABLE, FILLING, COLUMNS, selected):
-        _define(connection, f"TRUNCATE TABLE {TEN}")
-        connection.run(f"INSERT INTO {TEN} ({', '.join(COLUMNS)}) {in_tens(FILLING)}")
-        _take_place(connection, TABLE, FILLING)
-
-
-def _add_up_turns(connection: Connection) -> None:
-    """Add up by trace the spans that are there, in the same way."""
-    if _filled(connection, turns.TABLE, turns.FILLING, turns.COLUMNS, turns.selected):
-        _take_place(connection, turns.TABLE, turns.FILLING)
+def _add_up(connection: Connection, sums: Sums) -> None:
+    """Add up the spans that are there, if that was never done, and clear up what was left of doing so."""
+    if filled(connection, sums):
+        if sums.table == TABLE:
+            _add_up_tens(connection)
+        take_place(connection, sums)
+    else:
+        _clear(connection, [sums])
 
 
-def _add_up_calls(connection: Connection) -> None:
-    """Add up the model calls that are there, in the same way."""
-    if _filled(connection, summed.TABLE, summed.FILLING, summed.COLUMNS, summed.selected):
-        _take_place(connection, summed.TABLE, summed.FILLING)
+def _add_up_tens(connection: Connection) -> None:
+    define(connection, f"TRUNCATE TABLE {TEN}")
+    for day in days(connection, FILLING, "Minute"):
+        some = in_tens(FILLING, f"toDate(Minute) = {literal(day['day'])}")
+        connection.run(f"INSERT INTO {TEN} ({', '.join(COLUMNS)}) {some}")
 
 
-def _filled(
-    connection: Connection, table: str, beside: str, columns: Sequence[str], selected: Callable[[str], str]
-) -> bool:
-    """Fill a table beside an empty one; return whether there was something to fill it with."""
-    if connection.run(f"SELECT count() AS held FROM {table}")[0]["held"]:
-        return False
-    hours = connection.run(SPANS_BY_HOUR)
-    if not hours:
-        return False
-    _define(connection, f"DROP TABLE IF EXISTS {beside}")
-    _define(connection, f"CREATE TABLE {beside} AS {table}")
-    for where in batches(hours):
-        connection.run(f"INSERT INTO {beside} ({', '.join(columns)}) {selected(where)}")
-    return True
-
-
-def _take_place(connection: Connection, table: str, beside: str) -> None:
-    _define(connection, f"EXCHANGE TABLES {table} AND {beside}")
-    _define(connection, f"DROP TABLE IF EXISTS {beside}")
-
-
-def _define(connection: Connection, statement: str) -> None:
-    connection.run(connection.adapted(statement))
+def _clear(connection: Connection, of: Sequence[Sums]) -> None:
+    """Drop tables beside that an earlier start left."""
+    for sums in of:
+        if is_there(connection, sums.beside):
+            define(connection, f"DROP TABLE IF EXISTS {sums.beside}")
 
 
 def _kept(connection: Connection, views: Mapping[str, str]) -> set[str]:

@@ -4,8 +4,7 @@ Pages ask here what would take reading all spans of their range. A view adds wha
 there before are added once, when the table is new; spans that are deleted are taken off.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from mlobs.semconv.weights import WEIGHT
 from mlobs.server.ask.statements import FAILED, OF_CALLS
@@ -15,12 +14,6 @@ TABLE, VIEW, FILLING = "minutes", "minutes_view", "minutes_2"
 TEN, TEN_VIEW = "ten_minutes", "ten_minutes_view"
 TEN_S = 600
 BUCKETS_EACH_DOUBLING = 8
-BATCH_SPANS = 500_000
-HOUR_S = 3600
-SPANS_BY_HOUR = (
-    "SELECT toUInt32(toStartOfHour(Timestamp)) AS hour_s, count() AS spans FROM otel_traces WHERE ClockKnown "
-    "GROUP BY hour_s ORDER BY hour_s"
-)
 _MODEL = (
     "multiIf(ResponseModel != '', toString(ResponseModel), RequestModel != '', toString(RequestModel), "
     "toString(ModelName))"
@@ -86,14 +79,20 @@ def ten_minutes_view() -> str:
     return f"CREATE MATERIALIZED VIEW {TEN_VIEW} TO {TEN} AS\n{in_tens(TABLE)}"
 
 
-def in_tens(table: str) -> str:
-    """Return the question that adds up the minutes of a table by tens."""
+def in_tens(table: str, where: str = "") -> str:
+    """Return the question that adds up the minutes of a table by tens.
+
+    Args:
+        table: The table.
+        where: Which minutes; "" for all.
+    """
+    some = f" WHERE {where}" if where else ""
     sums = (f"{'sumMap' if name in MAPS else 'sum'}({name}) AS sum_{name}" for name in SUMS)
     keys = ", ".join(KEYS[1:])
     return f"""SELECT Ten AS Minute, {keys}, {", ".join(f"sum_{name} AS {name}" for name in SUMS)}
 FROM (
     SELECT toStartOfTenMinutes(Minute) AS Ten, {keys}, {", ".join(sums)}
-    FROM {table} GROUP BY Ten, {keys}
+    FROM {table}{some} GROUP BY Ten, {keys}
 )"""
 
 
@@ -106,24 +105,6 @@ def taken_off(where: str) -> str:
     """Return the statement that takes spans off the minutes that count them."""
     counted = f"toStartOfMinute(toDateTime(Timestamp, 'UTC')) IN (SELECT Minute FROM {TABLE})"
     return f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) {selected(f'({where}) AND {counted}', times=-1)}"
-
-
-def batches(hours: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield conditions for the spans there are, of so many at a time as memory has room for.
-
-    Args:
-        hours: The answer to SPANS_BY_HOUR.
-    """
-    begin_s, spans = 0, 0
-    for place, hour in enumerate(hours):
-        begin_s = begin_s or hour["hour_s"]
-        spans += hour["spans"]
-        last = place == len(hours) - 1
-        if spans >= BATCH_SPANS or last:
-            end_s = hour["hour_s"] + HOUR_S
-            begin, end = (f"toDateTime64({second}, 9, 'UTC')" for second in (begin_s, end_s))
-            yield f"Timestamp >= {begin} AND Timestamp < {end}"
-            begin_s, spans = 0, 0
 
 
 def quantiles(buckets: Mapping[str, int], levels: Sequence[float]) -> list[float] | None:

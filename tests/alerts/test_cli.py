@@ -83,6 +83,19 @@ def test_list_says_who_looks_after_an_alert(capsys):
         assert ("2027-01-15 09:58" in out and "ann" in out) is shown
 
 
+def test_list_tells_alerts_of_one_rule_apart_and_when_each_fired_and_began(capsys):
+    known = {
+        "started": "2027-01-15T08:03:30.000Z",
+        "labels": {"service_name": "shop", "mlobs_feature": "age"},
+    }
+    seen = {**ANSWER, "firing": [{**ANSWER["firing"][0], **known}]}
+    with server(200, json.dumps(seen).encode()) as url:
+        assert main(["alerts", "list", "--server", url]) == 0
+    head, _, row = capsys.readouterr().out.strip().splitlines()[:3]
+    assert head.index("fires since") < head.index("bad since") < head.index(" of ")
+    assert row.index("08:03:30") < row.index("07:58:30") < row.index("service_name=shop, mlobs_feature=age")
+
+
 def test_on_a_narrow_terminal_the_trace_can_be_pasted(terminal):
     """The next command is `mlobs traces show`."""
     screen = terminal(80)

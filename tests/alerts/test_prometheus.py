@@ -8,7 +8,9 @@ import yaml
 
 from mlobs import assets
 from mlobs.alerts.catalogue import catalogue
+from mlobs.alerts.measured import Where
 from mlobs.alerts.prometheus import files, rules_file
+from mlobs.semconv import attributes as a
 from mlobs.semconv.attributes import ATTRIBUTES
 from mlobs.semconv.metrics import METRICS
 from mlobs.settings import AlertSettings
@@ -113,6 +115,17 @@ def test_whatever_a_user_writes_prometheus_takes_the_file(rules, tmp_path):
     rule = rules["MlobsErrorRatioHigh"].model_copy(update=texts)
     path = tmp_path / "rules.yml"
     path.write_text(rules_file([rule], runbook_base="http://x/{{"))
+    run(require("promtool"), "check", "rules", str(path))
+
+
+def test_a_value_beyond_sixteen_bits_is_one_character_to_prometheus(rules, tmp_path):
+    """A pair of surrogates in its place makes the whole file unreadable."""
+    where = (Where(label=a.SERVICE_NAME, values=("shop \U0001f6d2", "\\ud83d\\ude00", "é")),)
+    rule = rules["MlobsErrorRatioHigh"]
+    rule = rule.model_copy(update={"indicator": rule.indicator.model_copy(update={"where": where})})
+    path = tmp_path / "rules.yml"
+    path.write_text(rules_file([rule], runbook_base="http://x"))
+    assert r"\U0001f6d2" in path.read_text()
     run(require("promtool"), "check", "rules", str(path))
 
 

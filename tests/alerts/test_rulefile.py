@@ -11,6 +11,7 @@ import pytest
 import requests
 import yaml
 
+from mlobs.alerts import alerting
 from mlobs.alerts.catalogue import catalogue
 from mlobs.alerts.rulefile import all_rules, joined, parse_rules
 from mlobs.alerts.rulewatch import RuleWatch
@@ -256,6 +257,20 @@ def test_a_running_server_heeds_its_file_and_a_hangup(tmp_path, monkeypatch):
         started.send_signal(signal.SIGHUP)
         wait_for(lambda: "ShopSearchFaces" in rules()[0], seconds=60)
         assert started.poll() is None
+
+
+def test_a_bad_file_is_counted_between_evaluations_that_are_far_apart(tmp_path, monkeypatch):
+    """Otherwise the alert about it could not fire where rules are evaluated every quarter of an hour."""
+    monkeypatch.setattr(alerting, "LOOK_S", 0.02)
+    path = tmp_path / "rules.yml"
+    path.write_text(GOOD)
+    house = House(tmp_path, Rows(), rules=path, interval_s=900)
+    asked = house.alerting.watch.rules
+    house.alerting.start()
+    path.write_text(GOOD.replace("calls_min", "call_min"))
+    wait_for(lambda: house.alerting.watch.refused > 2, seconds=60)
+    assert house.alerting.watch.rules == asked
+    house.alerting.stop()
 
 
 class Search(Rows):

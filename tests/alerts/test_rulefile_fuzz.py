@@ -226,3 +226,26 @@ def test_an_objective_name_that_is_taken_is_refused_with_its_place(name, whose):
         parse_rules(yaml.safe_dump(changed(OURS, made)), "rules.yml", PACKAGED)
     assert "rules[2].indicator.objective_name: with this name Prometheus would record" in str(told.value)
     assert whose in str(told.value)
+
+
+def growth(name, **where):
+    """Return a rule about growth of some of the cost."""
+    return {
+        "name": name,
+        "indicator": {
+            "kind": "growth", "metric": "mlobs.cost.usd", "by": ["service.name"], "window_s": 3600,
+            "memory_s": 86400, "history_s": 3600, "amount_min": 1, "where": where,
+        },
+        "above": 2, "severity": "warning", "component": "cost", "summary": "Costs.",
+        "description": "{value}.",
+    }  # fmt: skip
+
+
+def test_rules_whose_series_would_have_one_name_are_refused_at_their_names():
+    """And only where Prometheus evaluates both: others record nothing."""
+    both = [growth("ShopCosts", **{"service.name": "a"}), growth("MlobsShopCosts", **{"service.name": "b"})]
+    with pytest.raises(MlobsError) as told:
+        parse_rules(yaml.safe_dump({"rules": both}), "rules.yml", PACKAGED)
+    assert "rules[1].name: with this name Prometheus would record mlobs:shop_costs_grown" in str(told.value)
+    of_server = growth("MlobsShopCosts", **{"deployment.environment.name": "production"})
+    assert len(parse_rules(yaml.safe_dump({"rules": [both[0], of_server]}), "rules.yml", PACKAGED).rules) == 2

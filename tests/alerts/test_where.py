@@ -210,14 +210,21 @@ def test_a_tenant_and_an_environment_are_asked_of_the_server_alone(tables):
     tables.spans(4, error="x", more={"mlobs.tag.tenant": "other"})
     assert [row["volume"] for row in tables.answer(only({TENANT.name: "acme"}))] == [3]
     assert [row["volume"] for row in tables.answer(only({TENANT.name: {"not": "acme"}}))] == [4]
-    tables.writer.run(
-        "INSERT INTO otel_traces (Timestamp, TraceId, ServiceName, ResourceAttributes, SpanAttributes, "
-        f"Duration, StatusCode) SELECT fromUnixTimestamp64Milli({round((NOW_S - 60) * 1000)}), 'p', 'shop', "
-        "map('deployment.environment.name', 'production'), map('gen_ai.operation.name', 'chat'), 1, 'Error'"
-    )
-    assert [row["volume"] for row in tables.answer(only({a.DEPLOYMENT_ENVIRONMENT.name: "production"}))] == [
-        1
-    ]
+    for number, said in enumerate(
+        (
+            "map('deployment.environment.name', 'production')",
+            "map('deployment.environment', 'production')",
+            "map('deployment.environment.name', 'staging', 'deployment.environment', 'production')",
+        )
+    ):
+        tables.writer.run(
+            "INSERT INTO otel_traces (Timestamp, TraceId, ServiceName, ResourceAttributes, SpanAttributes, "
+            f"Duration, StatusCode) SELECT fromUnixTimestamp64Milli({round((NOW_S - 60) * 1000)}), "
+            f"'p{number}', 'shop', {said}, map('gen_ai.operation.name', 'chat'), 1, 'Error'"
+        )
+    # By its older name, too, where the one of today is not there.
+    production = only({a.DEPLOYMENT_ENVIRONMENT.name: "production"})
+    assert [row["volume"] for row in tables.answer(production)] == [2]
 
 
 MODEL = {"mlobs.model.name": "churn", "mlobs.model.version": "7"}

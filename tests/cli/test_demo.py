@@ -18,9 +18,14 @@ from tests.processes import MLOBS
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_demo_tells_the_truth(tmp_path):
-    """`--once` checks each claim against server, monitor and webhook; a newcomer sees the rest."""
+    """Each claim is checked against server, monitor and webhook; without a terminal it ends by itself."""
     done = subprocess.run(
-        [*MLOBS, "demo", "--once"], capture_output=True, text=True, cwd=tmp_path, timeout=240
+        [*MLOBS, "demo"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✗" not in done.stdout
@@ -59,7 +64,7 @@ def nothing_listens(address):
 def test_however_the_demo_is_told_to_end_it_clears_away(tmp_path, number):
     """A closed terminal must not leave a server and a folder behind."""
     started = subprocess.Popen(
-        [*MLOBS, "demo"],
+        [*MLOBS, "demo", "--stay"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

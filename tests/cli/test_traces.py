@@ -206,6 +206,18 @@ def test_a_filter_narrows_the_list_and_pages_go_on(served, trace, capsys):
     assert more == []
 
 
+def test_a_person_is_told_how_to_see_more_without_the_word_for_programs(served, terminal, capsys):
+    request = ExportTraceServiceRequest()
+    for _ in range(2):
+        span(request, "many more", mlobs__name="many more")
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    terminal(100)
+    words = ["traces", "list", 'name:"many more"', "--limit", "1", "--server", served.url]
+    assert main(words) == 0
+    assert "There are more: --limit 2 prints them too." in capsys.readouterr().err
+
+
 def test_grep_shows_where_the_words_are(served, capsys):
     """In content, in names, in what went wrong; nothing found is exit status 1."""
     trace_id, request = os.urandom(16), ExportTraceServiceRequest()

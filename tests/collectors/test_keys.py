@@ -10,9 +10,10 @@ import yaml
 from mlobs.cli.collector.binary import binary
 from mlobs.cli.collector.checks import check
 from mlobs.cli.collector.components import COMPONENTS
-from mlobs.cli.collector.keys import FILE, known, of_sources
+from mlobs.cli.collector.keys import FILE, known, of_sources, write
 from mlobs.cli.collector.opening import opening
 from mlobs.cli.collector.reading import Source, merged, read
+from mlobs.errors import SettingError
 from tests.collectors.sidecar import build
 from tests.collectors.test_files import FOLDER, collector
 from tests.collectors.test_validate import GOOD, found, line_of
@@ -127,6 +128,18 @@ def test_a_variable_that_nothing_reads_is_told(tmp_path):
     assert lines == [
         "note: MLOBS_SIDECAR_QEUE is set and nothing reads it; did you mean MLOBS_SIDECAR_QUEUE?"
     ]
+
+
+def test_keys_that_cannot_be_written_are_one_sentence_and_the_former_stay(tmp_path):
+    """An installed package is not everybody's; half a file would end every validate."""
+    file = tmp_path / FILE
+    file.write_text("{}")
+    write("{1}", file)
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [(FILE, "{1}")]
+    for absent in (tmp_path / "absent" / FILE, tmp_path):
+        with pytest.raises(SettingError, match=r"cannot be written: .* Run this in a checkout"):
+            write("{}", absent)
+    assert [one.name for one in tmp_path.parent.iterdir() if one.name.startswith(f"{tmp_path.name}.")] == []
 
 
 BROKEN = ("null", "3", "[]", "text", "{a: {b: }}", "[1]", ".inf", "[[1]]", "2024-01-01")
@@ -244,6 +257,16 @@ def test_the_collector_takes_every_key_we_know_and_refuses_what_we_refuse(tmp_pa
         ("limit_mib: 256", "limit_mib: '${env:SIZE:-256}'"),
         ("fsync: true", "fsync: 'true'"),
         ("fsync: true", "fsync: 1"),
+        ("fsync: true", "fsync: yes"),
+        ("fsync: true", "fsync: on"),
+        ("fsync: true", "fsync: True"),
+        ("limit_mib: 256", "limit_mib: 1e3"),
+        ("limit_mib: 256", "limit_mib: 0o400"),
+        ("limit_mib: 256", "limit_mib: 0400"),
+        ("limit_mib: 256", "limit_mib: 0x1F"),
+        ("limit_mib: 256", "limit_mib: 089"),
+        ("limit_mib: 256", "limit_mib: 4:16"),
+        ("limit_mib: 256", "limit_mib: '${env:SIZE:-1e3}'"),
         ("check_interval: 1s", "check_interval: '1'"),
         ("check_interval: 1s", "check_interval: 1m30s"),
         ("check_interval: 1s", "check_interval: 1 s"),

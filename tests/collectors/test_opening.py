@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from mlobs import assets
+from mlobs.cli.collector.checks import check
 from mlobs.cli.collector.configurations import CONFIGURATIONS, SINKS, routes, sources
+from mlobs.cli.collector.exposure import public
 from mlobs.cli.collector.opening import listening, opening, sending
 from mlobs.cli.collector.reading import Source, read
 from mlobs.server.ledger.collectors import entries_of
@@ -72,13 +74,70 @@ def test_every_configuration_says_where_what_it_takes_goes(name, chosen):
 
 
 def test_a_file_of_one_s_own_is_told_as_well():
-    """Whatever is not there is not told."""
+    """With what the collector opens where nothing is said."""
     document = read([Source("my.yaml", GOOD)], {})
     assert opening("my.yaml", document, {}) == [
         "my.yaml takes OTLP over gRPC at 127.0.0.1:4317",
         "sends to http://127.0.0.1:4319",
         "keeps what is not sent yet in /tmp",
+        "shows its own metrics at http://localhost:8888",
+        "does it work? mlobs doctor --loss --sidecar http://localhost:8888 --for 60",
     ]
+    silent = GOOD + "  telemetry: {metrics: {level: none}}\n"
+    assert len(opening("my.yaml", read([Source("my.yaml", silent)], {}), {})) == 3
+
+
+OWN = """
+extensions:
+  health_check:
+  file_storage/used: {directory: /var/used}
+  file_storage/idle: {directory: /var/idle}
+receivers:
+  otlp: {protocols: {grpc: , http: }}
+  prometheus: {target_allocator: {endpoint: "http://0.0.0.0:80"}, config: {scrape_configs: []}}
+exporters:
+  otlp_http:
+    traces_endpoint: "http://me:secret@server/t?key=secret"
+    sending_queue: {storage: file_storage/used}
+  otlp_http/b: {endpoint: "http://server/", headers: {a: b}}
+  otlp_http/c: {endpoint: "http://server/"}
+  otlp_http/idle: {endpoint: "http://idle", sending_queue: {storage: file_storage/idle}}
+service:
+  extensions: [health_check, file_storage/used, file_storage/idle]
+  pipelines:
+    traces: {receivers: [otlp, prometheus], exporters: [otlp_http, otlp_http/b, otlp_http/c]}
+"""
+
+
+def test_what_stands_nowhere_is_told_and_what_is_not_used_is_not():
+    """Addresses that are a component's own, places of one signal, the folder of a queue in use."""
+    document = read([Source("my.yaml", OWN)], {})
+    assert opening("my.yaml", document, {"otlp_http/b": "a token"})[:4] == [
+        "my.yaml takes OTLP over gRPC at localhost:4317, OTLP over HTTP at localhost:4318",
+        "sends to http://server/t, http://server/ with a token, http://server/",
+        "keeps what is not sent yet in /var/used",
+        "shows health at http://localhost:13133, its own metrics at http://localhost:8888",
+    ]
+    assert [str(one) for one in check(document) if "target_allocator" in str(one)] == []
+    assert "secret" not in " ".join(map(str, check(document)))
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://me:secret@server:4318/otlp?password=secret#x", "http://server:4318/otlp"),
+        ("tcp://click:9000?username=a@b&password=secret", "tcp://click:9000"),
+        ("http://me:se@cret@server", "http://server"),
+        ("http://me:sec/ret@server", "http://..."),
+        ("http://me:sec?ret@server", "http://..."),
+        ("tempo:4317", "tempo:4317"),
+        ("[::1]:4317", "[::1]:4317"),
+        ("dns:///tempo:4317", "dns:///tempo:4317"),
+    ],
+)
+def test_a_url_is_told_without_what_may_be_secret(url, told):
+    """Whatever is odd about it."""
+    assert public(url) == told
 
 
 def started(folder, **variables):

@@ -33,7 +33,7 @@ def test_the_list_counts_panels_in_closed_rows(capsys):
 def test_one_file_can_be_checked(capsys):
     status, out, err = run(capsys, "check", SHIPPED / "overview.json")
     assert (status, out) == (0, "")
-    assert err.startswith("1 dashboards checked, 0 errors")
+    assert err.startswith("1 dashboard checked, 0 errors")
 
 
 def test_another_style_fails_only_who_wants_to_be_strict(tmp_path, capsys):
@@ -78,7 +78,7 @@ def test_a_dashboard_without_annotations_or_variables_is_one(part, tmp_path, cap
     del board[part]
     (tmp_path / "mine.json").write_text(json.dumps(board))
     assert run(capsys, "check", tmp_path, "--json") == of_null
-    assert of_null[2].startswith("1 dashboards checked")
+    assert of_null[2].startswith("1 dashboard checked")
 
 
 def test_a_file_that_is_no_dashboard_is_told_and_the_others_are_checked(tmp_path, capsys):

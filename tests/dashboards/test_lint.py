@@ -360,6 +360,12 @@ def test_style_is_a_warning_of_somebody_elses_dashboard_and_an_error_of_ours(rul
         assert (of_rule.level, words in of_rule.problem) == (level, True)
 
 
+def test_what_provisioning_cannot_resolve_is_an_error_for_anybody():
+    """It is no style: file provisioning does not load such a dashboard as it is meant."""
+    [found] = [one for one in lint.check(GOOD | {"uid": "shop", "id": 7}, CHOICES) if one.rule == "portable"]
+    assert found.level == "error"
+
+
 def check(*arguments):
     command = [*MLOBS, "dashboards", "check", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -379,7 +385,7 @@ def test_the_command_fails_for_an_error_and_not_for_a_warning(tmp_path):
     file.write_text(json.dumps(mine))
     done = check(tmp_path)
     assert done.returncode == 1
-    assert "1 dashboards checked, 1 errors and" in done.stderr
+    assert "1 dashboard checked, 1 errors and" in done.stderr
 
 
 @pytest.mark.slow

@@ -56,11 +56,13 @@ OLD = dedent(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("crash", [False, True])
 def test_everything_of_schema_1_is_there_in_this_one(run_program, tmp_path, crash):
     """Also when an earlier try was interrupted."""
     ended = run_program(
-        OLD.replace("CRASH", str(crash)).replace('Path("store")', f"Path({str(tmp_path / 's')!r})")
+        OLD.replace("CRASH", str(crash)).replace('Path("store")', f"Path({str(tmp_path / 's')!r})"),
+        timeout_s=240,
     )
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
@@ -85,39 +87,40 @@ def test_everything_of_schema_1_is_there_in_this_one(run_program, tmp_path, cras
 
 CRASHES = dedent(
     """
-    import sys
+    import shutil, sys
     from pathlib import Path
-    from mlobs.server import migrations
+    from mlobs.server.engine import Connection
     from mlobs.server.store import Store
 
     limits = {"memory_bytes_max": 1 << 30, "query_seconds_max": 10}
-    define, calls, last = migrations._define, 0, None
+    adapted, calls, last = Connection.adapted, 0, None
 
     def crashing(connection, statement):
         global calls
         calls += 1
         if calls == last:
             raise KeyboardInterrupt
-        define(connection, statement)
+        return adapted(connection, statement)
 
-    migrations._define = crashing
+    Connection.adapted = crashing
+    made = Path(sys.argv[0]).parent / "made"
+    made.mkdir()
+    old = Store(made, schema=1, **limits)
+    with old.writing() as connection:
+        connection.run(
+            "INSERT INTO otel_traces (Timestamp, TraceId, SpanAttributes) "
+            "SELECT now(), toString(number), "
+            "map('gen_ai.input.messages', 'hello', 'http.route', '/') FROM numbers(10)"
+        )
+        connection.run(
+            "INSERT INTO otel_logs (Timestamp, EventName, LogAttributes) SELECT now(), "
+            "'gen_ai.evaluation.result', map('gen_ai.evaluation.name', 'helpful') FROM numbers(5)"
+        )
+    old.close()
     number, crashed = 2, True
     while crashed:
-        folder = Path(sys.argv[0]).parent / f"crash-{number}"
-        folder.mkdir()
-        last = None
-        old = Store(folder, schema=1, **limits)
-        with old.writing() as connection:
-            connection.run(
-                "INSERT INTO otel_traces (Timestamp, TraceId, SpanAttributes) "
-                "SELECT now(), toString(number), "
-                "map('gen_ai.input.messages', 'hello', 'http.route', '/') FROM numbers(10)"
-            )
-            connection.run(
-                "INSERT INTO otel_logs (Timestamp, EventName, LogAttributes) SELECT now(), "
-                "'gen_ai.evaluation.result', map('gen_ai.evaluation.name', 'helpful') FROM numbers(5)"
-            )
-        old.close()
+        folder = made.with_name(f"crash-{number}")
+        shutil.copytree(made, folder, symlinks=True)
         calls, last = 0, number
         try:
             Store(folder, **limits).close()
@@ -129,9 +132,14 @@ CRASHES = dedent(
         found = new.query(
             "SELECT count() AS spans, countIf(Content['gen_ai.input.messages'] = 'hello') AS content, "
             "countIf(SpanAttributes['http.route'] = '/') AS facts, (SELECT count() FROM otel_logs) AS logs, "
-            "(SELECT count() FROM scores) AS scores FROM otel_traces"
+            "(SELECT count() FROM scores) AS scores, (SELECT sum(Spans) FROM minutes) AS minutes, "
+            "(SELECT sum(Spans) FROM ten_minutes) AS tens, (SELECT sum(Spans) FROM turns) AS turns, "
+            "(SELECT count() FROM system.tables WHERE database = 'mlobs' AND name LIKE '%_2') AS left_over "
+            "FROM otel_traces"
         )
-        assert found == [{"spans": 10, "content": 10, "facts": 10, "logs": 5, "scores": 5}], (number, found)
+        expected = {"spans": 10, "content": 10, "facts": 10, "logs": 5, "scores": 5}
+        expected |= {"minutes": 10, "tens": 10, "turns": 10, "left_over": 0}
+        assert found == [expected], (number, found)
         new.close()
         number += 1
     print(number)
@@ -140,10 +148,10 @@ CRASHES = dedent(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_migration_that_ends_before_any_statement_loses_and_doubles_nothing(run_program):
     """Whatever the statement; the next start goes on."""
-    ended = run_program(CRASHES, timeout_s=240)
+    ended = run_program(CRASHES, timeout_s=540)
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) > 20, "there were fewer statements than the schema has"
 

@@ -74,7 +74,7 @@ def test_what_is_deleted_is_taken_off(served):
     send(served, service, 30, user__id=user)
     assert sums(served, service)["spans"] == 50
     for _ in range(2):
-        answer = requests.post(f"{served.url}/api/delete", json={"user": user}, timeout=60)
+        answer = requests.post(f"{served.url}/api/delete", json={"user": user}, timeout=180)
         assert answer.status_code == 200
         for table in (TABLE, TEN):
             found = sums(served, service, table)
@@ -86,7 +86,7 @@ OLD = dedent(
     """
     import json, sys
     from pathlib import Path
-    from mlobs.server import migrations
+    from mlobs.server.engine import Connection
     from mlobs.server.store import Store
 
     folder = Path(sys.argv[0]).parent / "store"
@@ -108,17 +108,17 @@ OLD = dedent(
         )
     old.close()
     if CRASH:
-        real = migrations._define
-        def crashing(connection, statement):
+        real = Connection.run
+        def crashing(connection, statement, params=None):
             if statement.startswith("EXCHANGE TABLES minutes"):
                 raise KeyboardInterrupt
-            real(connection, statement)
-        migrations._define = crashing
+            return real(connection, statement, params)
+        Connection.run = crashing
         try:
             Store(folder, **limits)
         except KeyboardInterrupt:
             pass
-        migrations._define = real
+        Connection.run = real
     for _ in range(2):
         store = Store(folder, **limits)
         asked = "SELECT sum(Spans) AS spans, uniqExact(Minute) AS at, sum(InputTokens) AS tokens FROM "

@@ -97,10 +97,10 @@ def test_over_many_traces_the_weights_are_the_inverse_of_the_share(served, thres
     )
 
 
-def sampled(server, number: int, state: str, **attributes) -> list[str]:
+def sampled(server, number: int, state: str, took_ns: int = 300_000_000, **attributes) -> list[str]:
     """Send spans that a sampler kept, each of a trace of its own; return their ids."""
     request = ExportTraceServiceRequest()
-    made = [span(request, took_ns=300_000_000, **attributes) for _ in range(number)]
+    made = [span(request, took_ns=took_ns, **attributes) for _ in range(number)]
     for one in made:
         one.trace_state = state
     assert post(server.url, request.SerializeToString()).status_code == 200
@@ -167,6 +167,19 @@ def test_shares_of_answers_and_checks_are_those_of_all(served):
         if point.metric is m.GUARDRAIL_BLOCK_RATIO
     }
     assert told["weighed-check",] == pytest.approx(1 / 9)
+
+
+def test_the_table_of_tools_weighs(served):
+    """A quarter is kept of the quick calls, and all slow ones, which failed: the median is a quick one's."""
+    tool = {"gen_ai__operation__name": "execute_tool", "gen_ai__tool__name": "weighed-tool"}
+    sampled(served, 3, "ot=th:c", took_ns=1_000, **tool)
+    sampled(served, 5, "ot=th:0", took_ns=9_000, failed=True, **tool)
+    served.drain()
+    now_ns = time.time_ns()
+    params = {"since_ns": now_ns - 3600 * 10**9, "until_ns": now_ns, "limit": 100}
+    rows = served.store.named("page_tools", {**params, "service": "tests", "buckets_each_doubling": 1})
+    [row] = [one for one in rows if one["tool"] == "weighed-tool"]
+    assert (row["spans"], row["errors"], row["durations"]) == (17, 5, {"9": 12, "13": 5})
 
 
 OLD = dedent(

@@ -21,6 +21,7 @@ from mlobs.alerts.replay.grid import Grid
 from mlobs.alerts.rules import Rule
 from mlobs.semconv import attributes as a
 from mlobs.semconv.rows import Metric
+from mlobs.semconv.weights import WEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +303,7 @@ def _parts(metric: Metric) -> int:
 
 def _spent(metric: Metric) -> str:
     """Return what calls add up to, with those that stored ones stand for."""
-    return f"sum({_whole(c.measured(metric), _parts(metric))} * {c.WEIGHT})"
+    return f"sum({_whole(c.measured(metric), _parts(metric))} * {WEIGHT})"
 
 
 def _whole(value: str, parts: int) -> str:

@@ -38,6 +38,7 @@ def _metrics() -> Iterator[str]:
         where = "" if "server" in engines_of((metric,)) else ", only in Prometheus"
         labels = ", ".join(one.name for one in labels_of(metric)) or "none"
         yield f"#   {metric.name} ({metric.kind}{where}): {labels}"
-    yield "# What where may name besides, and only the server knows. Of calls, predictions, tokens and costs:"
+    yield "# What where may name besides. Of a metric that does not list them above, only the server knows"
+    yield "# these. Of calls, predictions, tokens and costs:"
     yield f"#   {', '.join(one.name for one in OF_SPANS)}"
     yield f"# Of drift: {', '.join(one.name for one in OF_RESOURCE)}"

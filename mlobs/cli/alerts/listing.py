@@ -32,13 +32,16 @@ def _list(arguments: argparse.Namespace) -> int:
     shown = [*answer["firing"], *answer["pending"]]
     silenced = any(alert.get("silence") for alert in shown)
     taken = any(alert.get("taken") for alert in shown)
+    told = any(_labels(alert) for alert in shown)
     rows = [
         {
             "alert": alert["rule"],
             **({"from": alert["source"]} if foreign else {}),
             "severity": alert["severity"],
             "state": alert["state"],
-            "since": alert["since"].replace("T", " ")[:19],
+            "fires since": _moment(alert.get("started")),
+            "bad since": _moment(alert["since"]),
+            **({"of": _labels(alert)} if told else {}),
             **({"silenced until": _until(alert)} if silenced else {}),
             **({"taken by": (alert.get("taken") or {}).get("who")} if taken else {}),
             "summary": alert["summary"],
@@ -47,7 +50,12 @@ def _list(arguments: argparse.Namespace) -> int:
         for alert in shown
     ]
     if rows:
-        print_rows(rows, as_json=False, whole=("trace",), spare=("since", "severity", "state"))
+        print_rows(
+            rows,
+            as_json=False,
+            whole=("trace",),
+            spare=("bad since", "fires since", "severity", "state", "summary"),
+        )
     talk = console(stderr=True)
     firing, pending = len(answer["firing"]), len(answer["pending"])
     fire = "alert fires" if firing == 1 else "alerts fire"
@@ -64,6 +72,15 @@ def _list(arguments: argparse.Namespace) -> int:
         if rule.get("cut"):  # a server of an older release does not say
             talk.print(f"{rule['rule']} is broken for more than one answer holds; some alerts are not shown.")
     return 0
+
+
+def _labels(alert: dict[str, Any]) -> str:
+    """Return what tells an alert from others of its rule."""
+    return ", ".join(f"{name}={text}" for name, text in (alert.get("labels") or {}).items() if text)
+
+
+def _moment(text: str | None) -> str | None:
+    return text and text.replace("T", " ")[:19]
 
 
 def _until(alert: dict[str, Any]) -> str | None:

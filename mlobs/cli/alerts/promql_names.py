@@ -26,7 +26,7 @@ def problems(expression: str, recorded: Iterable[str] = ()) -> list[str]:
         expression: PromQL.
         recorded: Series that rules record.
     """
-    promql = require("promql_parser", extra="grafana", feature="Checking PromQL")
+    promql = require("promql_parser", extra="server", feature="Checking PromQL")
     try:
         tree = promql.parse(expression)
     except ValueError as error:
@@ -52,7 +52,7 @@ def problems(expression: str, recorded: Iterable[str] = ()) -> list[str]:
 
 def _name(selector: Any) -> str | None:
     """Return the metric a selector names; None if it chooses metrics by a pattern."""
-    equal = require("promql_parser", extra="grafana", feature="Checking PromQL").MatchOp.Equal
+    equal = require("promql_parser", extra="server", feature="Checking PromQL").MatchOp.Equal
     if selector.name:
         return str(selector.name)
     for matcher in selector.matchers.matchers:

@@ -1,6 +1,7 @@
 """Checks of who reaches a collector, and of what goes over the network for all to read."""
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,12 +10,14 @@ from mlobs.cli.collector.reading import Document, Path, Place, list_at, map_at
 
 # Extensions that only answer; what they say is no secret, and no business of strangers either.
 PAGES = ("health_check",)
+# Where the receiver otlp listens when no endpoint is given.
+OTLP = {"grpc": "localhost:4317", "http": "localhost:4318"}
 
 
 def open_receivers(document: Document) -> Iterator[Found]:
     """Anyone who reaches the port could send."""
     for name, settings in map_at(document.data, "receivers").items():
-        for path, inner in maps(settings, ("receivers", name)):
+        for path, inner in _servers(name, settings):
             endpoint, auth = inner.get("endpoint"), inner.get("auth")
             asks = isinstance(auth, dict) and auth.get("authenticator")
             if isinstance(endpoint, str) and not is_loopback(endpoint) and not asks:
@@ -97,17 +100,49 @@ def clear_text(document: Document) -> Iterator[Found]:
 def one_port_twice(document: Document) -> Iterator[Found]:
     """The second to listen on an address stops the collector."""
     seen: dict[str, Path] = {}
-    for section in ("receivers", "extensions"):
-        for path, inner in maps(map_at(document.data, section), (section,)):
-            endpoint = inner.get("endpoint")
-            if not isinstance(endpoint, str) or endpoint.endswith(":0"):
-                continue
-            if endpoint in seen:
-                yield Found(
-                    (*path, "endpoint"),
-                    f"{endpoint!r} is where {'.'.join(seen[endpoint])} listens already. Take another port.",
-                )
-            seen.setdefault(endpoint, path)
+    opened = [
+        (path, inner.get("endpoint"))
+        for name, settings in map_at(document.data, "receivers").items()
+        for path, inner in _servers(name, settings)
+    ]
+    pages = maps(map_at(document.data, "extensions"), ("extensions",))
+    for path, endpoint in (*opened, *((path, inner.get("endpoint")) for path, inner in pages)):
+        if not isinstance(endpoint, str) or endpoint.endswith(":0"):
+            continue
+        if endpoint in seen:
+            yield Found(
+                (*path, "endpoint"),
+                f"{endpoint!r} is where {'.'.join(seen[endpoint])} listens already. Take another port.",
+            )
+        seen.setdefault(endpoint, path)
+
+
+def served(name: str, settings: Any) -> Iterator[tuple[Path, str]]:
+    """Yield the addresses that a receiver opens, with the key of each, those that stand nowhere too."""
+    for path, inner in _servers(name, settings):
+        endpoint = inner.get("endpoint")
+        if isinstance(endpoint, str) and inner.get("transport") != "unix":
+            yield (*path, "endpoint"), endpoint
+    protocols = map_at(settings, "protocols") if name.split("/")[0] == "otlp" else {}
+    for way, endpoint in OTLP.items():
+        if way in protocols and not map_at(protocols, way).get("endpoint"):
+            yield ("receivers", name, "protocols", way, "endpoint"), endpoint
+
+
+def public(url: str) -> str:
+    """Return a URL without user, password and query, which may hold a secret.
+
+    >>> public("http://me:secret@server:4318/otlp?password=secret")
+    'http://server:4318/otlp'
+    """
+    scheme, colon, rest = url.rpartition("://") if "://" in url else ("", "", url)
+    whole = re.split(r"[?#]", rest, maxsplit=1)[0]
+    authority, slash, path = whole.partition("/")
+    host = authority.rpartition("@")[2]
+    # What is no URL, as with a slash in the password, may be a secret anywhere.
+    if "@" in path or not re.fullmatch(r"[^:]*|.*:[0-9]*|\[.*\]", host):
+        return f"{scheme}{colon}..."
+    return f"{scheme}{colon}{host}{slash}{path}"
 
 
 def is_loopback(endpoint: str) -> bool:
@@ -132,9 +167,22 @@ def _shown(path: Path, what: str, where: str) -> Found:
 
 def _clear(path: Path, name: str, where: str, remedy: str) -> Found:
     text = (
-        f"{name!r} sends to {where!r} without TLS, its token too. {remedy}, or keep it to a network of yours."
+        f"{name!r} sends to {public(where)!r} without TLS, its token too. {remedy}, or keep it to a network "
+        f"of yours."
     )
     return Found(path, text, "note")
+
+
+def _servers(name: str, settings: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the maps of a receiver that are of what it opens: not of whom it asks itself."""
+    whole: Path = ("receivers", name)
+    asks = name.split("/")[0] == "prometheus"
+    for path, inner in maps(settings, whole):
+        if asks and len(path) > len(whole) and path[len(whole)] != "api_server":
+            continue
+        if asks and map_at(settings, "api_server").get("enabled") is not True:
+            continue
+        yield path, inner
 
 
 def maps(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -6,6 +6,7 @@ collector is at hand.
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -16,7 +17,7 @@ from typing import Any
 from mlobs import assets
 from mlobs.cli.collector.binary import build_tags, generate
 from mlobs.cli.printing import console
-from mlobs.errors import ServerError
+from mlobs.errors import ServerError, SettingError
 
 FILE, PROGRAM = "keys.json", "keys.go"
 
@@ -77,8 +78,26 @@ def _text(found: dict[str, dict[str, Any]]) -> str:
     return "{\n" + ",\n".join(sections) + "\n}\n"
 
 
+def write(text: str, file: Path) -> None:
+    """Put a text in the place of a file, whole or not at all.
+
+    Raises:
+        SettingError: The folder cannot be written, as that of an installed package often cannot.
+    """
+    made = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        made.write_text(text, encoding="utf-8")
+        made.replace(file)
+    except OSError as error:
+        made.unlink(missing_ok=True)
+        raise SettingError(
+            f"{file} cannot be written: {error.strerror}. Run this in a checkout of mlobs whose files are "
+            f"yours."
+        ) from None
+
+
 def _keys(arguments: argparse.Namespace) -> int:
     file = Path(str(assets.root() / "collectors" / FILE))
-    file.write_text(of_sources(), encoding="utf-8")
+    write(of_sources(), file)
     print(file)
     return 0

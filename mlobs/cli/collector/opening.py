@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlobs.cli.collector.components import FORMER
-from mlobs.cli.collector.exposure import maps
+from mlobs.cli.collector.exposure import maps, public, served
 from mlobs.cli.collector.reading import Document, Path, list_at, map_at
 
 WAYS = {"grpc": "OTLP over gRPC", "http": "OTLP over HTTP"}
+# What is so where nothing is said.
+HEALTH, METRICS, QUEUES = "localhost:13133", "localhost:8888", "/var/lib/otelcol/file_storage"
+READER = ("service", "telemetry", "metrics", "readers", "0", "pull", "exporter", "prometheus", "port")
 # Who asks for which hop with `mlobs doctor --loss`; a file of the user's own stands beside a service.
 HOPS = {"gateway": "gateway", "all-in-one": "gateway", "sampler": "sampler"}
 
@@ -27,37 +30,36 @@ def listening(document: Document) -> list[Listening]:
     used = set(_used(document, "receivers")) | set(_used(document, "exporters"))
     found = []
     for name, settings in map_at(document.data, "receivers").items():
-        for path, inner in maps(settings, ("receivers", name)):
-            if name in used and isinstance(inner.get("endpoint"), str) and inner.get("transport") != "unix":
-                what = WAYS.get(path[-1], name) if name.split("/")[0] == "otlp" else name
-                found.append(Listening(what, (*path, "endpoint"), inner["endpoint"]))
-    for section, kinds, what in (
-        ("exporters", ("prometheus",), "the metrics it derives"),
-        ("extensions", ("health_check",), "health"),
-    ):
-        for name, settings in map_at(document.data, section).items():
-            told = settings.get("endpoint") if isinstance(settings, dict) else None
-            on = (
-                name in used
-                if section == "exporters"
-                else name in list_at(map_at(document.data, "service"), "extensions")
-            )
-            if name.split("/")[0] in kinds and isinstance(told, str) and on:
-                found.append(Listening(what, (section, name, "endpoint"), told))
+        if name in used:
+            kind = name.split("/")[0]
+            for path, endpoint in served(name, settings):
+                what = WAYS.get(path[-2], name) if kind == "otlp" else name
+                found.append(Listening(what, path, endpoint))
+    for name, settings in map_at(document.data, "exporters").items():
+        told = settings.get("endpoint") if isinstance(settings, dict) else None
+        if name in used and name.split("/")[0] == "prometheus" and isinstance(told, str):
+            found.append(Listening("the metrics it derives", ("exporters", name, "endpoint"), told))
+    extensions = map_at(document.data, "extensions")
+    for name in map(str, list_at(map_at(document.data, "service"), "extensions")):
+        if name.split("/")[0] == "health_check" and name in extensions:
+            told = map_at(extensions, name).get("endpoint") or HEALTH
+            if isinstance(told, str) and map_at(extensions, name).get("use_v2") is not True:
+                found.append(Listening("health", ("extensions", name, "endpoint"), told))
     telemetry = map_at(map_at(map_at(document.data, "service"), "telemetry"), "metrics")
     for path, inner in maps(telemetry, ("service", "telemetry", "metrics")):
         if isinstance(inner.get("host"), str) and inner.get("port"):
             found.append(Listening("its own metrics", (*path, "port"), f"{inner['host']}:{inner['port']}"))
+    if "readers" not in telemetry and telemetry.get("level") != "none":
+        found.append(Listening("its own metrics", READER, METRICS))
     return found
 
 
 def sending(document: Document) -> dict[str, str]:
-    """Return where each exporter that a pipeline names sends to; those that share a place count once."""
+    """Return where each exporter that a pipeline names sends to, without users, passwords and queries."""
     found: dict[str, str] = {}
     for name in _used(document, "exporters"):
-        settings = map_at(map_at(document.data, "exporters"), name)
-        where = _destination(name, settings)
-        if where and where not in found.values():
+        where = _destination(name, map_at(map_at(document.data, "exporters"), name))
+        if where:
             found[name] = where
     return found
 
@@ -74,10 +76,10 @@ def opening(name: str, document: Document, tokens: Mapping[str, str]) -> list[st
     taking = [f"{one.what} at {one.endpoint}" for one in places if one.path[0] == "receivers"]
     shown = [f"{one.what} at http://{one.endpoint}" for one in places if one.path[0] != "receivers"]
     kept = list(dict.fromkeys(_kept(document)))
-    targets = [
+    targets = dict.fromkeys(
         f"{where} with {tokens[exporter]}" if exporter in tokens else where
         for exporter, where in sending(document).items()
-    ]
+    )
     lines = [
         f"{name} takes {', '.join(taking) or 'nothing over the network'}",
         f"sends to {', '.join(targets) or 'nobody'}",
@@ -109,14 +111,25 @@ def _destination(name: str, settings: Mapping[str, Any]) -> str:
         return f"Kafka at {', '.join(map(str, brokers))}" if isinstance(brokers, list) else "Kafka"
     if kind == "prometheus":
         return ""
-    return str(settings.get("endpoint") or settings.get("path") or ("its log" if kind == "debug" else ""))
+    endpoint = settings.get("endpoint")
+    if not endpoint:  # Each signal may have a place of its own.
+        endpoint = ", ".join(
+            public(str(one)) for key, one in settings.items() if key.endswith("_endpoint") and one
+        )
+        return endpoint or str(settings.get("path") or ("its log" if kind == "debug" else ""))
+    return public(str(endpoint))
 
 
 def _kept(document: Document) -> Iterator[str]:
-    for name, settings in map_at(document.data, "extensions").items():
-        if name.split("/")[0] == "file_storage" and isinstance(settings, dict):
-            yield str(settings.get("directory"))
+    """Yield the folders of the queues and logs of the exporters in use."""
+    extensions = map_at(document.data, "extensions")
     for name in _used(document, "exporters"):
-        wal = map_at(map_at(map_at(document.data, "exporters"), name), "wal")
-        if wal.get("directory"):
-            yield str(wal["directory"])
+        settings = map_at(map_at(document.data, "exporters"), name)
+        for _, inner in maps(settings, ()):
+            queue = map_at(inner, "sending_queue")
+            storage = queue.get("storage")
+            if storage and queue.get("enabled") is not False:
+                kind, folder = str(storage).split("/")[0], map_at(extensions, str(storage)).get("directory")
+                yield str(folder or (QUEUES if kind == "file_storage" else storage))
+        if map_at(settings, "wal").get("directory"):
+            yield str(settings["wal"]["directory"])

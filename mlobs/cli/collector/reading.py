@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlobs._extras import require
+from mlobs.cli.collector.scalars import dumper, loader, yaml
 from mlobs.errors import DataError
 
 # A default may hold another variable.
@@ -90,13 +90,15 @@ def required(sources: Iterable[Source]) -> dict[str, str]:
 
 def dumped(data: dict[str, Any]) -> str:
     """Return a configuration as YAML, in the order it was written, without anchors."""
-    yaml = _yaml()
+    return str(yaml().dump(data, Dumper=dumper(), sort_keys=False, width=1_000, allow_unicode=True))
 
-    class Plain(yaml.SafeDumper):  # type: ignore[misc, name-defined]
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
 
-    return str(yaml.dump(data, Dumper=Plain, sort_keys=False, width=1_000, allow_unicode=True))
+def parsed(text: str) -> Any:
+    """Return what a value says that comes from elsewhere: a variable, or a file."""
+    try:
+        return yaml().load(text, loader())
+    except (yaml().YAMLError, ValueError):  # The second is of days that are in no month.
+        return text
 
 
 def filled(value: str, variables: Mapping[str, str]) -> str:
@@ -132,22 +134,17 @@ def _together(sources: Iterable[Source]) -> Document:
     return document
 
 
-def _yaml() -> Any:
-    return require("yaml", extra="server", feature="Reading a collector's configuration")
-
-
 def _composed(source: Source) -> Any:
-    yaml = _yaml()
     try:
-        node = yaml.compose(source.text, yaml.SafeLoader)
-    except yaml.YAMLError as error:
+        node = yaml().compose(source.text, loader())
+    except yaml().YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be read"
         raise DataError(
             f"{source.name}{where}: not YAML: {problem}. Look at the indentation, quotes and colons there."
         ) from None
-    if node is not None and not isinstance(node, yaml.MappingNode):
+    if node is not None and not isinstance(node, yaml().MappingNode):
         raise DataError(
             f"{source.name}, line {node.start_mark.line + 1}: a configuration is a map with sections such as "
             f"receivers: and service:, and this is something else."
@@ -157,14 +154,13 @@ def _composed(source: Source) -> Any:
 
 def _value(document: Document, file: str, node: Any, path: Path) -> Any:
     """Return what a node says, and note where its keys stand."""
-    yaml = _yaml()
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, yaml().MappingNode):
         found: dict[str, Any] = {}
         own: set[str] = set()
         for key, value in node.value:
             name = str(key.value)
             if name == "<<":  # What another map says, where this one says nothing.
-                for also in value.value if isinstance(value, yaml.SequenceNode) else (value,):
+                for also in value.value if isinstance(value, yaml().SequenceNode) else (value,):
                     merged_in = _value(document, file, also, path)
                     found = {**merged_in, **found} if isinstance(merged_in, dict) else found
                 continue
@@ -175,13 +171,16 @@ def _value(document: Document, file: str, node: Any, path: Path) -> Any:
             document.places[(*path, name)] = place
             found[name] = _value(document, file, value, (*path, name))
         return found
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, yaml().SequenceNode):
         items = []
         for number, value in enumerate(node.value):
             document.places[(*path, str(number))] = Place(file, value.start_mark.line + 1)
             items.append(_value(document, file, value, (*path, str(number))))
         return items
-    return yaml.SafeLoader("").construct_object(node, deep=True)
+    try:
+        return loader()("").construct_object(node, deep=True)
+    except (yaml().YAMLError, ValueError):  # Days that are in no month are texts there, too.
+        return node.value
 
 
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
@@ -206,13 +205,7 @@ def _expanded(document: Document, value: Any, variables: Mapping[str, str], path
     if FROM_FILE.match(value):
         return None  # What is in the file is known where the collector runs.
     text = filled(value, variables)
-    if VARIABLE.fullmatch(value):
-        yaml = _yaml()
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError:
-            return text
-    return text
+    return parsed(text) if VARIABLE.fullmatch(value) else text
 
 
 def _absent(value: str, variables: Mapping[str, str]) -> Iterator[str]:

@@ -119,9 +119,9 @@ def _run(arguments: argparse.Namespace) -> NoReturn:
     files = sources(arguments.configuration, arguments.sink, added(arguments))
     started = command("", files, environment)
     document = read(files, environment)
-    check_ports(files, document)
+    ports = check_ports(files, document)
     said = opening(arguments.configuration, document, tokens(files, document, environment))
-    for line in (*said, *doubts(files, document, environment)):
+    for line in (*said, *ports, *doubts(files, document, environment)):
         print(f"mlobs: {line}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()

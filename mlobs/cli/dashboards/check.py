@@ -41,7 +41,8 @@ def _check(arguments: argparse.Namespace) -> int:
     for sentence in refused:
         told.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
     told.print(
-        f"{len(dashboards)} dashboards checked, {errors} errors and {len(found) - errors} warnings found"
+        f"{len(dashboards)} {'dashboard' if len(dashboards) == 1 else 'dashboards'} checked, {errors} errors "
+        f"and {len(found) - errors} warnings found"
         + (f"; files that could not be read: {len(refused)}" if refused else "")
     )
     return 2 if refused else 1 if errors else 0

@@ -7,6 +7,7 @@ shifts, an alarm and the webhook it arrives at. `story` tells it; the other file
 
 import argparse
 import signal
+import sys
 
 # Windows has no SIGHUP.
 ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -22,6 +23,11 @@ def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     ways = demo.add_mutually_exclusive_group()
     ways.add_argument("--once", action="store_true", help="check that everything happened, then stop")
+    ways.add_argument(
+        "--stay",
+        action="store_true",
+        help="leave everything running to look around, until Ctrl-C (what a terminal gets without a flag)",
+    )
     ways.add_argument(
         "--traffic",
         action="store_true",
@@ -47,7 +53,9 @@ def tell(arguments: argparse.Namespace) -> int:
         return 0
     from mlobs.cli.demo.story import Story
 
-    return Story(once=arguments.once).run()
+    # Whoever has no terminal cannot press Ctrl-C: a pipeline or a container would wait without end.
+    watched = any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+    return Story(stays=arguments.stay or (watched and not arguments.once)).run()
 
 
 def _interrupt(number: int, _: object) -> None:

@@ -30,11 +30,11 @@ class Story:
     """One telling.
 
     Args:
-        once: Check the claims and stop, instead of leaving everything running to look at.
+        stays: Leave everything running to look at when the claims are checked.
     """
 
-    def __init__(self, *, once: bool) -> None:
-        self._once = once
+    def __init__(self, *, stays: bool) -> None:
+        self._stays = stays
         self._out = console()
         self._claims: list[tuple[str, bool]] = []
 
@@ -67,8 +67,10 @@ class Story:
             self._claim("the model is better than a coin", auc > 0.6)
             self._check(stage, service, early, alarmed, shifted, alerts, runs)
             held = self._verdict()
-            if not self._once:
+            if self._stays:
                 self._leave_running(stage)
+            else:
+                self._say("Everything is stopped. `mlobs demo --stay` leaves it running to look around.")
             mlobs.shutdown()
         return 0 if held else 1
 
@@ -184,6 +186,9 @@ class Story:
         for path, about in (("/", "traces"), ("/metrics", "Prometheus metrics"), ("/api/alerts", "alerts")):
             self._say(f"{stage.server_url}{path}  {about}")
         self._say(f"mlobs traces list --server {stage.server_url}")
+        self._say(
+            "The traffic has ended: in some minutes the server tells of that too (MlobsTelemetryAbsent)."
+        )
         self._say("Ctrl-C stops everything.")
         try:
             while True:

@@ -34,12 +34,14 @@ def loss(arguments: argparse.Namespace) -> int:
         # What was on its way between two hops is there by now; what is lost is not.
         time.sleep(CONFIRM_SECONDS)
         found = min((found, account(look(), whole=True)), key=lambda one: one.missing)
+    span = of()
+    found, moved = settled(found, span)
     if arguments.json:
         from mlobs.cli.printing import print_json
 
-        print_json({"missing": found.missing, "of": of().words, **_document(found)})
+        print_json({"missing": found.missing, "of": span.words, "on_their_way": moved, **_document(found)})
     else:
-        _print(found, of(), silent)
+        _print(found, span, moved, silent)
     return 1 if found.missing else 0
 
 
@@ -118,10 +120,9 @@ def _document(found: Account) -> dict[str, Any]:
     }
 
 
-def _print(found: Account, of: Span, silent: Sequence[Page]) -> None:
+def _print(found: Account, of: Span, moved: float, silent: Sequence[Page]) -> None:
     from mlobs.cli.printing import print_rows, visible
 
-    found, moved = settled(found, of)
     print_rows(
         [_row(one) for one in found.lines], as_json=False, whole=("hop",), spare=("refused", "elsewhere")
     )

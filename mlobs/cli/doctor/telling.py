@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlobs.server.ledger.account import LOST, MISSING, MORE, RESTART, UNKNOWN, Account, Finding
+from mlobs.server.ledger.account import LOST, MISSING, MORE, RESTART, UNKNOWN, Account, Finding, Line
 
 MARKS = {
     MISSING: "MISSING", LOST: "lost   ", RESTART: "restart", UNKNOWN: "unknown", MORE: "surplus"
@@ -36,20 +36,23 @@ def settled(found: Account, of: Span) -> tuple[Account, float]:
     The hops are read one after the other, those behind last, so that nothing seems to be missing that was
     on its way. What came to them meanwhile is more than the hop before had counted.
     """
-    began = [line.newest_s for line in found.lines if line.newest_s is not None]
-    seconds = of.seconds or (of.read_s - max(began) if of.read_s and began else 0)
-    if seconds <= 0:
-        return found, 0
     kept: list[Finding] = []
     moved = 0.0
     for one in found.findings:
         above = one.where.partition(" -> ")[0]
-        sent = sum(line.sent for line in found.lines if (line.hop, line.signal) == (above, one.signal))
-        if one.kind == MORE and one.count <= sent / seconds * (of.reading_s + LEAP_S):
+        upper = next((line for line in found.lines if (line.hop, line.signal) == (above, one.signal)), None)
+        if one.kind == MORE and upper is not None and one.count <= _meanwhile(upper, of):
             moved += one.count
         else:
             kept.append(one)
     return Account(found.lines, tuple(kept)), moved
+
+
+def _meanwhile(upper: Line, of: Span) -> float:
+    """Return how many records a hop has sent while the counts were read, at the rate of all it counted."""
+    began = upper.began_s
+    seconds = of.seconds or (of.read_s - began if of.read_s and began is not None else 0)
+    return upper.sent / seconds * (of.reading_s + LEAP_S) if seconds > 0 else 0
 
 
 def sentences(found: Account, of: Span, moved: float = 0) -> list[str]:
@@ -58,10 +61,13 @@ def sentences(found: Account, of: Span, moved: float = 0) -> list[str]:
     if moved:
         told.append(
             f"note    Data went on while the counts were read ({of.reading_s:.1f} s), so the hops behind "
-            f"counted up to {moved:,.0f} more than those before: on their way, not made twice."
+            f"counted up to {moved:,.0f} more than those before: probably on their way, not made twice."
         )
     if of.seconds and any(line.sent > line.came + line.own > 0 for line in found.lines):
         told.append("note    A hop that sent more than came to it had some waiting from before.")
+    if not found.lines and of.seconds:
+        last = f"Nothing came in these {of.seconds:g} s; without --for it tells of all since each hop began."
+        return [*told, last]
     if not found.lines:
         return [*told, "Nobody has counted anything: no program, collector or server has had data yet."]
     if found.missing:
@@ -70,12 +76,24 @@ def sentences(found: Account, of: Span, moved: float = 0) -> list[str]:
             f"log of the hop that is named above, and whether it was ended without notice."
         )
         return [*told, last]
-    lost = sum(one.count for one in found.findings if one.kind in (LOST, RESTART))
-    dropped = f", was dropped as told above ({lost:,.0f})" if lost else ""
-    last = (
-        f"Nothing is missing ({of.words}): all that came to a hop was sent on or stored, left out by "
-        f"sampling{dropped}, or waits there."
-    )
+    counts = {kind: sum(one.count for one in found.findings if one.kind == kind) for kind in ORDER}
+    unsettled = [
+        f"{counts[kind]:,.0f} {words}"
+        for kind, words in ((UNKNOWN, "cannot be told"), (RESTART, "went with the counts of a restart"))
+        if counts[kind]
+    ]
+    if unsettled:
+        last = f"No counter shows anything missing ({of.words}); {' and '.join(unsettled)}, see above."
+        if counts[LOST]:
+            last += f" {counts[LOST]:,.0f} were dropped as told above."
+        return [*told, last]
+    rest = f"({of.words}): all that came to a hop was sent on or stored, left out by sampling"
+    if counts[LOST]:
+        last = (
+            f"{counts[LOST]:,.0f} records were dropped, see above. Nothing else is missing {rest}, or waits."
+        )
+    else:
+        last = f"Nothing is missing {rest}, or waits there."
     return [*told, last]
 
 

@@ -40,7 +40,7 @@ RULES: dict[str, Rule] = {
     # Ours, about the whole.
     "shape": Rule("It is put together as Grafana does it."),
     "uid": Rule("The uid is short and stable; ours begin with mlobs-."),
-    "portable": Rule("No inputs and no id, which provisioning cannot resolve.", "style"),
+    "portable": Rule("No inputs and no id, which provisioning cannot resolve."),
     "crosshair": Rule("One crosshair on all panels.", "house"),
     "panel-ids": Rule("No two panels have the same id."),
     "panel-titles": Rule("No two panels have the same title.", "house"),

@@ -77,6 +77,11 @@ def read(
                 f"{name}={given[name][:20]} came: {what} in ClickHouse's own blocks are not spoken here. "
                 f"Leave it out and compress with gzip or zstd, as HTTP does.",
             )
+    for name, value in given.items():
+        if name != "query" and not _is_text(value):
+            raise ClickHouseError(
+                BAD_ARGUMENTS, f"{name[:60]!a} came with bytes that are no text. Send it as UTF-8."
+            )
     head = given.get("query", "").encode(errors="surrogateescape")
     settings = {
         name: value
@@ -114,6 +119,10 @@ def checked_id(text: str) -> str:
             f"or leave it out.",
         )
     return text
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= one <= "\udfff" for one in value)
 
 
 def _protocol(text: str) -> int:

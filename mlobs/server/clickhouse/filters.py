@@ -21,6 +21,7 @@ from mlobs.server.store import Store
 
 SETTING = "additional_table_filters"
 FILTERS_MAX = 8  # Grafana sends one; each is a question to the parser.
+NONE = "{}"  # As ClickHouse has it where no filter is set.
 ENTRY = ("StringLiteral", "Colon", "StringLiteral")
 _SHAPE = (
     f"{SETTING} came, whose value cannot be read. Write {{'otel_traces' : 'ServiceName = \\'shop\\''}}, "
@@ -42,6 +43,8 @@ def pairs(tokens: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     [("'t'", "'a = 1'")]
     """
     kinds, texts = [kind for kind, _ in tokens], [text for _, text in tokens]
+    if kinds in ([], ["OpeningCurlyBrace", "ClosingCurlyBrace"]):
+        return []
     if kinds[:1] != ["OpeningCurlyBrace"] or kinds[-1:] != ["ClosingCurlyBrace"]:
         raise ClickHouseError(BAD_ARGUMENTS, _SHAPE)
     found = []
@@ -72,13 +75,20 @@ def checked(written: str, store: Store, tables: AbstractSet[str]) -> str:
     if len(written) > STATEMENT_CHARACTERS_MAX:
         raise ClickHouseError(TOO_LARGE, f"{SETTING} has {len(written):,} characters; take fewer values.")
     literals = pairs(tokens(written))
+    if not literals:
+        return NONE
     if len(literals) > FILTERS_MAX:
         raise ClickHouseError(TOO_LARGE, f"{SETTING} has {len(literals)} tables; {FILTERS_MAX} are taken.")
     read = ", ".join(
         f"tuple({table}, {condition}) AS p{at}" for at, (table, condition) in enumerate(literals)
     )
-    found = []
+    found: dict[str, str] = {}
     for table, condition in store.query(f"SELECT {read}")[0].values():
+        if (name := table.removeprefix(f"{store.databases[0]}.")) in found:
+            raise ClickHouseError(
+                BAD_ARGUMENTS,
+                f"Two filters of the table {name[:60]!r} came; one was expected. Join them with AND.",
+            )
         if "." in table and table.partition(".")[0] not in store.databases and table not in tables:
             ours = " and ".join(store.databases)
             raise ClickHouseError(
@@ -92,5 +102,5 @@ def checked(written: str, store: Store, tables: AbstractSet[str]) -> str:
             wrong = tree_problem(tree, tables, store.databases)
         if wrong:
             raise ClickHouseError(ACCESS_DENIED, f"In the filter of the table {table[:60]!r}: {wrong}")
-        found.append(f"{literal(table)} : {literal(condition)}")
-    return "{" + ", ".join(found) + "}"
+        found[name] = f"{literal(table)} : {literal(condition)}"
+    return "{" + ", ".join(found.values()) + "}"

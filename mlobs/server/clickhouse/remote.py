@@ -16,13 +16,14 @@ from mlobs._extras import require
 from mlobs.server.clickhouse.address import Address
 from mlobs.server.clickhouse.definitions import adapted
 from mlobs.server.clickhouse.refusal import NETWORK
-from mlobs.server.engine import Answer, Connection, EngineError, Value
+from mlobs.server.engine import Answer, Connection, EngineError, Value, literal
 
 CONNECT_SECONDS = 10
 SESSION_SECONDS = 300
 UNKNOWN_SESSION = 372
 CLIENT = "mlobs"
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+FIELD_CHARACTERS_MAX = 16_384  # Of a parameter; a server refuses 128 KiB, and 1 MiB of all together.
 CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
 
 
@@ -138,10 +139,24 @@ def _ask(client: Any, statement: str | bytes, form: str, params: Mapping[str, st
     text = statement if isinstance(statement, str) else statement.decode()
     # The client takes values that no placeholder names for those of another notation.
     named = {name: _plain(value) for name, value in params.items() if f"{{{name}:" in text}
+    for name, value in list(named.items()):
+        if value is not None and len(value) > FIELD_CHARACTERS_MAX:
+            text = with_value(text, name, value)
+            del named[name]
     body: bytes = client.raw_query(
         text, parameters=named or None, transport_settings={"X-ClickHouse-Format": form}
     )
     return body
+
+
+def with_value(text: str, name: str, value: str) -> str:
+    """Return a statement with the value of a placeholder in it.
+
+    >>> with_value("SELECT {a:Array(UInt8)}", "a", "[1, 2]")
+    "SELECT CAST('[1, 2]', 'Array(UInt8)')"
+    """
+    written = literal(value).replace("\0", "\\0")
+    return re.sub(rf"\{{{name}:([^{{}}]*)\}}", lambda found: f"CAST({written}, {literal(found[1])})", text)
 
 
 def _plain(value: str) -> str | None:

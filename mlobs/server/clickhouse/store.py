@@ -16,16 +16,23 @@ from mlobs.server.clickhouse.address import Address
 from mlobs.server.clickhouse.definitions import adapted, spread
 from mlobs.server.clickhouse.instance import instance
 from mlobs.server.clickhouse.remote import Remote
-from mlobs.server.engine import Connection, EngineError, Value
+from mlobs.server.engine import Connection, EngineError, Value, literal
 from mlobs.server.migrations import migrate, newest_version
-from mlobs.server.store import READERS, ROWS_MAX, Store
+from mlobs.server.store import READERS, ROWS_MAX, SETTINGS, Store
 
 VERSION_TRIED = (26, 5)
 LOCK = "migrating"
 LOCK_SECONDS, LOCK_PAUSE_SECONDS = 600.0, 0.5
 EXISTS_ALREADY = 57
 HOLDER = "SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = {name:String}"
-WRITE_SECONDS = 300.0  # That one statement which fills a table may take.
+# What changes while somebody makes them: definitions, and rows of tables that take the place of another.
+STATE = (
+    "SELECT sum(cityHash64(name, metadata_modification_time, "
+    "if(endsWith(name, '_2'), ifNull(total_rows, 0), 0))) AS state "
+    "FROM system.tables WHERE database = currentDatabase() AND name != {name:String}"
+)
+WRITE_SECONDS = 300.0  # That one statement which fills a table may take; LOCK_SECONDS must be more.
+QUERY_BYTES_MAX = 16 << 20  # Long parameters are in the text of a statement.
 ALL = "_all"  # Behind a database's name: the tables over all shards.
 
 log = logging.getLogger("mlobs.server")
@@ -51,6 +58,7 @@ class RemoteStore(Store):
         self._name = instance(data)
         self._memory_bytes_max = memory_bytes_max
         self._query_seconds_max = query_seconds_max
+        self._known: dict[str, Value] = {}
         self._connections = []
         self._readers = queue.SimpleQueue()
         try:
@@ -121,7 +129,8 @@ class RemoteStore(Store):
     def _usual(self, settings: Mapping[str, Value]) -> dict[str, Value]:
         """Return settings beside what the embedded engine has anyway."""
         found: dict[str, Value] = {
-            "session_timezone": "UTC",
+            **self._known,
+            "max_query_size": QUERY_BYTES_MAX,
             "max_memory_usage": self._memory_bytes_max,
             "output_format_json_quote_64bit_integers": 0,
         }
@@ -135,7 +144,7 @@ class RemoteStore(Store):
         return self._address.database + (ALL if self._address.cluster else "")
 
     def _prepare(self) -> None:
-        """Make the databases, if they are missing, and look at the version."""
+        """Make the databases, if they are missing, and look at the version and which settings it has."""
         where = self._address
         connection = Remote(self._address, None, {}, seconds_max=WRITE_SECONDS)
         try:
@@ -143,6 +152,9 @@ class RemoteStore(Store):
             if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < VERSION_TRIED:
                 tried = ".".join(map(str, VERSION_TRIED))
                 log.warning("%s is version %s, the statements were tried with %s", where, version, tried)
+            names = ", ".join(map(literal, SETTINGS))
+            known = connection.run(f"SELECT name FROM system.settings WHERE name IN ({names})")
+            self._known = {row["name"]: SETTINGS[row["name"]] for row in known}
             present = {row["name"] for row in connection.run("SELECT name FROM system.databases")}
             for name in {self._address.database, self._everything} - present:
                 statement = f"CREATE DATABASE IF NOT EXISTS {name}"
@@ -152,13 +164,18 @@ class RemoteStore(Store):
 
     @contextmanager
     def _alone(self, connection: Connection) -> Iterator[None]:
-        """Wait until no other server makes the tables."""
-        until = time.monotonic() + LOCK_SECONDS
+        """Wait until no other server makes the tables, for as long as it gets on with it."""
+        until, before = 0.0, None
         while not self._locked(connection):
-            if time.monotonic() > until:
+            state = connection.run(STATE, {"name": LOCK})[0]["state"]
+            if state != before:
+                until, before = time.monotonic() + LOCK_SECONDS, state
+            elif time.monotonic() > until:
                 raise StoreError(
-                    f"Another server has been making the tables in {self._address} for {LOCK_SECONDS:g} s. "
-                    f"If none is, DROP TABLE {self._address.database}.{LOCK} and start again."
+                    f"Another server began to make the tables in {self._address} and has not got on with it "
+                    f"for {LOCK_SECONDS:g} s. Start that server again: it goes on where it ended. Only if it "
+                    f"is gone for good, and no other is starting, DROP TABLE {self._address.database}.{LOCK} "
+                    f"and start again."
                 )
             time.sleep(LOCK_PAUSE_SECONDS)
         yield

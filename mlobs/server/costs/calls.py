@@ -79,7 +79,8 @@ def repeated_by(spans: str) -> str:
     """Return the condition on `same` that a child among some spans repeats the call."""
     return (
         f"same IN (SELECT {same('ParentSpanId')} FROM otel_traces "
-        f"WHERE {TIMES} AND {OF_CALLS} AND {USED} AND {MODEL} != '' AND ParentSpanId != '' AND {spans})"
+        f"WHERE {TIMES} AND {OF_CALLS} AND {USED} AND {MODEL} != '' "
+        f"AND ParentSpanId != '' AND TraceId != '' AND {spans})"
     )
 
 

@@ -12,7 +12,7 @@ from mlobs.server.costs import statements
 from mlobs.server.costs.figures import Figures, of_everything, of_group, unpriced, usd
 from mlobs.server.costs.groupings import Groups, groups
 from mlobs.server.costs.pricing import SCALE, Prices, Pricing, edges, prices
-from mlobs.server.costs.sources import SURVEY, Source, source, survey_params
+from mlobs.server.costs.sources import SURVEY, UNKNOWN, Source, source, survey_params
 
 UNPRICED_MAX = 100
 UNIT = 10**SCALE
@@ -30,6 +30,7 @@ class Question:
         limit: Rows at most.
         pricing: How calls are priced.
         then: How they are priced for comparison, if `pricing` is not what they cost.
+        known: Whether `call_sums` has all calls there are: those that a cluster had before were not added up.
     """
 
     where: Condition
@@ -38,6 +39,7 @@ class Question:
     limit: int
     pricing: Pricing
     then: Pricing | None = None
+    known: bool = True
 
 
 def report(ask: Ask, asked: Question, also: Question | None = None) -> Row:
@@ -111,7 +113,8 @@ def _priced(ask: Ask, asked: Question) -> _Priced:
     within, then = asked.within, asked.then
     books = [asked.pricing.book] + ([] if then is None else [then.book])
     changes = edges(books, within.since_ns, within.until_ns)
-    read = source(asked.where, changes, within, ask(SURVEY, survey_params(within))[0])
+    survey = ask(SURVEY, survey_params(within))[0] if asked.known else UNKNOWN
+    read = source(asked.where, changes, within, survey)
     classes = ask(statements.classes(read), read.params)
     known = {row["class"]: prices(row, changes, asked.pricing, then) for row in classes}
     found = {ident: one for ident, one in known.items() if one is not None}

@@ -55,6 +55,7 @@ def _report(store: Store, given: Given, other: Book | None) -> dict[str, Any]:
         limit=asked.whole(given, "limit", ROWS_DEFAULT, ROWS_MAX),
         pricing=pricing,
         then=Pricing(book) if repriced else None,
+        known=not store.sharded,
     )
     found = report(store.query, question)
     return {**found, "prices": when, "as_model": model, "other_prices": other is not None}
@@ -75,7 +76,8 @@ def _month(store: Store, given: Given) -> dict[str, Any]:
     month = month_of(time.time_ns())
     budget = _amount(given, "budget")
     pricing = Pricing(_books.current(load(PriceSettings).prices))
-    found = total(store.query, Question(asked.spans(given), month.range, (), 1, pricing))
+    question = Question(asked.spans(given), month.range, (), 1, pricing, known=not store.sharded)
+    found = total(store.query, question)
     return {
         **forecast(month, usd(found.cost_units), budget),
         "calls_without_price": found.calls_without_price,

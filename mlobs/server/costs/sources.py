@@ -55,6 +55,9 @@ SELECT sum(Repeated) AS repeated,
     (SELECT count() FROM otel_traces WHERE {TIMES} AND NOT ClockKnown AND {OF_CALLS}) AS unknown
 FROM {TABLE} WHERE {_between("near_since_s", "near_until_s")}"""
 
+# For where SURVEY cannot tell, as `call_sums` has not all calls there are.
+UNKNOWN: Mapping[str, Any] = {"repeated": 1, "apart": (), "unknown": 1}
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -172,7 +175,7 @@ def source(where: Condition, edges: Edges, within: Range, found: Mapping[str, An
         where: For a span.
         edges: Where prices change.
         within: The range.
-        found: The answer to SURVEY.
+        found: The answer to SURVEY, or UNKNOWN.
     """
     params = {**where.params, **survey_params(within)}
     begin, end = int(params["ten_since_s"]), int(params["ten_until_s"])

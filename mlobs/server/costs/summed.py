@@ -18,7 +18,9 @@ from mlobs.server.costs.calls import CUT, MODEL, OF_BUCKETS, RARE_MAP, TOTALS, U
 
 TABLE, VIEW, FILLING = "call_sums", "call_sums_view", "call_sums_2"
 TEN_S = 600
-# Sizes of an input that are told apart; prices that change at others are asked of the spans.
+# Sizes of an input that are told apart; prices that change at others are asked of the spans. Rows that are
+# stored were made with these, and with `tier` and its STANDARD: a release with others empties the table in a
+# step of its schema, and it is filled anew.
 SIZES = (32_000, 100_000, 128_000, 199_999, 200_000, 256_000, 272_000, 400_000, 512_000, 1_000_000)
 SERVICE_VERSION = "resource.service.version"
 NAMED = (
@@ -29,7 +31,6 @@ TOKENS = {name: f"Tokens{''.join(part.capitalize() for part in name.split('_'))}
 KEYS = ("Ten", "Trace", "Weight", "ServiceVersion", *NAMED, "Tier", "Size")
 SUMS = ("Calls", "Repeated", "Unused", "Told", *TOKENS.values(), "RootFailed", "Spans", "Parents")
 COLUMNS = (*KEYS, *SUMS)
-NO_TRACE = "sipHash64('')"
 _KNOWN = frozenset({*NAMED, "ServiceVersion", "AND", "OR", "NOT", "LIKE", "IN", "IS", "NULL"})
 _NAME, _NO_NAMES = re.compile(r"\b[A-Z]\w*"), re.compile(r"\{[^}]*\}|'[^']*'")
 _AMOUNTS = (
@@ -94,12 +95,6 @@ FROM (
 GROUP BY {", ".join(KEYS)}"""
 
 
-def without_trace() -> str:
-    """Return the statement that adds up anew the calls without a trace, which have no rows of their own."""
-    none = "TraceId = ''"
-    return f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) {selected(none)}"
-
-
 def _same(span: str) -> str:
     return f"cityHash64(TraceId, {span}, {TOTALS}, {MODEL}, {_HOUR})"
 
@@ -108,5 +103,6 @@ def _this(span: str) -> str:
     return f"cityHash64(TraceId, {span}, {_HOUR})"
 
 
-_MAY_BE_REPEATED = f"({OF_CALLS} AND {USED} AND {MODEL} != '')"
+# Without a trace, nothing says that a parent of that id is the span's own.
+_MAY_BE_REPEATED = f"({OF_CALLS} AND {USED} AND {MODEL} != '' AND TraceId != '')"
 _MAY_REPEAT = f"({_MAY_BE_REPEATED} AND ParentSpanId != '')"

@@ -4,6 +4,7 @@ A browser may keep them for ever, as a changed file has another address. Scripts
 relative addresses, so one hash stands for all files together.
 """
 
+import gzip
 import hashlib
 from functools import cache
 from importlib.resources import files
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from mlobs.server.access.routes import route
 from mlobs.server.access.scopes import OPEN
+from mlobs.server.pages.compression import is_taken
 from mlobs.server.pages.headers import HEADERS
 
 TYPES = {
@@ -53,6 +55,11 @@ def asset(name: str) -> str:
     return f"/static/{version()}/{name}"
 
 
+@cache
+def _packed(name: str) -> bytes:
+    return gzip.compress(held()[name], mtime=0)
+
+
 async def serve(request: Request) -> Response:
     """GET /static/{version}/{name}: a file of the pages; nothing that is anybody's."""
     name = request.path_params["name"]
@@ -61,7 +68,9 @@ async def serve(request: Request) -> Response:
         raise HTTPException(404, f"There is no file {name[:60]!r}.")
     # A page of an older release may still be open: it is given what there is, to be asked for again.
     kept = KEPT if request.path_params["version"] == version() else "no-cache"
-    headers = {**HEADERS, "Cache-Control": kept}
+    headers = {**HEADERS, "Cache-Control": kept, "Vary": "Accept-Encoding"}
+    if is_taken(request.headers):
+        body, headers["Content-Encoding"] = _packed(name), "gzip"
     return Response(body, media_type=TYPES[name.rpartition(".")[2]], headers=headers)
 
 

@@ -16,6 +16,7 @@ from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import READ
 from mlobs.server.ask import asked
 from mlobs.server.engine import EngineError
+from mlobs.server.pages.compression import compressed
 from mlobs.server.pages.rendering import render
 
 View = Callable[[Request], Response]
@@ -32,7 +33,7 @@ def page(path: str, view: View) -> GuardedRoute:
 
     async def handler(request: Request) -> Response:
         try:
-            return await run_in_threadpool(view, request)
+            return await run_in_threadpool(lambda: compressed(request.headers, view(request)))
         except (QueryError, PayloadError) as error:
             if is_busy(error):
                 return busy(request, error)

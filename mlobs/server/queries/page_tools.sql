@@ -1,10 +1,10 @@
--- The tools of one service: how often each was called, failed, and how long it took. Tools are in no sums by
--- minute, which they would make many times as many.
+-- The tools of one service: how often each was called, failed, and how long it took, in the buckets that minutes
+-- have. Tools are in no sums by minute, which they would make many times as many.
 SELECT
     ToolName AS tool,
-    count() AS spans,
-    countIf(StatusCode = 'Error') AS errors,
-    quantiles(0.5, 0.95)(Duration) AS took_ns
+    sum(Weight) AS spans,
+    sumIf(Weight, StatusCode = 'Error') AS errors,
+    sumMap(map(toUInt16(floor(log2(greatest(Duration, 1)) * {buckets_each_doubling:UInt8})), Weight)) AS durations
 FROM otel_traces
 PREWHERE ServiceName = {service:String} AND Kind = 'tool'
 WHERE ToolName != ''

@@ -12,25 +12,33 @@ told to delete, so the ids are in a table of the request's own, which is dropped
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from hashlib import sha256
 from uuid import uuid4
 
 from mlobs.errors import QueryError, StoreError
 from mlobs.semconv import attributes as a
-from mlobs.server.costs import summed
-from mlobs.server.engine import Connection, EngineError
+from mlobs.server.costs.summed import TABLE as SUMS
+from mlobs.server.engine import Connection
 from mlobs.server.exemplars import TABLE as EXEMPLARS
 from mlobs.server.minutes import taken_off
 from mlobs.server.turns import TABLE as TURNS
+from mlobs.server.upkeep.removing import remove
 
 CHARACTERS_MAX = 1_000
 TRACE = re.compile(r"[0-9a-f]{32}")
 PREFIX = "deleting_"
+TRIES = 5  # While more arrives.
+REPORTED = ("scores", "otel_logs", "otel_traces")
 # Which traces go whole, by what is asked for.
 SPANS: Mapping[str, str] = {
     "trace": "TraceId = {value:String}",
     "session": "SessionId = {value:String} OR ConversationId = {value:String}",
+    "user": "UserId = {value:String}",
+}
+# The same in what is added up of spans, which are told where the spans are gone.
+TURNS_OF: Mapping[str, str] = {
+    "trace": "TraceId = {value:String}",
+    "session": "Session = {value:String}",
     "user": "UserId = {value:String}",
 }
 # What else goes, where {of} is the table of the request.
@@ -62,7 +70,7 @@ def delete(connection: Connection, what: str, value: str) -> dict[str, int]:
 
     Raises:
         QueryError: It is no id.
-        StoreError: The engine refused, or rows came meanwhile; what was removed until then is gone, and
+        StoreError: The engine refused, or rows came all the while; what was removed until then is gone, and
             the same call goes on.
     """
     value = _checked(what, value)
@@ -70,42 +78,57 @@ def delete(connection: Connection, what: str, value: str) -> dict[str, int]:
     of = f"{PREFIX}{uuid4().hex}"
     connection.run(f"CREATE TABLE {of} (TraceId String, Value String) ENGINE = MergeTree ORDER BY TraceId")
     try:
-        connection.run(
-            f"INSERT INTO {of} SELECT DISTINCT TraceId, '' FROM otel_traces "
-            f"WHERE ({SPANS[what]}) AND TraceId != ''",
-            {"value": value},
-        )
         given = "{value:String}, ''" if what == "trace" else "'', {value:String}"
         connection.run(f"INSERT INTO {of} SELECT {given}", {"value": value})
-        conditions = {
-            "scores": _condition(of, ()),
-            "otel_logs": _condition(of, LOGS_TOO[what]),
-            "otel_traces": _condition(of, SPANS_TOO[what]),
-        }
-        for table in (EXEMPLARS, TURNS):
-            if _count(connection, table, "count()", _condition(of, ())):
-                _remove(connection, table, _condition(of, ()), of)
-        _remove_sums(connection, f"Trace IN (SELECT sipHash64(TraceId) FROM {of} WHERE TraceId != '')", of)
-        report = {"traces": _count(connection, "otel_traces", "uniqExact(TraceId)", _condition(of, ()))}
-        for table, condition in conditions.items():
-            report[table] = _count(connection, table, "count()", condition)
-            if report[table]:
-                if table == "otel_traces":
-                    _take_off(connection, condition, f"{what} {value}")
-                _remove(connection, table, condition, of)
-            if left := _count(connection, table, "count()", condition):
-                raise StoreError(f"{left} rows of {table} came while others were deleted; ask again.")
-        if _remove_sums(connection, f"Trace = {summed.NO_TRACE}", of):
-            connection.run(summed.without_trace())
+        report = dict.fromkeys(("traces", *REPORTED), 0)
+        for _ in range(TRIES):
+            went = _removed(connection, what, value, of)
+            if not any(went.values()):
+                return report
+            report = {name: rows + went[name] for name, rows in report.items()}
+        raise StoreError("More rows kept coming while others were deleted; ask again.")
     finally:
         connection.run(f"DROP TABLE IF EXISTS {of} SYNC")
-    return report
+
+
+def _removed(connection: Connection, what: str, value: str, of: str) -> dict[str, int]:
+    """Remove what there is now; return how many traces, and how many rows by table.
+
+    Spans of such a trace that come meanwhile may go without what was added up of them, which is therefore
+    looked for again, and by the session or user as well: `turns` knows traces that have no spans.
+    """
+    for table, condition in (("otel_traces", SPANS[what]), (TURNS, TURNS_OF[what])):
+        found = f"SELECT DISTINCT TraceId, '' FROM {table} WHERE ({condition}) AND TraceId != ''"
+        connection.run(f"INSERT INTO {of} {found}", {"value": value})
+    own = " OR ".join(_holds(column, of) for column in SPANS_TOO[what]) or "0"
+    # Not those of traces that came since: such a trace goes whole, the next time.
+    spans = f"{_condition(of, ())} OR (TraceId = '' AND ({own}))"
+    conditions = {
+        EXEMPLARS: _condition(of, ()),
+        TURNS: _condition(of, ()),
+        SUMS: f"Trace IN (SELECT sipHash64(TraceId) FROM {of} WHERE TraceId != '') OR {own}",
+        "scores": _condition(of, ()),
+        "otel_logs": _condition(of, LOGS_TOO[what]),
+        "otel_traces": spans,
+    }
+    went = {table: _count(connection, table, "count()", where) for table, where in conditions.items()}
+    traces = _count(connection, "otel_traces", "uniqExact(TraceId)", _condition(of, ()))
+    # The spans go last: they say which traces are meant, if this is asked again after a failure.
+    others = {table: where for table, where in conditions.items() if went[table] and table != "otel_traces"}
+    remove(connection, others, of)
+    if went["otel_traces"]:
+        _take_off(connection, spans, f"{what} {value}")
+        remove(connection, {"otel_traces": spans}, of)
+    return {"traces": traces, **went}
 
 
 def _condition(of: str, columns: tuple[str, ...]) -> str:
     found = [f"(TraceId != '' AND TraceId IN (SELECT TraceId FROM {of}))"]
-    found += [f"({column} != '' AND {column} IN (SELECT Value FROM {of}))" for column in columns]
-    return " OR ".join(found)
+    return " OR ".join((*found, *(_holds(column, of) for column in columns)))
+
+
+def _holds(column: str, of: str) -> str:
+    return f"({column} != '' AND {column} IN (SELECT Value FROM {of}))"
 
 
 def _take_off(connection: Connection, condition: str, about: str) -> None:
@@ -113,30 +136,14 @@ def _take_off(connection: Connection, condition: str, about: str) -> None:
     spans = "toString(sum(cityHash64(TraceId, SpanId, Timestamp))) AS sum, count() AS spans"
     same = connection.run(f"SELECT {spans} FROM otel_traces WHERE {condition}")
     token = sha256(f"{about} {same[0]['spans']} {same[0]['sum']}".encode()).hexdigest()
-    connection.run(f"{taken_off(condition)} SETTINGS insert_deduplication_token = '{token}'")
+    # They may lie on any number of days, and each is a partition.
+    settings = f"insert_deduplication_token = '{token}', max_partitions_per_insert_block = 0"
+    connection.run(f"{taken_off(condition)} SETTINGS {settings}")
 
 
 def _count(connection: Connection, table: str, what: str, condition: str) -> int:
     found: int = connection.run(f"SELECT {what} AS found FROM {table} WHERE {condition}")[0]["found"]
     return found
-
-
-def _remove_sums(connection: Connection, condition: str, of: str) -> bool:
-    """Remove sums of calls; return whether there were any."""
-    if not _count(connection, summed.TABLE, "count()", condition):
-        return False
-    _remove(connection, summed.TABLE, condition, of)
-    return True
-
-
-def _remove(connection: Connection, table: str, condition: str, of: str) -> None:
-    try:
-        connection.run(f"ALTER TABLE {table} DELETE WHERE {condition} SETTINGS mutations_sync = 2")
-    except EngineError:
-        # Else it would go on without the table that says what is meant.
-        with suppress(EngineError):
-            connection.run("KILL MUTATION WHERE command LIKE {named:String}", {"named": f"%{of}%"})
-        raise
 
 
 def _tidy(connection: Connection) -> None:

@@ -1,5 +1,7 @@
 """Which days of which tables go: those that are too old, then the oldest while all take too much.
 
+For their size, the tables of a signal go together: what was added up of a day's spans goes with them.
+
 Today's and yesterday's are never dropped for their size, so that a limit that is too small shows as a
 state of the server and not as data that vanishes while it arrives.
 """
@@ -73,16 +75,24 @@ def plan(held: Sequence[Day], today: date, days_kept: Mapping[str, int], bytes_m
         if by_table.get(day.table) and day.date < today - timedelta(days=by_table[day.table])
     ]
     left = sum(day.bytes for day in held) - sum(day.bytes for day in aged)
-    oversized = []
+    oversized: list[Day] = []
     if bytes_max:
-        # Spans before what was added up of them: sums must not lack what the spans still have.
-        by_age = sorted(held, key=lambda day: (day.date, day.table != "otel_traces"))
-        for day in (day for day in by_age if day not in aged):
-            if left <= bytes_max or day.date > today - timedelta(days=KEPT_DAYS):
+        for together in _by_age(day for day in held if day not in aged):
+            newest = max(day.date for day in together)
+            if left <= bytes_max or newest > today - timedelta(days=KEPT_DAYS):
                 break
-            oversized.append(day)
-            left -= day.bytes
+            oversized += together
+            left -= sum(day.bytes for day in together)
     return Plan(
         (*((day, "age") for day in aged), *((day, "size") for day in oversized)),
         max(0, left - bytes_max) if bytes_max else 0,
     )
+
+
+def _by_age(held: Iterable[Day]) -> list[list[Day]]:
+    """Return what goes together, the oldest first, and of that the spans before what was added up of them."""
+    signals = {table: signal for signal, tables in SIGNALS.items() for table in tables}
+    found: dict[tuple[str, str], list[Day]] = {}
+    for day in sorted(held, key=lambda day: day.table != "otel_traces"):
+        found.setdefault((signals[day.table], day.partition), []).append(day)
+    return sorted(found.values(), key=lambda days: max(day.date for day in days))

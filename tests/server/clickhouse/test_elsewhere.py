@@ -15,8 +15,14 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from mlobs.errors import StoreError
 from mlobs.semconv import attributes as a
+from mlobs.server.clickhouse import store as remote_store
 from mlobs.server.clickhouse.address import address
+from mlobs.server.clickhouse.store import RemoteStore
+from mlobs.server.filling import filled
+from mlobs.server.migrations import ADDED_UP
+from mlobs.server.store import SETTINGS
 from tests.server.clickhouse.elsewhere import Elsewhere, elsewhere, ours
 from tests.server.otlp import post, span, wait_until
 from tests.server.test_crash import Sent, counters, sending, tool_calls
@@ -212,6 +218,75 @@ def test_servers_that_start_at_once_make_the_tables_once(there):
     ]
 
 
+LIMITS = {"memory_bytes_max": 1 << 30, "query_seconds_max": 10}
+
+
+def test_who_makes_the_tables_is_waited_for_while_it_gets_on(there, monkeypatch, tmp_path):
+    """However long it takes; who does not get on is named, and nothing is advised that destroys its work."""
+    monkeypatch.setattr(remote_store, "LOCK_SECONDS", 3.0)
+    there.ask("CREATE DATABASE {d}")
+    there.ask("CREATE TABLE {d}.migrating (Nothing UInt8) ENGINE = MergeTree ORDER BY Nothing COMMENT 'x'")
+    there.ask("CREATE TABLE {d}.turns_2 (Minute UInt32) ENGINE = MergeTree ORDER BY Minute")
+
+    def fill() -> None:
+        for number in range(6):
+            there.ask(f"INSERT INTO {{d}}.turns_2 VALUES ({number})")
+            time.sleep(1)
+        there.ask("DROP TABLE {d}.turns_2")
+
+    with ThreadPoolExecutor() as pool:
+        filling = pool.submit(fill)
+        with pytest.raises(StoreError, match=r"Start that server again: it goes on where it ended\."):
+            RemoteStore(address(there.store), tmp_path, **LIMITS)
+        assert filling.done(), "it was not waited for"
+        filling.result()
+
+
+def test_long_parameters_and_the_settings_that_every_statement_needs_arrive(there, tmp_path):
+    """A ClickHouse refuses fields of more than 128 KiB; answers must not leave rows out."""
+    store = RemoteStore(address(there.store), tmp_path, **LIMITS)
+    try:
+        ids = f"[{','.join(map(str, range(10**18, 10**18 + 20_000)))}]"
+        asked = "SELECT length({ids:Array(UInt64)}) AS held, {odd:String} AS odd, {end:UInt8} AS end"
+        odd = "'\\\n\0ü{end:UInt8}" * 5_000
+        assert store.query(asked, {"ids": ids, "odd": odd, "end": 7}) == [
+            {"held": 20_000, "odd": odd, "end": 7}
+        ]
+        changed = store.query("SELECT name, value FROM system.settings WHERE name LIKE '%top_k%' AND changed")
+        assert changed == [
+            {"name": name, "value": "0"} for name in sorted(SETTINGS) if name != "session_timezone"
+        ]
+    finally:
+        store.close()
+
+
+def test_filling_elsewhere_goes_on_and_stops_what_a_killed_server_asked_for(there, tmp_path):
+    """Its INSERT goes on without it, and would come on top."""
+    store = RemoteStore(address(there.store), tmp_path, **LIMITS)
+    [sums] = [one for one in ADDED_UP if one.table == "turns"]
+    try:
+        with store.writing() as connection, ThreadPoolExecutor() as pool:
+            connection.run("DROP TABLE turns_view")
+            connection.run(
+                "INSERT INTO otel_traces (Timestamp, TraceId, SpanId) "
+                "SELECT now() - toIntervalDay(number), toString(number), '1' FROM numbers(4)"
+            )
+            connection.run("CREATE TABLE turns_2 AS turns")
+            slow = f"INSERT INTO turns_2 ({', '.join(sums.columns)}) {sums.selected('NOT sleepEachRow(3)')}"
+            left = pool.submit(store.connection().run, slow)
+            assert wait_until(lambda: _running(there, "INSERT INTO turns_2 "))
+            assert filled(connection, sums)
+            with pytest.raises(StoreError):
+                left.result()
+            assert connection.run("SELECT sum(Spans) AS held FROM turns_2") == [{"held": 4}]
+    finally:
+        store.close()
+
+
+def _running(there: Elsewhere, beginning: str) -> bool:
+    return there.ask(f"SELECT count() FROM system.processes WHERE startsWith(query, '{beginning}')") != [(0,)]
+
+
 def test_a_copy_of_tables_elsewhere_is_refused_and_deletion_works(there):
     with there.server("one") as (url, _):
         request = ExportTraceServiceRequest()
@@ -220,7 +295,7 @@ def test_a_copy_of_tables_elsewhere_is_refused_and_deletion_works(there):
         assert wait_until(lambda: len(there.ask(TIMES)) == 1)
         refused = requests.post(f"{url}/api/backup", timeout=60)
         assert "Use ClickHouse's own BACKUP and RESTORE." in refused.text
-        gone = requests.post(f"{url}/api/delete", json={"trace": trace}, timeout=60)
+        gone = requests.post(f"{url}/api/delete", json={"trace": trace}, timeout=180)
         assert gone.status_code == 200, gone.text
         assert there.ask(TIMES) == []
 

@@ -51,6 +51,8 @@ SENT = [
     (sent("otel_traces", condition("Duration", "<", "0")), 0),
     (sent("otel_logs", condition("SeverityText", "=", "never")), 6),
     ("{'otel_traces' : 'TraceId IN (SELECT TraceId FROM otel_logs)', 'otel_logs' : '0'}", 0),
+    ("{}", 6),
+    ("{ }", 6),
 ]
 
 
@@ -102,7 +104,8 @@ def test_what_the_plugin_asks_for_its_list_of_filters_is_answered(url):
         "{'otel_traces' : 1}",
         "{otel_traces : '1'}",
         "{'otel_traces' : (SELECT '1')}",
-        "{}",
+        "{'otel_traces' : '1', 'otel_traces' : '0'}",
+        "{'otel_traces' : '1', 'mlobs.otel_traces' : '0'}",
         "{'otel_traces' : '1'} FORMAT CSV",
         "{'a' : '1'}}",
         "'1'",
@@ -134,6 +137,20 @@ def test_a_filter_that_is_too_large_is_refused(url, setting):
     answer = requests.post(url, data=asked, timeout=30)
     assert answer.status_code in {400, 413}
     assert "characters" in answer.text or "8 are taken" in answer.text
+
+
+def test_no_filter_is_no_filter(url):
+    """ClickHouse's own value for none, and a field of a form that was left empty."""
+    for setting in ("", " ", "{}", " { } "):
+        assert ask(url, COUNT, additional_table_filters=setting).text == "6\n"
+
+
+def test_a_filter_that_is_no_text_is_refused_with_a_sentence(url):
+    """A form can send any bytes."""
+    form = {"query": (None, COUNT), "additional_table_filters": (None, b"{'otel_traces' : '\xff'}")}
+    answer = requests.post(url, files=form, timeout=30)
+    assert answer.status_code == 400
+    assert "additional_table_filters' came with bytes that are no text. Send it as UTF-8." in answer.text
 
 
 def test_a_filter_within_a_statement_is_refused(url):

@@ -1,6 +1,7 @@
 """The routes: what they refuse, and the month."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -136,3 +137,26 @@ def test_at_its_first_moment_a_month_has_no_forecast():
     assert forecast(month, Decimal(0), None)["forecast_usd"] is None
     assert month.ends == datetime(2027, 1, 1, tzinfo=UTC)
     assert month.range.since_ns < month.range.until_ns
+
+
+def test_on_a_cluster_calls_of_before_the_sums_are_counted(served, calls, monkeypatch):
+    """Where rows are spread over several servers, spans that were there before were not added up."""
+    at = datetime.now(UTC) - timedelta(hours=3)
+    calls.chat("gpt-4o", at=at)
+    calls.chat("gpt-4o", at=at)
+    calls.send()
+    with served.store.writing() as connection:
+        connection.run(
+            "ALTER TABLE call_sums DELETE WHERE ServiceName = {service:String} SETTINGS mutations_sync = 2",
+            {"service": calls.service},
+        )
+    monkeypatch.setattr(type(served.store), "sharded", property(lambda _: True))
+    assert calls.report()["total"]["calls"] == 2
+    assert calls.rows("model")["gpt-4o"]["calls"] == 2
+    page = requests.get(
+        f"{served.url}/models/cost",
+        {"q": f"service:{calls.service}", "since": "1d"},
+        headers={"Accept": "text/html"},
+        timeout=30,
+    )
+    assert re.search(r"gpt-4o.*?<td[^>]*>\s*2\s*<", page.text, re.DOTALL), page.text

@@ -61,6 +61,10 @@ class Stream(Calls):
             for _ in range(chance.randrange(6)):
                 at += timedelta(seconds=chance.choice((0.001, 1, 700)))
                 above.append(self.one(chance, at, chance.choice(above), root.trace_state))
+            if chance.random() < 0.3:
+                lone = self.one(chance, at, root, root.trace_state)
+                below = self.one(chance, at, lone, root.trace_state)
+                lone.trace_id = below.trace_id = b""
 
     def one(self, chance: random.Random, at: datetime, parent, state: str):
         """Add a call below a span; sometimes one that says the same."""
@@ -191,17 +195,22 @@ def test_a_pair_that_came_apart_counts_once_and_one_that_came_together_is_in_no_
     assert len(apart_now) >= 1
 
 
-def test_a_call_without_a_trace_goes_from_the_sums_with_its_user(served):
-    stream = Stream(served)
-    user = os.urandom(4).hex()
+HELD = "SELECT sum(Calls) AS calls, sum(Repeated) AS repeated FROM call_sums WHERE ServiceName = {s:String}"
+
+
+def test_calls_without_a_trace_repeat_none_and_go_from_the_sums_with_their_user(served):
+    """Those of others stay in the rows that they are in."""
+    stream, user = Stream(served), os.urandom(4).hex()
     for who in (user, "stays"):
-        stream.chat("gpt-4o", (5, 5), user__id=who).trace_id = b""
+        outer = stream.chat("gpt-4o", (5, 5), user__id=who)
+        inner = stream.chat("gpt-4o", (5, 5), user__id=who, parent=outer)
+        outer.trace_id = inner.trace_id = b""
     stream.send()
-    held = "SELECT sum(Calls) AS calls FROM call_sums WHERE ServiceName = {s:String}"
-    assert served.store.query(held, {"s": stream.service}) == [{"calls": 2}]
-    answer = requests.post(f"{served.url}/api/delete", json={"user": user}, timeout=60)
+    assert served.store.query(HELD, {"s": stream.service}) == [{"calls": 4, "repeated": 0}]
+    assert stream.report()["total"]["calls"] == 4
+    answer = requests.post(f"{served.url}/api/delete", json={"user": user}, timeout=180)
     assert answer.status_code == 200
-    assert served.store.query(held, {"s": stream.service}) == [{"calls": 1}]
+    assert served.store.query(HELD, {"s": stream.service}) == [{"calls": 2, "repeated": 0}]
 
 
 def test_every_size_at_which_a_packaged_price_changes_is_told_apart():

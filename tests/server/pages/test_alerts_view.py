@@ -2,9 +2,15 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
+from mlobs.alerts.catalogue import catalogue
+from mlobs.alerts.words import fires_when
+from mlobs.semconv import metrics as m
 from mlobs.server.pages.alerts import view
 from mlobs.server.pages.amounts import NONE
 from mlobs.server.pages.charts import Axis
+from mlobs.thresholds import Thresholds
 
 NOW_NS = int(datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp()) * 10**9
 ALERT = {
@@ -79,3 +85,33 @@ def test_a_rule_shows_what_its_alerts_do_and_one_that_cannot_be_evaluated_comes_
         ("A", "ok"),
         ("C", "ok"),
     ]
+
+
+def test_an_alert_says_when_it_fired_and_when_it_began_to_be_bad():
+    (row,) = view.rows([ALERT], {}, NOW_NS)
+    assert (row["fired"], row["since"]) == (ALERT["started"], ALERT["since"])
+    (pending,) = view.rows([{**ALERT, "started": None}], {}, NOW_NS)
+    assert (pending["fired"], pending["began"]) == ("", ALERT["since"])
+
+
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [("no call in 10m", "silent"), (f"{m.DRIFT_ALARM.name} is over 0", "moved"), ("the rest is over 1", "1")],
+)
+def test_of_a_condition_no_number_is_told(condition, told):
+    unit = view.unit_of({"unit": "number", "fires_when": condition})
+    assert view.row({**ALERT, "value": 1.0, "value_text": "1"}, unit, NOW_NS)["told_value"] == told
+
+
+def test_rules_that_only_hold_or_not_are_known_by_their_words():
+    units = {
+        one.name: view.unit_of({"unit": "number", "fires_when": fires_when(one)})
+        for one in catalogue(Thresholds())
+    }
+    assert {name for name, unit in units.items() if unit == "silence"} >= {
+        "MlobsTelemetryAbsent", "MlobsDriftMonitorStale",
+    }  # fmt: skip
+    assert {name for name, unit in units.items() if unit == "drift"} == {
+        "MlobsFeatureDrift",
+        "MlobsFleetDrift",
+    }

@@ -1,11 +1,13 @@
 """Rates are over the time that has data."""
 
+import doctest
 import time
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from mlobs.server.pages.beginning import HOUR_NS, earliest_ns, hours
+from mlobs.server.pages import beginning
+from mlobs.server.pages.beginning import HOUR_NS, basis, begun, earliest_ns, hours, shortest
 from mlobs.server.pages.period import MINUTE_NS, read_period
 from tests.server.otlp import post, span
 
@@ -41,3 +43,27 @@ def test_the_first_span_is_that_of_the_service(served):
     assert first <= time.time_ns()
     assert earliest_ns(served.store) <= first
     assert earliest_ns(served.store, "a service that never sent") is None
+
+
+def test_the_examples_are_right():
+    assert doctest.testmod(beginning).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("age_ns", "expected"),
+    [(0, "15m"), (15 * MINUTE_NS, "15m"), (2 * HOUR_NS, "6h"), (24 * HOUR_NS, "24h"), (900 * HOUR_NS, "24h")],
+)
+def test_a_new_store_is_shown_by_the_shortest_range_that_holds_it(age_ns, expected):
+    assert shortest(NOW_NS - age_ns, NOW_NS) == expected
+
+
+@pytest.mark.parametrize("hours_of_data", [1.0, 24.0])
+def test_a_rate_from_an_hour_or_more_needs_no_word(hours_of_data):
+    assert basis(hours_of_data) == ""
+
+
+def test_a_range_that_an_address_names_is_kept(served):
+    now_ns = time.time_ns()
+    assert begun(served.store, {"since": "7d"}, now_ns).preset == "7d"
+    assert begun(served.store, {"from": "2026-01-01"}, now_ns).preset == ""
+    assert begun(served.store, {}, now_ns).preset == shortest(earliest_ns(served.store), now_ns)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mlobs.server.pages import charts
 from mlobs.server.pages.amounts import count, duration
+from mlobs.server.pages.charts.frame import LEFT
 from mlobs.server.pages.charts.scales import marks, top_of
 
 AXIS = charts.Axis((0, 60 * 10**9, 120 * 10**9), 0, 180 * 10**9, 60 * 10**9, "/traces?q=a")
@@ -53,3 +54,10 @@ def test_a_line_is_broken_where_nothing_is_known():
     assert text.count('<circle class="dot s1"') == 2
     assert 'class="limit"' in text
     assert "500 ms" not in unescape(text)
+
+
+def test_what_a_step_that_begins_before_the_axis_shows_lies_within_the_axis():
+    axis = charts.Axis((0, 60 * 10**9), 55 * 10**9, 120 * 10**9, 60 * 10**9)
+    picture = ET.fromstring(charts.lines("Rows", axis, [charts.Series("rows", [1.0, None])], told=count))
+    [dot] = (one for one in picture.iter() if one.tag.endswith("circle"))
+    assert float(dot.attrib["cx"]) >= LEFT

@@ -1,5 +1,6 @@
 """What every page answers with, asked as a browser asks."""
 
+import doctest
 import os
 import re
 from html import unescape
@@ -9,6 +10,7 @@ import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.server.engine import EngineError
+from mlobs.server.pages import compression
 from mlobs.server.pages.traces.view import marked
 from tests.server.otlp import post, span
 
@@ -52,6 +54,28 @@ def test_files_are_kept_for_ever_under_the_hash_of_what_they_hold(served):
     old = re.sub("[0-9a-f]{12}", "0" * 12, sheet)
     assert get(served, old).headers["Cache-Control"] == "no-cache"
     assert get(served, "/static/x/..%2f__init__.py").status_code == 404
+
+
+def test_pages_and_their_files_come_compressed_to_who_can_read_that(served, trace):
+    """And alike to who cannot; what is in between is told that the two differ."""
+    sheet = re.findall(r'href="(/static/[0-9a-f]{12}/page\.css)"', get(served, "/traces").text)[0]
+    for path in ("/setup", f"/traces/{trace[0]}", sheet):
+        packed = get(served, path, **{"Accept-Encoding": "br, gzip;q=0.5"})
+        plain = get(served, path, **{"Accept-Encoding": "gzip;q=0"})
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert int(packed.headers["Content-Length"]) < len(packed.content) / 2
+        assert "Content-Encoding" not in plain.headers
+        assert len(plain.content) == int(plain.headers["Content-Length"])
+        assert "Accept-Encoding" in packed.headers["Vary"]
+        assert "Accept-Encoding" in plain.headers["Vary"]
+        if path == sheet:
+            assert packed.content == plain.content
+
+
+def test_the_examples_of_compression_are_true():
+    result = doctest.testmod(compression)
+    assert result.attempted
+    assert result.failed == 0
 
 
 def test_a_part_of_a_page_says_its_status_beside(served):
@@ -115,11 +139,27 @@ def test_every_view_of_a_trace_answers(served, trace, view):
     assert "invoke_agent &lt;i&gt;" in answer.text
 
 
+def test_tokens_and_cost_of_a_trace_name_only_the_models_they_are_of(served):
+    request = ExportTraceServiceRequest()
+    root = span(request, "run", mlobs__kind="agent", gen_ai__agent__name="desk")
+    for model, more in (("counted", {"gen_ai__usage__input_tokens": 7}), ("silent", {})):
+        made = span(request, "chat", gen_ai__operation__name="chat", gen_ai__request__model=model, **more)
+        made.trace_id, made.parent_span_id = root.trace_id, root.span_id
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    page = get(served, f"/traces/{root.trace_id.hex()}").text
+    [tokens] = re.findall(r"<dt>Tokens</dt>.*?</div>", page, re.DOTALL)
+    [cost] = re.findall(r"<dt>Cost</dt>.*?</div>", page, re.DOTALL)
+    assert "counted" in tokens
+    assert "silent" not in tokens
+    assert "desk" not in cost
+
+
 def test_a_store_that_does_not_answer_is_a_page_that_asks_again(served, monkeypatch):
     def busy(*_: object) -> None:
         raise EngineError("Code: 241. DB::Exception: Memory limit exceeded")
 
-    monkeypatch.setattr("mlobs.server.pages.overview.routes.read_period", busy)
+    monkeypatch.setattr("mlobs.server.pages.overview.routes.begun", busy)
     answer = get(served, "/")
     assert answer.status_code == 503
     assert 'data-live="5" data-recover' in answer.text
@@ -190,8 +230,8 @@ def test_the_page_of_a_service_has_its_tools_which_lead_to_their_traces(served):
         for row in rows
     ]
     assert cells == [
-        ["&lt;refund&gt;", "30", "10 %", "1.55 s", "2.85 s"],
-        ["look up", "10", "\N{EN DASH}", "3.55 s", "3.96 s"],
+        ["&lt;refund&gt;", "30", "10 %", "1.52 s", "2.91 s"],
+        ["look up", "10", "\N{EN DASH}", "3.51 s", "4.12 s"],
     ]
     [failing] = re.findall(r'class="bad" href="(/traces\?[^"]*)"', rows[0])
     found = get(served, unescape(failing)).text

@@ -27,7 +27,7 @@ ROW = {
 }  # fmt: skip
 LOOKED = {
     "service": "shop", "spans": 300, "scopes": ["mlobs"], "languages": ["python", ""], "versioned": 1,
-    "sessions": 1, "content": 1,
+    "sessions": 1, "content": 1, "last_ns": (NOW_S - 77) * 10**9,
 }  # fmt: skip
 
 
@@ -48,6 +48,12 @@ def test_what_calls_leave_out_is_told_with_its_traces():
         ("50 of 100 mode", ""),
     ]
     assert "-model" in found["findings"][0].address
+
+
+def test_the_last_span_is_told_by_the_second_where_it_was_looked_at():
+    at = "1970-01-12T13:45:23.000Z"  # 77 seconds before; its minute began 90 seconds before.
+    assert one()["last"] == at
+    assert one(sample=[])["last"] == "1970-01-12T13:45:10.000Z"
 
 
 def test_a_service_that_stopped_is_quiet():

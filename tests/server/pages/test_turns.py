@@ -106,7 +106,7 @@ def test_sums_are_those_of_all_spans_and_follow_deletion(served, seed):
     ranges.append(Range(now_ns // (60 * NS) * 60 * NS + 7, now_ns // (60 * NS) * 60 * NS + 9, now_ns))
     for gone in ("", f"{mark}-u1"):
         if gone:
-            answer = requests.post(f"{served.url}/api/delete", json={"user": gone}, timeout=60)
+            answer = requests.post(f"{served.url}/api/delete", json={"user": gone}, timeout=180)
             assert answer.status_code == 200
             traces = {row["trace"] for row in made if row["user"] == gone}
             made = [row for row in made if row["trace"] not in traces]

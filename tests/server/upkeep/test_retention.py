@@ -59,6 +59,16 @@ def test_a_limit_that_two_days_are_over_is_said_and_nothing_fresh_goes():
     assert chosen.bytes_too_many == KEPT_DAYS * 100 - 50
 
 
+def test_a_day_that_goes_for_its_size_takes_with_it_what_was_added_up_of_its_spans():
+    """And counts as large as all of that, so that no day too many goes."""
+    tables = ("call_sums", "minutes", "otel_traces", "ten_minutes", "turns")
+    held = [day(table, ago) for ago in range(2, 6) for table in tables]
+    chosen = plan(held, TODAY, KEPT, 1_400)
+    assert {one.date for one, _ in chosen.drop} == {TODAY - timedelta(days=ago) for ago in (4, 5)}
+    assert [one.table for one, _ in chosen.drop[::5]] == ["otel_traces"] * 2
+    assert len(chosen.drop) == 2 * len(tables)
+
+
 @given(
     st.lists(st.builds(day, st.sampled_from(["otel_traces", "otel_logs"]), st.integers(0, 60)), unique=True),
     st.integers(0, 3_000),

@@ -9,7 +9,7 @@ from mlobs.dashboards.sql.panels import Look, logs, of_a_trace, table, trace
 ERRORS = Bounds(red=1)
 FAILURES = Bounds(orange=0.01, red=0.05)
 # Numbers are narrow, so that names have room.
-FEW, COUNT, COUNTS = Look(width=52), Look(width=64), Look(width=80)
+NARROW, USUAL, WIDE = Look(width=52), Look(width=64), Look(width=80)
 SECONDS, DOLLARS, SHARE = (
     Look("s", width=68),
     Look("currencyUSD", width=70),
@@ -19,12 +19,12 @@ AGO = Look("dateTimeFromNow", width=100)
 RUN = {
     "Began": AGO,
     "Duration": SECONDS,
-    "Calls": FEW,
-    "Tools": FEW,
+    "Calls": NARROW,
+    "Tools": NARROW,
     "Errors": Look("short", ERRORS, width=55),
     "Cost": DOLLARS,
 }
-SPENT_LOOKS = {"Cost": DOLLARS, "Tokens": COUNTS, "Calls": COUNTS}
+SPENT_LOOKS = {"Cost": DOLLARS, "Tokens": WIDE, "Calls": WIDE}
 SPENT = {"Cost": sql.COST, "Tokens": sql.TOKENS, "Calls": sql.COUNT}
 PAID_CALLS = f"{sql.WHERE_MODEL} AND {sql.PAID_CALLS}"
 
@@ -42,7 +42,7 @@ SERVICES = table(
         by=["Service"],
         order="Failed",
     ),
-    looks={"Calls": COUNT, "Failed": SHARE, "p95": SECONDS, "Last failure": AGO},
+    looks={"Calls": USUAL, "Failed": SHARE, "p95": SECONDS, "Last failure": AGO},
     meaning="Calls of models, tools and agents by service, those that fail most on top.",
 )
 _REPEATED = sql.top_traces("count()", f"{sql.WHERE} AND {sql.TOOL_CALLS}", by="TraceId, ToolName")
@@ -89,7 +89,7 @@ def _runs(trace_id: Look) -> tuple[Json, ...]:
                 having="count() > 1",
             ),
             none="No run called a tool twice.",
-            looks={"Trace": trace_id, "Calls": COUNT, "Failed": SHARE, "Took": SECONDS},
+            looks={"Trace": trace_id, "Calls": USUAL, "Failed": SHARE, "Took": SECONDS},
             meaning="A tool that one run calls again and again is what a loop looks like.",
         ),
     )
@@ -110,7 +110,7 @@ _STEPS = (
             by=["Tool"],
             order="All calls",
         ),
-        looks={"Calls": COUNT, "Failed": SHARE, "p95": SECONDS, "All calls": SECONDS},
+        looks={"Calls": USUAL, "Failed": SHARE, "p95": SECONDS, "All calls": SECONDS},
         meaning="Where runs spend their time in tools.",
     ),
     table(
@@ -128,7 +128,7 @@ _STEPS = (
             by=["Agent", "Service"],
             order="Runs",
         ),
-        looks={"Runs": COUNT, "Failed": SHARE, "p50": SECONDS, "p95": SECONDS},
+        looks={"Runs": USUAL, "Failed": SHARE, "p50": SECONDS, "p95": SECONDS},
         meaning="Runs of agents and workflows: how many, how slow, how often in vain.",
     ),
     table(
@@ -146,7 +146,7 @@ _STEPS = (
             by=["Model", "Version"],
             order="Predictions",
         ),
-        looks={"Version": COUNT, "Predictions": Look(width=90), "Failed": SHARE, "p95": SECONDS},
+        looks={"Version": USUAL, "Predictions": Look(width=90), "Failed": SHARE, "p95": SECONDS},
         meaning="Classical models by version: how often they were asked, how slow, how often in vain.",
     ),
 )
@@ -200,7 +200,7 @@ def _fails(trace_id: Look) -> tuple[Json, ...]:
                 by=["Error", "Span", "Service"],
                 order="Times",
             ),
-            looks={"Times": COUNT, "Last": AGO, "Trace": trace_id},
+            looks={"Times": USUAL, "Last": AGO, "Trace": trace_id},
             meaning="What fails where; the trace is the newest that has it.",
         ),
         table(
@@ -221,10 +221,10 @@ def _fails(trace_id: Look) -> tuple[Json, ...]:
                 table=sql.scores(),
             ),
             looks={
-                "Scores": COUNT,
-                "Mean": COUNT,
+                "Scores": USUAL,
+                "Mean": USUAL,
                 "Lowest tenth": Look(width=100),
-                "Lowest": COUNT,
+                "Lowest": USUAL,
                 "Trace": trace_id,
             },
             meaning="Scores of judges, rules and people; the trace is the one with the lowest.",

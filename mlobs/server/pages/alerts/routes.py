@@ -34,7 +34,7 @@ def show(request: Request) -> Response:
     if tell is None or past is None:
         return message(request, 503, "No alerts", NOT_HERE, again_s=5)
     now, known, now_ns = tell(), past(), time.time_ns()
-    units = {one["rule"]: one["unit"] for one in now["rules"]}
+    units = {one["rule"]: view.unit_of(one) for one in now["rules"]}
     sinks = now["sinks"]
     holding = [one for one in known["silences"] if one["state"] == "holds"]
     asks = {name: given[name] for name in ("state", "sink") if name in given}
@@ -84,7 +84,7 @@ def show_one(request: Request) -> Response:
     found = look(source, fingerprint, period.range.since_ns / 1e9, until_s, with_values=not long)
     if found is None:
         return _nothing(request)
-    unit = found["rule"]["unit"] if found["rule"] else "number"
+    unit = view.unit_of(found["rule"]) if found["rule"] else "number"
     alert = view.row(found["alert"], unit, now_ns)
     return render(
         request,

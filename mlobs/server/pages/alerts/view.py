@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from mlobs.semconv import metrics as m
 from mlobs.server.pages import charts
 from mlobs.server.pages.amounts import NONE, count, duration, money, ratio, size
 from mlobs.server.pages.charts import Axis, Series
@@ -15,6 +16,9 @@ from mlobs.server.pages.links import address
 Row = Mapping[str, Any]
 PATH = "/alerts"
 OWN = "mlobs"
+# Of these the value is 1 while they hold, which says nothing.
+CONDITIONS = {"silence": "silent", "drift": "moved"}
+ALARMS = (m.DRIFT_ALARM.name, m.DRIFT_FLEET_ALARM.name)
 OWN_RULES = "Mlobs"  # Each of these has a runbook of its name.
 MARKS = {"critical": "bad", "page": "bad", "error": "bad", "warning": "warn"}
 LABELS_SHOWN = 6
@@ -35,6 +39,18 @@ UNITS: dict[str, tuple[float, Callable[[float | None], str]]] = {
 }
 
 
+def unit_of(rule: Row) -> str:
+    """Return the unit of what a rule measures; where it only holds or not, what people call that.
+
+    >>> unit_of({"unit": "number", "fires_when": "no call in 10m"}), unit_of({"unit": "usd"})
+    ('silence', 'usd')
+    """
+    condition = str(rule.get("fires_when") or "")
+    if condition.startswith("no "):
+        return "silence"
+    return "drift" if condition.startswith(ALARMS) else str(rule["unit"])
+
+
 def rows(alerts: Sequence[Row], units: Mapping[str, str], now_ns: int) -> list[dict[str, Any]]:
     """Return rows of a table of alerts, or of what has fired.
 
@@ -48,7 +64,8 @@ def rows(alerts: Sequence[Row], units: Mapping[str, str], now_ns: int) -> list[d
 
 def row(alert: Row, unit: str, now_ns: int) -> dict[str, Any]:
     """Return an alert as tables and its own page show it."""
-    began = str(alert.get("started") or alert.get("since") or "")
+    fired, since = str(alert.get("started") or ""), str(alert.get("since") or "")
+    began = fired or since
     rule = str(alert.get("rule") or "")
     ids = [one for one in reversed(alert.get("trace_ids") or []) if isinstance(one, str) and one.isalnum()]
     labels = {str(name): str(text) for name, text in dict(alert.get("labels") or {}).items() if text != ""}
@@ -60,7 +77,9 @@ def row(alert: Row, unit: str, now_ns: int) -> dict[str, Any]:
         "summary": alert.get("summary") or rule or "an alert",
         "chips": list(labels.items())[:LABELS_SHOWN],
         "chips_left": max(0, len(labels) - LABELS_SHOWN),
-        "told_value": alert.get("value_text") or value(alert.get("value"), unit),
+        "told_value": CONDITIONS.get(unit) or alert.get("value_text") or value(alert.get("value"), unit),
+        "condition": unit in CONDITIONS,
+        "fired": fired,
         "began": began,
         "lasted_ms": lasted_ms(began, str(alert.get("resolved") or ""), now_ns),
         "trace_ids": ids,

@@ -82,8 +82,10 @@ class Frame:
         return marks(self.high, milliseconds=self.told is duration)
 
     def middle(self, time_ns: int) -> float:
-        """Return where the middle of a step lies."""
-        return self.x(min(time_ns + self.axis.step_ns / 2, self.axis.until_ns))
+        """Return where the middle of that part of a step lies that is within the axis."""
+        begins = max(time_ns, self.axis.since_ns)
+        ends = min(time_ns + self.axis.step_ns, self.axis.until_ns)
+        return self.x((begins + max(begins, ends)) / 2)
 
     def svg(self, series: Sequence[Series], body: str) -> Markup:
         """Return the picture.

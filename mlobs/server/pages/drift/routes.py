@@ -55,6 +55,7 @@ def show(request: Request) -> Response:
         monitors=monitors,
         features=features[: view.FEATURES_SHOWN],
         left=max(0, len(features) - view.FEATURES_SHOWN),
+        numbered=any(move["bin"].isdecimal() for one in features for move in one["moves"]),
         narrowed=any(name in given for name in view.WHO),
     )
 
@@ -80,7 +81,7 @@ def show_one(request: Request) -> Response:
     counts = store.named("page_drift_counts", {**params, "metric": m.DRIFT_OBSERVATIONS.name})
     labels = {**params, **_label_keys(), "metric": m.DRIFT_REFERENCE_RATIO.name}
     bins = view.bins(store.named("page_drift_reference", labels), counts)
-    rows = store.named("page_drift_evidence", params)
+    rows, traces = store.named("page_drift_evidence", params), _traces(store, params, period)
     same = [one for one in watches if all(one[name] == key[name] for name in (*view.WHO, "feature"))]
     others = [one for one in watches if all(one[name] == key[name] for name in (*view.WHO, "segment"))]
     return render(
@@ -105,7 +106,9 @@ def show_one(request: Request) -> Response:
         ),
         quality=view.quality(counts, axis),
         seen=view.rows_seen(counts, axis),
-        traces=_traces(store, params, period),
+        traces=traces,
+        unsaid=any(one["known"] for one in traces) and not any(one.get("preview") for one in traces),
+        numbered=any(one.name.isdecimal() for one in bins),
         segments=[one for one in view.features(same) if one["segment"] != key["segment"]],
         others=[one for one in view.features(others) if one["feature"] != key["feature"]][:10],
         monitor=view.monitors([found])[0],

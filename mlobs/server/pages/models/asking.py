@@ -41,15 +41,16 @@ def question(
     by: tuple[str, ...],
     pricing: Pricing,
     *,
+    known: bool,
     then: Pricing | None = None,
     limit: int = ROWS,
 ) -> Question:
-    """Return a question about the calls that the filter `q` finds.
+    """Return a question about the calls that the filter `q` finds; its other parts are `Question`'s.
 
     Raises:
         QueryError: The filter cannot be read.
     """
-    return Question(asked.spans(given), within, by, limit, pricing, then)
+    return Question(asked.spans(given), within, by, limit, pricing, then, known)
 
 
 def divided(given: Mapping[str, str]) -> str:

@@ -18,11 +18,11 @@ from mlobs.server.costs.books import Books
 from mlobs.server.costs.month import forecast, month_of
 from mlobs.server.costs.pricing import Pricing
 from mlobs.server.costs.report import Question, report
-from mlobs.server.pages.beginning import earliest_ns, hours
+from mlobs.server.pages.beginning import basis, begun, earliest_ns, hours
 from mlobs.server.pages.handling import View, is_busy, message, page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.models import asking, spending, what_if
-from mlobs.server.pages.period import NAMES, read_period
+from mlobs.server.pages.period import NAMES
 from mlobs.server.pages.rendering import render
 from mlobs.server.store import Store
 from mlobs.settings import PriceSettings, load
@@ -37,10 +37,11 @@ _books = Books()
 def show_cost(request: Request) -> Response:
     """GET /models/cost: what calls cost by the list of prices, divided by anything."""
     given = parameters(request, ("q", "by", *NAMES))
-    store, period = _store(request), read_period(given, time.time_ns())
+    store = _store(request)
+    period = begun(store, given, time.time_ns())
     by, pricing = asking.divided(given), Pricing(_book())
-    step = asking.step(period.range)
-    asked_for = asking.question(given, period.range, (by,), pricing)
+    step, covered = asking.step(period.range), hours(period, earliest_ns(store))
+    asked_for = asking.question(given, period.range, (by,), pricing, known=not store.sharded)
     by_time = replace(asked_for, by=(step, by), limit=asking.TIME_ROWS) if step else None
     found = report(store.query, asked_for, by_time)
     rows = spending.rows(found, by, period.given)
@@ -60,7 +61,8 @@ def show_cost(request: Request) -> Response:
         by=given.get("by", "model"),
         divisions=asking.DIVISIONS,
         period=period,
-        hours=hours(period, earliest_ns(store)),
+        hours=covered,
+        basis=basis(covered),
         report=found,
         total=found["total"],
         rows=rows,
@@ -77,8 +79,8 @@ def show_prices(request: Request) -> Response:
     """GET /models/prices: what the calls of a range would have cost with other prices."""
     given = parameters(request, ("q", "model", "as_model", *asking.BUCKETS_ASKED, *NAMES))
     store, now_ns = _store(request), time.time_ns()
-    period, book = read_period(given, now_ns), _book()
-    day = asking.today(now_ns)
+    period, book = begun(store, given, now_ns), _book()
+    day, covered = asking.today(now_ns), hours(period, earliest_ns(store))
     model = asked.checked("model", given.get("model", ""))
     try:
         pricing, way = asking.other_prices(given, book, day)
@@ -87,9 +89,10 @@ def show_prices(request: Request) -> Response:
         pricing, way, problem = Pricing(book, day), "today", str(error)
     filtered = {**given, "q": " ".join(filter(None, (given.get("q", ""), model and term("model", model))))}
     then = Pricing(book)
-    found = report(
-        store.query, asking.question(filtered, period.range, ("model",), pricing, then=then, limit=200)
+    asked_for = asking.question(
+        filtered, period.range, ("model",), pricing, known=not store.sharded, then=then, limit=200
     )
+    found = report(store.query, asked_for)
     listed = book.find(None, model, day) if model else None
     new = book.find(None, pricing.model, day) if way == "as" and pricing.model else None
     new = pricing.book.own[0] if way == "own" else new or listed
@@ -115,7 +118,8 @@ def show_prices(request: Request) -> Response:
         partly=what_if.partly(found["total"]),
         rows=what_if.compared(found["rows"]),
         tokens=what_if.tokens(found["total"]["tokens"], listed, new) if model and way != "today" else [],
-        monthly=_monthly(found["total"], hours(period, earliest_ns(store))),
+        monthly=_monthly(found["total"], covered),
+        basis=basis(covered),
     )
 
 
@@ -127,7 +131,8 @@ def show_month(request: Request) -> Response:
     each = load(Thresholds).budget_usd or None
     where = asked.spans(given)
 
-    services = Question(where, month.range, ("service",), SERVICES_MAX, pricing)
+    known = not store.sharded
+    services = Question(where, month.range, ("service",), SERVICES_MAX, pricing, known=known)
     found = report(store.query, services, replace(services, by=("day",)))
     sums = found["total"]
     spent = forecast(month, Decimal(repr(sums["cost_usd"] or 0.0)), None)

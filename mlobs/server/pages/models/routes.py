@@ -7,12 +7,12 @@ from starlette.responses import Response
 
 from mlobs.server.ask import asked
 from mlobs.server.engine import Value
-from mlobs.server.pages.beginning import earliest_ns, hours
+from mlobs.server.pages.beginning import basis, begun, earliest_ns, hours
 from mlobs.server.pages.handling import page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.models import view
 from mlobs.server.pages.overview.view import added_up, groups, links, window
-from mlobs.server.pages.period import NAMES, read_period
+from mlobs.server.pages.period import NAMES
 from mlobs.server.pages.rendering import render
 from mlobs.server.pages.sessions.view import ids
 from mlobs.server.store import Store
@@ -28,13 +28,13 @@ def show(request: Request) -> Response:
     """GET /models: each model: calls, failures, latency, tokens, cache, cost."""
     given = parameters(request, KNOWN)
     store: Store = request.app.state.store
-    period = read_period(given, time.time_ns())
+    period = begun(store, given, time.time_ns())
     service = asked.checked("service", given.get("service", ""))
     question = term("service", service) if service else ""
     params: dict[str, Value] = {**window(period), "service": service}
     rows = store.named("page_totals", {**params, "limit": GROUPS_MAX})
     calls = [row for row in rows if row["calls"] or row["noun"] == "predict"]
-    whole = added_up(calls)
+    whole, covered = added_up(calls), hours(period, earliest_ns(store, service))
     listed = view.models(groups(calls, "model", "model", period, question), whole)
     names = view.named(listed)
     others = len(listed) > len(names) or any(not row["model"] for row in calls)
@@ -50,7 +50,9 @@ def show(request: Request) -> Response:
         services=sorted({row["service"] for row in calls}),
         everywhere=address(PATH, {name: text for name, text in given.items() if name != "service"}),
         period=period,
-        hours=hours(period, earliest_ns(store, service)),
+        hours=covered,
+        basis=basis(covered),
+        step_ms=period.step_ns / 1e6,
         live_s=LIVE_SECONDS,
         whole=whole,
         cache_share=view.cache_share(whole),

@@ -79,7 +79,6 @@ def pictures(
     """Return the charts by name; `steps` are the rows of `queries/page_models.sql`."""
     axis = time_axis(period, question)
     cells = {(row["at_s"] * NS, row["model"]): row for row in steps}
-    hours = axis.step_ns / (3600 * NS)
     listed = [*((name, name, mark) for mark, name in legend(names, others=False))]
     if others:
         listed.append(("", OTHERS, OTHERS_MARK))
@@ -92,10 +91,10 @@ def pictures(
         return found
 
     def spent(row: Row) -> float:
-        return float(row["cost_nanos"]) / NANOS / hours
+        return float(row["cost_nanos"]) / NANOS
 
     return {
-        "cost": charts.bars("Cost an hour by model", axis, series(spent), told=money),
+        "cost": charts.bars("Cost by model", axis, series(spent), told=money),
         "calls": charts.bars("Calls by model", axis, series(lambda row: row["spans"]), told=count),
         "took": charts.lines("Latency by model, p95", axis, series(_p95, None), told=duration),
         "tokens": charts.bars("Tokens", axis, _tokens(steps, axis.times_ns), told=count),

@@ -9,15 +9,16 @@ from starlette.responses import Response
 
 from mlobs.server.ask import asked
 from mlobs.server.engine import Value
+from mlobs.server.minutes import BUCKETS_EACH_DOUBLING
 from mlobs.server.pages.alerts.view import rows as alert_rows
 from mlobs.server.pages.amounts import stamp
-from mlobs.server.pages.beginning import earliest_ns, hours
+from mlobs.server.pages.beginning import basis, begun, earliest_ns, hours
 from mlobs.server.pages.drift.view import where as drifted
 from mlobs.server.pages.drift.watched import watched
 from mlobs.server.pages.handling import page, parameters, told
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.overview import view
-from mlobs.server.pages.period import NAMES, Period, read_period
+from mlobs.server.pages.period import NAMES, Period
 from mlobs.server.pages.rendering import render
 from mlobs.server.store import Store
 
@@ -33,7 +34,7 @@ def show(request: Request) -> Response:
     given = parameters(request, KNOWN)
     store: Store = request.app.state.store
     now_ns = time.time_ns()
-    period = read_period(given, now_ns)
+    period = begun(store, given, now_ns)
     service = asked.checked("service", given.get("service", ""))
     question = term("service", service) if service else ""
     params: dict[str, Value] = {**view.window(period), "service": service, "limit": GROUPS_MAX}
@@ -44,6 +45,7 @@ def show(request: Request) -> Response:
     models = [row for row in rows if row["calls"] or row["noun"] == "predict"]
     whole, all_spans = view.added_up(requests), view.added_up(rows)
     first_ns = earliest_ns(store, service)
+    said = _said(request, "alerts")
     return render(
         request,
         "overview.html",
@@ -53,6 +55,8 @@ def show(request: Request) -> Response:
         service=service,
         period=period,
         hours=hours(period, first_ns),
+        basis=basis(hours(period, first_ns)),
+        step_ms=period.step_ns / 1e6,
         live_s=LIVE_SECONDS,
         requests=whole,
         spans=all_spans,
@@ -65,8 +69,8 @@ def show(request: Request) -> Response:
         tools=_top(_tools(store, period, service, question)),
         everywhere=address(PATH, {name: text for name, text in given.items() if name != "service"}),
         late_since=_late_since(store, period),
-        alerts=_alerts(_said(request, "alerts"), now_ns),
-        drift=_drift(_said(request, "drift"), store),
+        alerts=_alerts(said, now_ns),
+        drift=_drift(_said(request, "drift"), store, said),
     )
 
 
@@ -81,7 +85,12 @@ def _tools(store: Store, period: Period, service: str, question: str) -> list[vi
     """Return the tools of a service; of all services together they would take reading all spans."""
     if not service:
         return []
-    params: dict[str, Value] = {**period.range.params(), "service": service, "limit": GROUPS_MAX}
+    params: dict[str, Value] = {
+        **period.range.params(),
+        "service": service,
+        "limit": GROUPS_MAX,
+        "buckets_each_doubling": BUCKETS_EACH_DOUBLING,
+    }
     return view.tools(store.named("page_tools", params), period, question)
 
 
@@ -102,8 +111,10 @@ def _said(request: Request, about: str) -> Mapping[str, Any] | None:
 def _alerts(said: Mapping[str, Any] | None, now_ns: int) -> Mapping[str, Any] | None:
     if said is None:
         return None
+    causes = view.causes(said["firing"])
     return {
-        "firing": alert_rows(said["firing"][:ALERTS_SHOWN], {}, now_ns),  # Its values are not shown.
+        "firing": alert_rows(causes[:ALERTS_SHOWN], {}, now_ns),  # Its values are not shown.
+        "left": len(causes) - ALERTS_SHOWN,
         "count": len(said["firing"]),
         "pending": len(said["pending"]),
         "rules": len(said["rules"]),
@@ -111,14 +122,18 @@ def _alerts(said: Mapping[str, Any] | None, now_ns: int) -> Mapping[str, Any] | 
     }
 
 
-def _drift(said: Mapping[str, Any] | None, store: Store) -> Mapping[str, Any] | None:
+def _drift(
+    said: Mapping[str, Any] | None, store: Store, alerts: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
     if said is None:
         return None
     watches = watched(store, said["watches"])
     alarms = [{**one, "address": drifted(one)} for one in watches if one["alarm"]]
+    # What an alert tells of already is not told twice.
+    untold = view.untold(alarms, alerts["firing"] if alerts is not None else [])
     return {
         "watched": len(watches),
-        "alarms": alarms[:DRIFT_SHOWN],
+        "alarms": untold[:DRIFT_SHOWN],
         "count": len(alarms),
         "failure": said["failure"],
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from mlobs.semconv import attributes as a
 from mlobs.server.ask.ranges import NS
 from mlobs.server.engine import Value
 from mlobs.server.minutes import TEN, TEN_S, added, quantiles, table_for
@@ -24,6 +25,14 @@ LEVELS = (0.5, 0.95)
 GROUPS_SHOWN = 12
 NANOS = 1e9
 TRACES = "/traces"
+DRIFT_RULES = {"MlobsFeatureDrift", "MlobsFleetDrift"}
+FEATURE_LABELS = {
+    "service": a.SERVICE_NAME.label,
+    "model": a.MODEL_NAME.label,
+    "version": a.MODEL_VERSION.label,
+    "feature": a.FEATURE.label,
+    "segment": a.SEGMENT.label,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +121,7 @@ def tools(rows: Sequence[Row], period: Period, also: str) -> list[Group]:
     most = max((row["spans"] for row in rows), default=1)
     found = []
     for row in rows:
-        low, high = (took / 1e6 for took in row["took_ns"])
-        sums = Sums(row["spans"], row["errors"], None, None, 0, None, 0, (low, high), None)
+        sums = Sums(row["spans"], row["errors"], None, None, 0, None, 0, _pair(row["durations"]), None)
         question = f"{term('tool', row['tool'])} {also}"
         share = row["spans"] / most
         found.append(Group(row["tool"], sums, share, question, links(question, sums, period)))
@@ -145,13 +153,12 @@ def pictures(steps: Sequence[Row], period: Period, question: str) -> dict[str, M
     rows = [by_time.get(time) for time in axis.times_ns]
     took = [None if row is None else _pair(row["durations"]) for row in rows]
     chunks = [None if row is None else _pair(row["first_chunks"]) for row in rows]
-    hours = axis.step_ns / (3600 * NS)
 
     def values(read: Callable[[Row], float | None], mark: str, name: str) -> Series:
         return Series(name, [0 if row is None else read(row) for row in rows], mark)
 
     def spent(row: Row) -> float | None:
-        return row["cost_nanos"] / NANOS / hours if row["priced"] else None
+        return row["cost_nanos"] / NANOS if row["priced"] else None
 
     requests = (
         values(lambda row: row["requests"] - row["failed"], "s1", "well"),
@@ -168,8 +175,27 @@ def pictures(steps: Sequence[Row], period: Period, question: str) -> dict[str, M
         "took": charts.lines("Latency of requests", axis, _levels(took), told=duration),
         "first_chunk": charts.lines("Time to first token", axis, _levels(chunks), told=duration),
         "tokens": charts.bars("Tokens", axis, tokens, told=count),
-        "cost": charts.bars("Cost an hour", axis, (values(spent, "s4", "cost an hour"),), told=money),
+        "cost": charts.bars("Cost", axis, (values(spent, "s4", "cost"),), told=money),
     }
+
+
+def causes(firing: Sequence[Row]) -> list[Row]:
+    """Return the alerts that fire, one for each cause: drift of a feature may be told of by two rules."""
+    found: dict[object, Row] = {}
+    for number, alert in enumerate(firing):
+        feature = _feature(alert.get("labels") or {}) if alert["rule"] in DRIFT_RULES else None
+        found.setdefault(number if feature is None else feature, alert)
+    return list(found.values())
+
+
+def untold(alarms: Sequence[Row], firing: Sequence[Row]) -> list[Row]:
+    """Return the features with an alarm that no alert tells of."""
+    told = {_feature(one.get("labels") or {}) for one in firing if one["rule"] in DRIFT_RULES}
+    return [one for one in alarms if tuple(one[name] for name in FEATURE_LABELS) not in told]
+
+
+def _feature(labels: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(labels.get(label, "") for label in FEATURE_LABELS.values())
 
 
 def time_axis(period: Period, question: str) -> Axis:

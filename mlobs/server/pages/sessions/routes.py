@@ -12,6 +12,7 @@ from mlobs.server.ask import asked, listing
 from mlobs.server.ask.asked import Given
 from mlobs.server.ask.cursors import read_cursor
 from mlobs.server.ask.statements import CALLS
+from mlobs.server.pages.beginning import begun
 from mlobs.server.pages.handling import is_busy, message, page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.period import NAMES, Period, read_period
@@ -44,8 +45,8 @@ def shown_list(request: Request, by: str, path: str) -> Response:
         path: Of the page.
     """
     given = parameters(request, KNOWN)
-    period = read_period(given, time.time_ns())
     store: Store = request.app.state.store
+    period = begun(store, given, time.time_ns())
     try:
         found, problem = _found(store, given, period, by), ""
     except (QueryError, PayloadError) as error:

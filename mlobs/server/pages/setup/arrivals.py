@@ -86,11 +86,13 @@ def _service(
     now_s: float,
     since: Mapping[str, str],
 ) -> dict[str, Any]:
-    # A minute says when it begins; a span in it may be as new as its end.
+    # A minute says when it begins, and a span in it may be as new as its end. When just it came is known
+    # of those that were looked at.
     last_s = max(row["last_s"], now["last_s"]) if now else row["last_s"]
+    last_ns = max(last_s * NS, looked["last_ns"] if looked else 0)
     return {
         "name": row["service"],
-        "last": stamp(last_s * NS),
+        "last": stamp(last_ns),
         "quiet": now_s - last_s - 60 > QUIET_S,
         "spans": row["spans"],
         "per_minute": now["spans"] / RECENT_MINUTES if now else 0.0,

@@ -12,9 +12,10 @@ from mlobs.server import exposition
 from mlobs.server.ask import asked
 from mlobs.server.engine import Value
 from mlobs.server.minutes import TABLE
+from mlobs.server.pages.beginning import begun
 from mlobs.server.pages.handling import page, parameters
 from mlobs.server.pages.overview.view import window
-from mlobs.server.pages.period import NAMES, Period, read_period
+from mlobs.server.pages.period import NAMES, Period
 from mlobs.server.pages.rendering import render
 from mlobs.server.pages.setup import arrivals, refusals, snippets
 from mlobs.server.store import Store
@@ -30,7 +31,7 @@ def show(request: Request) -> Response:
     """GET /setup: what arrives and what does not, what to paste, and whether a span gets through."""
     given = parameters(request, ("for", *NAMES))
     chosen = asked.choice(given, "for", tuple(snippets.BY_NAME))
-    period = read_period(given, time.time_ns())
+    period = begun(request.app.state.store, given, time.time_ns())
     asks = request.app.state.guard.asks
     endpoint = str(request.base_url).rstrip("/")
     counted = list(request.app.state.counts.series())

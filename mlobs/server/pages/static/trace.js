@@ -103,12 +103,7 @@ function row(place) {
   bar.style.left = `${Math.min(left, 99.7)}%`;
   bar.style.width = `${Math.max(0, Math.min(width, 100 - left))}%`;
   const text = element("span", "bar-text", took(data.took[i]));
-  if (left + width > 72) text.style.right = `${Math.max(0, 100 - left)}%`;
-  else text.style.left = `${left + width}%`;
-  if (left + width > 72 && left < 28) {
-    text.style.right = "0"; // A long bar has its text upon it.
-    text.classList.add("upon");
-  }
+  text.style.left = `${Math.min(left + width, 100)}%`;
   times.append(bar, text);
   made.append(label, times);
   return made;

@@ -16,8 +16,8 @@ from mlobs.server.pages.rendering import cut
 from mlobs.server.pages.trace.fold import Folded
 
 NODES_MAX = 60
-WIDTH, HEIGHT, GAP_X, GAP_Y, EDGE = 170, 42, 120, 16, 8
-LABEL_CHARACTERS = 22
+WIDTH, HEIGHT, GAP_X, GAP_Y, EDGE = 196, 42, 120, 16, 8
+LABEL_CHARACTERS, SUB_CHARACTERS = 24, 27
 DEPTH_MAX = 8
 CALLED = {
     "tool": "tool",
@@ -144,7 +144,7 @@ def _node(thing: Thing, x: float, y: float) -> str:
         f'<g class="node n-{escape(thing.noun)}{mark}"><title>{escape(f"{name}: {sub}")}</title>'
         f'<rect x="{x:.0f}" y="{y:.0f}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
         f'<text x="{x + 10:.0f}" y="{y + 18:.0f}">{escape(shown)}</text>'
-        f'<text class="sub" x="{x + 10:.0f}" y="{y + 33:.0f}">{escape(sub)}</text></g>'
+        f'<text class="sub" x="{x + 10:.0f}" y="{y + 33:.0f}">{escape(cut(sub, SUB_CHARACTERS))}</text></g>'
     )
 
 

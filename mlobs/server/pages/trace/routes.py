@@ -1,7 +1,7 @@
 """The page of one trace, of one of its spans, and what belongs to them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -215,8 +215,10 @@ def _summary(folded: Folded, stored: int) -> dict[str, Any]:
         "running": _runs(folded),
         **{
             name: sorted({span[name] for span in spans if span[name]})[:5]
-            for name in ("service", "model", "agent", "user")
+            for name in ("service", "agent", "user")
         },
+        "counted": _models(calls, "input_tokens", "output_tokens"),
+        "priced": _models(calls, "cost_usd"),
         "session": next(
             (
                 span["session"] or span["conversation"]
@@ -226,6 +228,12 @@ def _summary(folded: Folded, stored: int) -> dict[str, Any]:
             "",
         ),
     }
+
+
+def _models(calls: Sequence[Mapping[str, Any]], *facts: str) -> list[str]:
+    """Return the models whose calls tell one of some facts: those that a sum of them is of."""
+    told = (span for span in calls if any(span[name] for name in facts))
+    return sorted({span["model"] for span in told if span["model"]})[:5]
 
 
 def _runs(folded: Folded) -> bool:

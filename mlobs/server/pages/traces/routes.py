@@ -12,9 +12,10 @@ from mlobs.server.ask import asked
 from mlobs.server.ask.asked import Given
 from mlobs.server.ask.parsing import parse
 from mlobs.server.ask.routes import newest
+from mlobs.server.pages.beginning import begun
 from mlobs.server.pages.handling import is_busy, page
 from mlobs.server.pages.links import address
-from mlobs.server.pages.period import NAMES, read_period
+from mlobs.server.pages.period import NAMES, Period
 from mlobs.server.pages.rendering import render
 from mlobs.server.pages.traces import view
 from mlobs.server.pages.traces.columns import COLUMNS, chosen
@@ -29,17 +30,16 @@ LIVE_SECONDS, TAIL_SECONDS = 10, 2
 def show(request: Request) -> Response:
     """GET /traces: what happened, by question and range, a page at a time."""
     given = {name: text for name, text in asked.once(request.query_params.multi_items()).items() if text}
+    store: Store = request.app.state.store
     try:
         asked.known(given, KNOWN)
-        found, problem = _found(request.app.state.store, given), ""
+        period = begun(store, given, time.time_ns())
+        found, problem = _found(store, {**given, **period.given}), ""
     except (QueryError, PayloadError) as error:
         if is_busy(error):
             raise
         found, problem = {"rows": [], "next": None, "alone": None}, str(error)
-    try:
-        period = read_period(given, time.time_ns())
-    except QueryError:
-        period = read_period({}, time.time_ns())
+        period = _period(store, given)
     kept = {name: text for name, text in given.items() if name in KNOWN and name != "cursor"}
     tail = "tail" in given and "cursor" not in given and given.get("sort", "newest") == "newest"
     question = given.get("q", "")
@@ -52,6 +52,7 @@ def show(request: Request) -> Response:
         given=kept,
         question=question,
         filtered=not problem and _filters(question),
+        quick=view.quick(question, kept) if not problem else [],
         problem=problem,
         marked=view.marked(question, problem) if problem else None,
         period=period,
@@ -65,6 +66,14 @@ def show(request: Request) -> Response:
         next_address=address(PATH, {**kept, "tail": "", "cursor": found["next"]}) if found["next"] else "",
         **{name: found[name] for name in ("rows", "alone")},
     )
+
+
+def _period(store: Store, given: Given) -> Period:
+    """Return the range to be shown beside what cannot be asked: that which was asked, if it can be read."""
+    try:
+        return begun(store, given, time.time_ns())
+    except QueryError:
+        return begun(store, {}, time.time_ns())
 
 
 def _found(store: Store, given: Given) -> Mapping[str, Any]:

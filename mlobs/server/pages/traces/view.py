@@ -9,11 +9,16 @@ from typing import Any
 from mlobs.semconv import attributes as a
 from mlobs.server.ask.ranges import NS
 from mlobs.server.engine import Value
+from mlobs.server.pages.links import address
 from mlobs.server.pages.previews import preview
 from mlobs.server.pages.trace.messages import content_keys
 
 Row = Mapping[str, Any]
+PATH = "/traces"
 AROUND_NS = 3600 * NS
+# What many ask, and what it is in the language of questions.
+QUICK = {"agent runs": "{kind:agent}", "failed": "status:error"}
+OR = "OR"
 TEXT_CHARACTERS = 3_000
 # A trace whose root has not come is still in progress for so long after its last span ended.
 QUIET_SECONDS = 900
@@ -30,6 +35,20 @@ BEGINNINGS = tuple(
     )
 )
 _PLACE = re.compile(r"^At character ([0-9]+) of the filter, ")
+
+
+def quick(question: str, given: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return what is asked often, each with the address that adds it to a question or takes it out."""
+    found = []
+    for title, term in QUICK.items():
+        words = question.split()
+        at = words.index(term) if term in words else None
+        chosen = at is not None and OR not in words[max(0, at - 1) : at + 2]
+        rest = " ".join(word for word in words if word != term) if chosen else question
+        whole = f"({rest})" if OR in words and not chosen else rest
+        asked = whole if chosen else f"{whole} {term}".strip()
+        found.append({"title": title, "address": address(PATH, {**given, "q": asked}), "chosen": chosen})
+    return found
 
 
 def asked_facts(traces: Sequence[Row]) -> dict[str, Value]:

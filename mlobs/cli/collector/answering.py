@@ -1,0 +1,59 @@
+"""What answers where a collector sends to, asked with nothing in the request."""
+
+import base64
+import http.client
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from typing import Any, Literal
+
+ANSWER_SECONDS = 3.0
+Answer = int | Literal["nobody", "no http", "not known"]
+
+
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Follows nobody: the token is for the address that was given, and for no other."""
+
+    def redirect_request(self, *_told: Any) -> None:
+        return None
+
+
+def answer(url: str, headers: Mapping[str, str]) -> Answer:
+    """Return the status that is answered, or what else is known of who answers.
+
+    Where TLS does not come about, nothing is known: the collector may have the certificates for it.
+    """
+    try:
+        place, told = _without_user(url)
+        told |= {**headers, "Content-Type": "application/x-protobuf"}
+        asked = urllib.request.Request(place, b"", told)  # noqa: S310  only http and https come here
+        with urllib.request.build_opener(_Staying).open(asked, timeout=ANSWER_SECONDS) as answered:
+            return int(answered.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (ConnectionResetError, BrokenPipeError, http.client.HTTPException) as error:
+        # A URL that cannot be asked is none that anybody answered.
+        known = url.startswith("http://") and not isinstance(error, http.client.InvalidURL)
+        return "no http" if known else "not known"
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLError):
+            return "not known"
+        if isinstance(reason, ConnectionResetError | BrokenPipeError):
+            return "no http" if url.startswith("http://") else "not known"
+        return "nobody"
+    except ValueError:  # A header that no HTTP may have, or a name that is no name.
+        return "not known"
+
+
+def _without_user(url: str) -> tuple[str, dict[str, str]]:
+    """Return a URL without the user in it, who is a header of the request."""
+    parts = urllib.parse.urlsplit(url)
+    user, there, host = parts.netloc.rpartition("@")
+    if not there:
+        return url, {}
+    name, _, password = user.partition(":")
+    said = f"{urllib.parse.unquote(name)}:{urllib.parse.unquote(password)}".encode()
+    return parts._replace(netloc=host).geturl(), {"Authorization": f"Basic {base64.b64encode(said).decode()}"}
