@@ -177,7 +177,7 @@ OLD = dedent(
     """
     import json, sys
     from pathlib import Path
-    from mlobs.server import migrations
+    from mlobs.server import filling
     from mlobs.server.store import Store
 
     folder = Path(sys.argv[0]).parent / "store"
@@ -196,17 +196,17 @@ OLD = dedent(
         )
     old.close()
     if CRASH:
-        real = migrations._define
+        real = filling.define
         def crashing(connection, statement):
             if statement.startswith("EXCHANGE TABLES turns"):
                 raise KeyboardInterrupt
             real(connection, statement)
-        migrations._define = crashing
+        filling.define = crashing
         try:
             Store(folder, **limits)
         except KeyboardInterrupt:
             pass
-        migrations._define = real
+        filling.define = real
     for _ in range(2):
         store = Store(folder, **limits)
         found = store.query("SELECT sum(Spans) AS spans, uniqExact(UserId) AS users FROM turns")[0]
