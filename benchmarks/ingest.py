@@ -11,6 +11,7 @@ server's over HTTP, the peers' in their SQLite files. Peers get fewer spans, as 
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -117,9 +118,10 @@ def resident(process: psutil.Process) -> int:
 def folder_bytes(folder: Path) -> int:
     """Return the size of all files in a folder."""
     size = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # merges remove files meanwhile
-            size += path.lstat().st_size if path.is_file() else 0
+    for within, _, files in os.walk(folder):  # which passes over folders that merges remove meanwhile
+        for name in files:
+            with suppress(FileNotFoundError):
+                size += (Path(within) / name).lstat().st_size
     return size
 
 
