@@ -49,6 +49,14 @@ def test_a_monitor_adds_up_its_features():
     assert (found["moved"], found["rows"]) == (1, 1000)
 
 
+def test_rows_that_nobody_has_added_up_yet_are_not_none_at_all():
+    """Processes tell of an alarm before the first look at all of them together."""
+    (found,) = view.monitors(merged([], [OWN]))
+    assert found["rows"] is None
+    assert view.together([None, 3, 4]) == 7
+    assert view.together([None]) is None
+
+
 def test_bins_lie_in_the_order_of_their_axis_with_reserved_ones_last():
     reference = [{"bin": name, "ratio": 0.25} for name in ("__null__", "10", "9", "__below__")]
     found = view.bins(

@@ -51,7 +51,7 @@ def show(request: Request) -> Response:
         left_out=said["left_out"],
         alarms=sum(one["alarm"] for one in watches),
         watched=len(watches),
-        rows=sum(one["rows"] for one in monitors),
+        rows=view.together(one["rows"] for one in monitors),
         monitors=monitors,
         features=features[: view.FEATURES_SHOWN],
         left=max(0, len(features) - view.FEATURES_SHOWN),

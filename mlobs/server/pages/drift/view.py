@@ -178,6 +178,12 @@ def quality(counts: Sequence[Row], axis: Axis) -> Markup:
     return charts.lines("Missing, unseen and out of range", axis, series, told=ratio)
 
 
+def together(rows: Iterable[int | None]) -> int | None:
+    """Return a sum of what is known; None where nothing is."""
+    known = [one for one in rows if one is not None]
+    return sum(known) if known else None
+
+
 def rows_seen(counts: Sequence[Row], axis: Axis) -> Markup:
     """Return how many rows were seen over time."""
     totals: dict[int, float] = {}
@@ -199,7 +205,9 @@ def _monitor(who: Row, of: Sequence[Row]) -> dict[str, Any]:
         "segments": len({one["segment"] for one in of} - {""}),
         "moved": sum(one["alarm"] for one in of),
         "nearest": max((one["reached"] for one in of), default=0.0),
-        "rows": max((one["rows"] for one in of if not one["segment"]), default=0),
+        "rows": max(
+            (one["rows"] for one in of if not one["segment"] and one["rows"] is not None), default=None
+        ),
         "processes": max(one["processes"] for one in of),
         "seen": max(one["seen"] for one in of),
         "since": min(filter(None, (one["since"] for one in of)), default=""),

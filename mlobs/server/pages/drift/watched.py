@@ -84,7 +84,7 @@ def _unjudged(own: Row) -> dict[str, Any]:
     return {
         **{name: own[name] for name in KEYS},
         **dict.fromkeys(("raised", "change_start", "missing_ratio", "unseen_ratio", "outside_ratio")),
-        "rows": 0,
+        "rows": None,  # Added up when the processes are judged together, which comes once a minute.
         "blocks": 0,
         "log_e": 0.0,
         "threshold": 0.0,
