@@ -70,22 +70,14 @@ KILLED = dedent(
     from pathlib import Path
     from mlobs.server.engine import Connection
     from mlobs.server.store import Store
+    from tests.server.earlier import LIMITS, earlier
 
     folder = Path(sys.argv[0]).parent / "store"
-    folder.mkdir()
-    limits = {"memory_bytes_max": 1 << 30, "query_seconds_max": 10}
-    Store(folder, **limits).close()
-    old = Store(folder, **limits)
-    with old.writing() as connection:
-        for name in ("turns_view", "turns", "call_sums_view", "call_sums"):
-            connection.run(f"DROP TABLE IF EXISTS {name} SYNC")
-        connection.run("ALTER TABLE schema_version DELETE WHERE Version > 5 SETTINGS mutations_sync = 2")
-        connection.run(
-            "INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ServiceName, SpanAttributes) SELECT "
-            "toStartOfDay(now()) - toIntervalHour(number), lower(hex(number)), toString(number), 'app', "
-            "map('gen_ai.operation.name', 'chat', 'gen_ai.usage.input_tokens', '5') FROM numbers(96)"
-        )
-    old.close()
+    earlier(folder, 5, ["turns_view", "turns", "call_sums_view", "call_sums"], (
+        "INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ServiceName, SpanAttributes) SELECT "
+        "toStartOfDay(now()) - toIntervalHour(number), lower(hex(number)), toString(number), 'app', "
+        "map('gen_ai.operation.name', 'chat', 'gen_ai.usage.input_tokens', '5') FROM numbers(96)"
+    ))
     real, sent = Connection.run, []
 
     def killed(connection, statement, params=None):
@@ -102,12 +94,12 @@ KILLED = dedent(
 
     Connection.run = killed
     try:
-        Store(folder, **limits).close()
+        Store(folder, **LIMITS).close()
     except KeyboardInterrupt:
         sent.append("killed")
     LAST, DROPPED = 0, False
     for _ in range(2):
-        store = Store(folder, **limits)
+        store = Store(folder, **LIMITS)
         found = [
             store.query("SELECT sum(Spans) AS held, uniqExact(TraceId) AS traces FROM turns"),
             store.query("SELECT sum(Calls) AS held, uniqExact(Trace) AS traces FROM call_sums"),

@@ -86,41 +86,16 @@ OLD = dedent(
     """
     import json, sys
     from pathlib import Path
-    from mlobs.server.engine import Connection
     from mlobs.server.store import Store
+    from tests.server.earlier import CHATS, LIMITS, earlier, ended_before
 
     folder = Path(sys.argv[0]).parent / "store"
-    folder.mkdir()
-    limits = {"memory_bytes_max": 1 << 30, "query_seconds_max": 10}
-    newest = Store(folder, **limits)
-    newest.close()
-    old = Store(folder, **limits)
-    with old.writing() as connection:
-        for name in ("minutes_view", "ten_minutes_view", "minutes", "ten_minutes"):
-            connection.run(f"DROP TABLE IF EXISTS {name} SYNC")
-        connection.run("ALTER TABLE schema_version DELETE WHERE Version > 3 SETTINGS mutations_sync = 2")
-        connection.run(
-            "INSERT INTO otel_traces "
-            "(Timestamp, TraceId, SpanId, SpanName, ServiceName, SpanAttributes, Duration) SELECT "
-            "now() - toIntervalMinute(number), lower(hex(number)), toString(number), 'old', 'app', "
-            "map('gen_ai.operation.name', 'chat', 'gen_ai.usage.input_tokens', '5'), 1000 + number "
-            "FROM numbers(5000)"
-        )
-    old.close()
+    earlier(folder, 3, ["minutes_view", "ten_minutes_view", "minutes", "ten_minutes"], CHATS)
     if CRASH:
-        real = Connection.run
-        def crashing(connection, statement, params=None):
-            if statement.startswith("EXCHANGE TABLES minutes"):
-                raise KeyboardInterrupt
-            return real(connection, statement, params)
-        Connection.run = crashing
-        try:
-            Store(folder, **limits)
-        except KeyboardInterrupt:
-            pass
-        Connection.run = real
+        with ended_before("EXCHANGE TABLES minutes"):
+            Store(folder, **LIMITS)
     for _ in range(2):
-        store = Store(folder, **limits)
+        store = Store(folder, **LIMITS)
         asked = "SELECT sum(Spans) AS spans, uniqExact(Minute) AS at, sum(InputTokens) AS tokens FROM "
         found = [store.query(asked + table)[0] for table in ("minutes", "ten_minutes")]
         left = store.query("SELECT count() AS n FROM system.tables WHERE name = 'minutes_2'")[0]["n"]

@@ -250,26 +250,12 @@ OLD = dedent(
     import json, sys
     from pathlib import Path
     from mlobs.server.store import Store
+    from tests.server.earlier import CHATS, LIMITS, earlier
 
     folder = Path(sys.argv[0]).parent / "store"
-    folder.mkdir()
-    limits = {"memory_bytes_max": 1 << 30, "query_seconds_max": 10}
-    Store(folder, **limits).close()
-    old = Store(folder, **limits)
-    with old.writing() as connection:
-        for name in ("call_sums_view", "call_sums"):
-            connection.run(f"DROP TABLE IF EXISTS {name} SYNC")
-        connection.run("ALTER TABLE schema_version DELETE WHERE Version > 5 SETTINGS mutations_sync = 2")
-        connection.run(
-            "INSERT INTO otel_traces "
-            "(Timestamp, TraceId, SpanId, SpanName, ServiceName, SpanAttributes, Duration) SELECT "
-            "now() - toIntervalMinute(number), lower(hex(number)), toString(number), 'old', 'app', "
-            "map('gen_ai.operation.name', 'chat', 'gen_ai.usage.input_tokens', '5'), 1000 + number "
-            "FROM numbers(5000)"
-        )
-    old.close()
+    earlier(folder, 5, ["call_sums_view", "call_sums"], CHATS)
     for _ in range(2):
-        store = Store(folder, **limits)
+        store = Store(folder, **LIMITS)
         sums = "sum(Calls) AS calls, sum(TokensInput) AS tokens, uniqExact(Trace) AS traces"
         found = store.query(f"SELECT {sums} FROM call_sums")
         store.close()

@@ -177,38 +177,21 @@ OLD = dedent(
     """
     import json, sys
     from pathlib import Path
-    from mlobs.server import filling
     from mlobs.server.store import Store
+    from tests.server.earlier import LIMITS, earlier, ended_before
 
     folder = Path(sys.argv[0]).parent / "store"
-    folder.mkdir()
-    limits = {"memory_bytes_max": 1 << 30, "query_seconds_max": 10}
-    old = Store(folder, **limits)
-    with old.writing() as connection:
-        for name in ("turns_view", "turns"):
-            connection.run(f"DROP TABLE IF EXISTS {name} SYNC")
-        connection.run("ALTER TABLE schema_version DELETE WHERE Version > 5 SETTINGS mutations_sync = 2")
-        connection.run(
-            "INSERT INTO otel_traces "
-            "(Timestamp, TraceId, SpanId, SpanName, ServiceName, SpanAttributes, Duration) SELECT "
-            "now() - toIntervalMinute(number), hex(intDiv(number, 2)), toString(number), 'old', 'app', "
-            "map('user.id', toString(number % 10)), 1000 FROM numbers(5000)"
-        )
-    old.close()
+    earlier(folder, 5, ["turns_view", "turns"], (
+        "INSERT INTO otel_traces "
+        "(Timestamp, TraceId, SpanId, SpanName, ServiceName, SpanAttributes, Duration) SELECT "
+        "now() - toIntervalMinute(number), hex(intDiv(number, 2)), toString(number), 'old', 'app', "
+        "map('user.id', toString(number % 10)), 1000 FROM numbers(5000)"
+    ))
     if CRASH:
-        real = filling.define
-        def crashing(connection, statement):
-            if statement.startswith("EXCHANGE TABLES turns"):
-                raise KeyboardInterrupt
-            real(connection, statement)
-        filling.define = crashing
-        try:
-            Store(folder, **limits)
-        except KeyboardInterrupt:
-            pass
-        filling.define = real
+        with ended_before("EXCHANGE TABLES turns"):
+            Store(folder, **LIMITS)
     for _ in range(2):
-        store = Store(folder, **limits)
+        store = Store(folder, **LIMITS)
         found = store.query("SELECT sum(Spans) AS spans, uniqExact(UserId) AS users FROM turns")[0]
         left = store.query("SELECT count() AS n FROM system.tables WHERE name = 'turns_2'")[0]["n"]
         store.close()
