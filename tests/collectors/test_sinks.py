@@ -23,6 +23,7 @@ from tests.server.clickhouse.elsewhere import up
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ANSWERED = 'gen_ai_invoke_agent_duration_seconds_count{service_name="shop", gen_ai_agent_name="shop"}'
+TOKENS = 'gen_ai_client_inference_usage_input_tokens_total{service_name="shop"}'
 WHOLE = {"MLOBS_SAMPLER_BASE_PERCENT": "100"}
 NAMES = ["one", "three", "two"]
 STORED = [NAMES, ["a line"], [2.5]]
@@ -60,7 +61,7 @@ def test_prometheus_takes_the_derived_metrics_by_remote_write(tmp_path):
             assert done.returncode == 0, done.stderr
             send(tier)
             until(lambda: asked(url, ANSWERED) == [7.0])
-            assert asked(url, "gen_ai_client_inference_usage_input_tokens_total{service_name='shop'}")
+            until(lambda: asked(url, TOKENS))
             until(lambda: asked(url, "queue_length{job='shop'}") == [2.5])
 
 
