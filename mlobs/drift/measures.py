@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mlobs.drift import distances
 from mlobs.drift.bins import Bins
-from mlobs.drift.feature import RESERVED, Feature
+from mlobs.drift.feature import ABOVE, BELOW, RESERVED, Feature
 
 Counts = NDArray[np.int64] | NDArray[np.float64]
 Doubles = NDArray[np.float64]
@@ -138,6 +138,17 @@ def meaning(bins: Bins, place: int) -> str:
         return name
     starts = (*bins.starts, bins.inner)
     return span(bins.feature, starts[place - 1], starts[place])
+
+
+def held(bins: Bins, place: int) -> str:
+    """Return the values an online bin holds as a person reads it, or "" where its name says it."""
+    name, feature = bins.coarse_names[place], bins.feature
+    if not (bins.numeric and bins.inner):
+        return ""
+    if name in {BELOW, ABOVE}:
+        sign, edge = ("<", feature.edges[0]) if name == BELOW else (">", feature.edges[-1])
+        return f"{sign} {point(feature.kind, edge)}"
+    return "" if name in RESERVED else meaning(bins, place)
 
 
 def span(feature: Feature, first: int, after: int) -> str:

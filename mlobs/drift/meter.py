@@ -175,9 +175,10 @@ def _observations(source: Source) -> Iterable[Point]:
 def _reference_ratios(source: Source) -> Iterable[Point]:
     for counted in _detailed(source):
         rows = sum(counted.reference)
-        for name, count in zip(counted.bins, counted.reference, strict=True):
+        for name, held, count in zip(counted.bins, counted.ranges, counted.reference, strict=True):
             if rows:
-                yield count / rows, _labels(source, counted) | {a.BIN.name: name}, None
+                said = {a.BIN.name: name} | ({a.BIN_RANGE.name: held} if held else {})
+                yield count / rows, _labels(source, counted) | said, None
 
 
 def _reference_rows(source: Source) -> Iterable[Point]:

@@ -155,6 +155,9 @@ MODEL_NAME = Attribute("mlobs.model.name", "string", "A classical model, as in c
 MODEL_VERSION = Attribute("mlobs.model.version", "string", "What follows the @ of a model.", "ModelVersion")
 FEATURE = Attribute("mlobs.feature", "string", "A column of a model's input, or its prediction.")
 BIN = Attribute("mlobs.bin", "string", "A bin of a feature: 00, 01, ..., a category, or a reserved name.")
+BIN_RANGE = Attribute(
+    "mlobs.bin.range", "string", "The values a bin holds, such as [12.5, 20); absent where its name says it."
+)
 SEGMENT = Attribute(
     "mlobs.segment", "string", "A part of the rows that is watched by itself; absent for all rows."
 )

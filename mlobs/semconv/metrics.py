@@ -145,7 +145,7 @@ DRIFT_REFERENCE_RATIO = Metric(
     "gauge",
     "{proportion}",
     "The share of each bin in the training data.",
-    (*FEATURE_LABELS, a.BIN),
+    (*FEATURE_LABELS, a.BIN, a.BIN_RANGE),
 )
 DRIFT_REFERENCE_ROWS = Metric(
     "mlobs.drift.reference_rows", "gauge", "{row}", "Rows the proportions were taken from.", FEATURE_LABELS

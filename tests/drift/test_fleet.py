@@ -52,9 +52,8 @@ def test_a_change_that_all_see_is_told_once_with_its_beginning():
     rng, watched, counted, raised = np.random.default_rng(1), fleet(), np.zeros(len(BINS)), []
     for minute in range(140):
         counted += rng.multinomial(600, P if minute < 100 else shifted(0.2))
-        raised += [
-            (minute, one) for one in watched.look([total(counted, sent_s=60.0 * minute)], 60.0 * minute)
-        ]
+        told = total(counted, sent_s=60.0 * minute, ranges={"07": "[70, 80)"})
+        raised += [(minute, one) for one in watched.look([told], 60.0 * minute)]
     [(minute, watch)] = raised
     assert 100 < minute < 110
     assert watch.alarm
@@ -63,7 +62,8 @@ def test_a_change_that_all_see_is_told_once_with_its_beginning():
     [now] = watched.watches()
     assert now.rows == 140 * 600
     assert 0.1 < now.tv_lower_bound < 0.2 < now.distances.tv + 0.03
-    assert {move.bin for move in now.moves} <= {"00", "01", "02", "07", "08", "09"}
+    # What programs say a bin holds is what it is called.
+    assert {move.bin for move in now.moves} <= {"00", "01", "02", "[70, 80)", "08", "09"}
 
 
 def test_rows_before_the_first_look_are_counted_and_the_next_look_bets_on_them():
@@ -188,7 +188,7 @@ def test_a_feature_without_a_whole_reference_waits_for_it():
 
 def row(one: Total, **changed: Mapping[str, float]) -> dict[str, object]:
     """Return a total as the store's answer has it."""
-    given = {"counts": one.counts, "ratios": one.ratios, "gaps": one.gaps} | changed
+    given = {"counts": one.counts, "ratios": one.ratios, "gaps": one.gaps, "ranges": one.ranges} | changed
     return {
         **one.who._asdict(), "feature": one.feature, "segment": one.segment, "floor": 0.0, "is_floored": 0,
         **{name: list(map(list, found.items())) for name, found in given.items()},

@@ -97,7 +97,9 @@ def test_every_drift_metric_goes_out_with_its_labels(reader, profile):
     labels = {row.name: {label.name for label in row.labels} - {a.SEGMENT.name} for row in m.DRIFT}
     assert units == {row.name: row.unit for row in m.DRIFT}
     for metric in data:
-        assert all(set(point.attributes) == labels[metric.name] for point in metric.data.data_points)
+        optional = {a.BIN_RANGE.name}  # where the name of a bin does not say what it holds
+        for point in metric.data.data_points:
+            assert labels[metric.name] - optional <= set(point.attributes) <= labels[metric.name]
     monitor.close()
 
 
@@ -112,6 +114,27 @@ def test_every_bin_goes_out_from_the_start_with_its_reference(reader, profile):
     )
     assert sum(point.value for point in live) == 0
     assert sum(point.value for point in reference) == pytest.approx(3)
+    monitor.close()
+
+
+def test_a_bin_along_an_axis_goes_out_with_the_values_it_holds(reader):
+    """The profile's file is not where a person looks at what a service sends."""
+    data = {"x": np.arange(1_000.0), "n": np.arange(1_000) % 3, "c": np.array(["a", "b"] * 500)}
+    monitor = Monitor(Profile.of(data, model="m@1"))
+    found = {}
+    for point in points_of(reader, m.DRIFT_REFERENCE_RATIO):
+        by_bin = found.setdefault(point.attributes[a.FEATURE.name], {})
+        by_bin[point.attributes[a.BIN.name]] = point.attributes.get(a.BIN_RANGE.name)
+    feature = monitor.profile.features["x"]
+    first, last = feature.edges[0], feature.edges[-1]
+    cuts = Bins(feature).online_cuts
+    assert found["x"]["__below__"] == f"< {first:g}"
+    assert found["x"]["__above__"] == f"> {last:g}"
+    assert found["x"]["00"] == f"[{first:g}, {cuts[1]:.5g})"
+    assert found["x"]["09"] == f"[{cuts[9]:.5g}, {last:g}]"
+    assert (found["x"]["__null__"], found["x"]["__other__"]) == (None, None)
+    assert [found["n"][name] for name in ("00", "01", "02")] == ["0", "1", "2"]
+    assert set(found["c"].values()) == {None}
     monitor.close()
 
 

@@ -58,6 +58,7 @@ class Cohort:
         self.began_s = now_s
         self.heard_s = now_s
         self.gaps: dict[str, Mapping[str, float]] = {}
+        self.ranges: dict[str, Mapping[str, str]] = {}
         self.processes = 0
         self.sent_s = 0.0
 
@@ -99,7 +100,7 @@ class Cohort:
                 found[i] = self.seen[i]
                 continue
             found[i, : len(one.bins)] = [total.counts.get(name, 0) for name in one.bins]
-            self.gaps[one.feature] = total.gaps
+            self.gaps[one.feature], self.ranges[one.feature] = total.gaps, total.ranges
         return found
 
     def _judge(
@@ -175,6 +176,7 @@ class Cohort:
 
     def _watch(self, i: int, evidence: float, bound: float, threshold: float) -> FleetWatch:
         one, detector = self.features[i], self.detector
+        ranges = self.ranges.get(one.feature, {})
         k = len(one.bins)
         reference, recent = np.array(one.reference), detector.recent[i, :k]
         counted, alarm = (self.seen + self.past)[i, :k], bool(detector.alarm[i])
@@ -196,6 +198,6 @@ class Cohort:
             missing_ratio=ratio(one.bins, counted, NULL),
             unseen_ratio=ratio(one.bins, counted, OTHER),
             outside_ratio=ratio(one.bins, counted, BELOW, ABOVE) if BELOW in one.bins else None,
-            moves=most_moved(recent, reference, one.bins.__getitem__),
+            moves=most_moved(recent, reference, lambda place: ranges.get(one.bins[place], one.bins[place])),
             seen=utc(self.sent_s),
         )

@@ -1,7 +1,7 @@
 """What a store says of one feature: its bins' counts by now, and the reference to compare them with."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Annotated, Any, NamedTuple, Self
 
@@ -38,6 +38,7 @@ class Total:
         design_effect: Of the reference; None if nobody says.
         floor: The total variation not worth an alarm; None if nobody says.
         gaps: From each bin's values to those of the next, in standard deviations.
+        ranges: The values a bin holds, as a person reads it, where its name does not say it.
         processes: That were heard of lately.
         sent_s: When the last of them was, in seconds since 1970.
         kept: What will be left of the counts from the next answer on, without the processes that have not
@@ -53,6 +54,7 @@ class Total:
     design_effect: float | None = None
     floor: float | None = None
     gaps: Mapping[str, float]
+    ranges: Mapping[str, str] = field(default_factory=dict)
     processes: int
     sent_s: float
     kept: Mapping[str, int] | None = None
@@ -70,6 +72,7 @@ class Total:
             design_effect=row["design_effect"] if _countable(row["design_effect"]) else None,
             floor=row["floor"] if row["is_floored"] and _countable(row["floor"]) else None,
             gaps={name: gap for name, gap in row["gaps"] if _countable(gap)},
+            ranges=dict(row["ranges"]),
             processes=row["processes"],
             sent_s=row["sent_s"],
             kept={name: round(count) for name, count in row["kept"] if _countable(count)}

@@ -11,7 +11,7 @@ from mlobs.drift.calendar import utc
 from mlobs.drift.detector import Detector, Reference, State
 from mlobs.drift.feature import ABOVE, BELOW, NULL, OTHER
 from mlobs.drift.floors import Floor
-from mlobs.drift.measures import measure_online, moves, online_places, ratio
+from mlobs.drift.measures import held, measure_online, moves, online_places, ratio
 from mlobs.drift.sequential.states import Packed
 from mlobs.drift.streams.budget import Budget, Spending
 from mlobs.drift.streams.places import Places
@@ -87,6 +87,7 @@ class Stream:
                 float(self.detector.effect[i]),
                 _floor(self.detector, i),
                 _gaps(one),
+                [held(one, place) for place in range(len(one.coarse_names))],
             )
             for i, one in enumerate(self.bins)
         ]
@@ -124,13 +125,14 @@ class Stream:
                 segment=self.segment,
                 ref=ref,
                 bins=bins.coarse_names,
+                ranges=ranges,
                 live=live.tolist(),
                 reference=reference,
                 design_effect=effect,
                 floor=floor,
                 gaps=gaps,
             )
-            for name, bins, live, (reference, effect, floor, gaps) in zip(
+            for name, bins, live, (reference, effect, floor, gaps, ranges) in zip(
                 self.names, self.bins, self.live, self._about, strict=True
             )
         ]

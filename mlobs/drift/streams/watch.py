@@ -60,6 +60,7 @@ class Counted:
         segment: As in `Watch`.
         ref: The version of the profile whose bins these are.
         bins: Their names.
+        ranges: The values they hold, as a person reads it; "" where the name says it.
         live: Rows by bin, in this process.
         reference: Rows by bin, in the profile.
         design_effect: How much more counts vary than those of independent rows would; what the detector
@@ -75,6 +76,7 @@ class Counted:
     segment: str
     ref: str
     bins: Sequence[str]
+    ranges: Sequence[str]
     live: Sequence[int]
     reference: Sequence[int]
     design_effect: float

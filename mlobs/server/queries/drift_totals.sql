@@ -25,6 +25,7 @@ WITH
             Labels['mlobs_model_name'] AS model, Labels['mlobs_model_version'] AS version,
             Labels['mlobs_profile_ref'] AS ref, Labels['mlobs_feature'] AS feature,
             Labels['mlobs_segment'] AS segment, Labels['mlobs_bin'] AS bin,
+            argMax(Labels['mlobs_bin_range'], TimeUnix) AS told,
             max(Value) AS highest, argMax(Value, TimeUnix) AS newest, max(TimeUnix) AS sent,
             sent >= now64(9, 'UTC') - toIntervalSecond({stale_s:UInt32}) AS is_fresh,
             is_added OR sent >= next AS is_kept
@@ -43,6 +44,7 @@ WITH
             countIf(MetricName = {ratio:String}) > 0 AS is_referred,
             argMaxIf(newest, sent, MetricName = {gap:String}) AS gap,
             countIf(MetricName = {gap:String}) > 0 AS is_placed,
+            argMaxIf(told, sent, MetricName = {ratio:String}) AS range,
             argMaxIf(newest, sent, MetricName = {rows:String}) AS referred_rows,
             argMaxIf(newest, sent, MetricName = {effect:String}) AS effect,
             maxIf(newest, MetricName = {floor:String} AND is_fresh) AS own_floor,
@@ -58,6 +60,7 @@ SELECT
     groupArrayIf((bin, kept_count), is_counted AND next > since) AS kept,
     groupArrayIf((bin, ratio), is_referred) AS ratios,
     groupArrayIf((bin, gap), is_placed) AS gaps,
+    groupArrayIf((bin, range), range != '') AS ranges,
     max(referred_rows) AS reference_rows, max(effect) AS design_effect,
     maxIf(own_floor, has_floor) AS floor, max(has_floor) AS is_floored,
     max(telling) AS processes, toUnixTimestamp64Milli(max(heard)) / 1000 AS sent_s

@@ -1,5 +1,6 @@
--- The share of each bin in a feature's profile, as processes told it last.
-SELECT Labels[{bin:String}] AS bin, argMax(Value, TimeUnix) AS ratio
+-- The share of each bin in a feature's profile, and the values it holds, as processes told it last.
+SELECT Labels[{bin:String}] AS bin, argMax(Value, TimeUnix) AS ratio,
+    argMax(Labels[{range:String}], TimeUnix) AS range
 FROM metric_latest
 WHERE MetricName = {metric:String} AND ServiceName = {service:String}
     AND Labels[{feature_key:String}] = {feature:String}

@@ -16,6 +16,7 @@ from mlobs.semconv.rows import Metric
 from tests.server.otlp import post
 
 MODELS = (f"model-{number}" for number in itertools.count())
+RANGES = {"__below__": "< 18", "00": "[18, 40)", "01": "[40, 67]", "__above__": "> 67"}
 BINS = {"__below__": 0.1, "00": 0.4, "01": 0.3, "__above__": 0.1, "__null__": 0.1, "__other__": 0.0}
 CUMULATIVE, DELTA = 2, 1
 
@@ -59,7 +60,8 @@ class Pod:
         for name, count in counts.items():
             point(m.DRIFT_OBSERVATIONS, count, labels(self.model, BIN=name, **more))
         for name, ratio in BINS.items():
-            point(m.DRIFT_REFERENCE_RATIO, ratio, labels(self.model, BIN=name, **more))
+            held = {"BIN_RANGE": RANGES[name]} if name in RANGES else {}
+            point(m.DRIFT_REFERENCE_RATIO, ratio, labels(self.model, BIN=name, **held, **more))
         point(m.DRIFT_REFERENCE_ROWS, 1000, labels(self.model, **more))
         point(m.DRIFT_DESIGN_EFFECT, 2.5, labels(self.model, **more))
         assert post(self.server.url, request.SerializeToString(), "metrics").status_code == 200
@@ -89,6 +91,7 @@ def test_processes_and_their_starts_add_up_and_repeats_do_not(served, model):
     [total] = totals(served, model)
     assert total.counts == {"00": 18, "01": 1}
     assert total.ratios == BINS
+    assert total.ranges == RANGES
     assert (total.reference_rows, total.design_effect, total.floor) == (1000, 2.5, None)
     assert total.processes == 3
     learnt = Learnt.of(total)

@@ -58,7 +58,7 @@ def test_rows_that_nobody_has_added_up_yet_are_not_none_at_all():
 
 
 def test_bins_lie_in_the_order_of_their_axis_with_reserved_ones_last():
-    reference = [{"bin": name, "ratio": 0.25} for name in ("__null__", "10", "9", "__below__")]
+    reference = [{"bin": name, "ratio": 0.25, "range": ""} for name in ("__null__", "10", "9", "__below__")]
     found = view.bins(
         reference, [{"bin": "9", "at_s": 0, "counted": 3}, {"bin": "__other__", "at_s": 0, "counted": 1}]
     )
@@ -66,8 +66,19 @@ def test_bins_lie_in_the_order_of_their_axis_with_reserved_ones_last():
     assert (found[1].live, found[1].more, found[2].live) == (0.75, 0.5, 0.0)
 
 
+def test_bins_are_called_by_the_values_they_hold_and_ranges_are_drawn_where_they_begin():
+    held = {"__below__": "< 12.5", "00": "[12.5, 20)", "01": "[20, 41]", "__above__": "> 41", "__null__": ""}
+    reference = [{"bin": name, "ratio": 0.2, "range": text} for name, text in held.items()]
+    found = view.bins(reference, [])
+    assert [one.name for one in found] == ["< 12.5", "[12.5, 20)", "[20, 41]", "> 41", "missing"]
+    assert [one.begins for one in found] == ["", "12.5", "20", "", ""]
+    drawn = view.distributions(found)
+    assert ">12.5</text>" in drawn
+    assert ">&lt; 12.5</text>" in drawn
+
+
 def test_without_live_rows_only_the_reference_is_drawn():
-    found = view.bins([{"bin": "00", "ratio": 1.0}], [])
+    found = view.bins([{"bin": "00", "ratio": 1.0, "range": ""}], [])
     assert found[0].live is None
     assert "live" not in view.distributions(found).split("<title>")[0].replace("Reference and live", "")
 

@@ -25,7 +25,9 @@ GAP = 0.16
 LABELS_MAX, LABEL_CHARACTERS = 8, 10
 
 
-def histogram(title: str, labels: Sequence[str], series: Sequence[Series], *, told: Told) -> Markup:
+def histogram(
+    title: str, labels: Sequence[str], series: Sequence[Series], *, told: Told, begins: Sequence[str]
+) -> Markup:
     """Return bars for bins; of several series the later ones are in front and narrower.
 
     Args:
@@ -33,6 +35,7 @@ def histogram(title: str, labels: Sequence[str], series: Sequence[Series], *, to
         labels: Of the bins.
         series: What is counted, such as a reference and what is live.
         told: A value as people read it.
+        begins: What stands where each bin begins, in place of its label below it; "" where that does.
     """
     high = marks(top_of([value for one in series for value in one.values]))[-1]
     y = Scale(0, high, HEIGHT - BOTTOM, 8)
@@ -49,9 +52,9 @@ def histogram(title: str, labels: Sequence[str], series: Sequence[Series], *, to
         parts.append(f'<path class="area {one.mark}" d="{"".join(paths)}"/>')
     every = -(-len(labels) // LABELS_MAX) or 1
     parts += [
-        f'<text class="axis" x="{number(LEFT + slot * (place + 0.5))}" y="{HEIGHT - 5}" text-anchor="middle">'
-        f"{escape(label[:LABEL_CHARACTERS])}</text>"
-        for place, label in enumerate(labels)
+        f'<text class="axis" x="{number(LEFT + slot * (place + (0 if start else 0.5)))}" y="{HEIGHT - 5}" '
+        f'text-anchor="middle">{escape((start or label)[:LABEL_CHARACTERS])}</text>'
+        for place, (label, start) in enumerate(zip(labels, begins, strict=True))
         if place % every == 0
     ]
     said = {

@@ -55,7 +55,6 @@ def show(request: Request) -> Response:
         monitors=monitors,
         features=features[: view.FEATURES_SHOWN],
         left=max(0, len(features) - view.FEATURES_SHOWN),
-        numbered=any(move["bin"].isdecimal() for one in features for move in one["moves"]),
         narrowed=any(name in given for name in view.WHO),
     )
 
@@ -108,7 +107,7 @@ def show_one(request: Request) -> Response:
         seen=view.rows_seen(counts, axis),
         traces=traces,
         unsaid=any(one["known"] for one in traces) and not any(one.get("preview") for one in traces),
-        numbered=any(one.name.isdecimal() for one in bins),
+        begins=any(one.begins for one in bins),
         segments=[one for one in view.features(same) if one["segment"] != key["segment"]],
         others=[one for one in view.features(others) if one["feature"] != key["feature"]][:10],
         monitor=view.monitors([found])[0],
@@ -154,6 +153,7 @@ def _label_keys() -> dict[str, Value]:
         "ref_key": a.PROFILE_REF.label,
         "segment_key": a.SEGMENT.label,
         "bin": a.BIN.label,
+        "range": a.BIN_RANGE.label,
     }
 
 

@@ -25,12 +25,23 @@ QUALITY = (("missing", (MISSING,), "s5"), ("unseen", (UNSEEN,), "s4"), ("out of 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """What a bin of a feature held, in the reference and in the range."""
+    """What a bin of a feature held, in the reference and in the range of time.
+
+    Attributes:
+        name: As people call it: the values it holds, where programs tell them.
+        begins: Where the values begin that it holds; "" where it is no range.
+        usual: Whether it is more than a place for what the training data may not have.
+        reference: Its share of the training data.
+        live: Its share of what was counted; None if nothing was.
+        rows: What was counted.
+    """
 
     name: str
     reference: float
     live: float | None
     rows: int
+    begins: str = ""
+    usual: bool = True
 
     @property
     def more(self) -> float | None:
@@ -110,6 +121,7 @@ def bins(reference: Sequence[Row], counts: Sequence[Row]) -> list[Bin]:
         counts: Rows of `queries/page_drift_counts.sql`.
     """
     ratios = {row["bin"]: row["ratio"] for row in reference}
+    held = {row["bin"]: row["range"] for row in reference}
     rows: dict[str, int] = {}
     for row in counts:
         rows[row["bin"]] = rows.get(row["bin"], 0) + row["counted"]
@@ -117,22 +129,34 @@ def bins(reference: Sequence[Row], counts: Sequence[Row]) -> list[Bin]:
     names = sorted({*ratios, *rows}, key=lambda name: (ORDER.get(name, 0), len(name), name))
     return [
         Bin(
-            called(name),
+            held.get(name) or called(name),
             ratios.get(name, 0.0),
             rows.get(name, 0) / total if total else None,
             rows.get(name, 0),
+            begin(held.get(name, "")),
+            name not in WORDS,
         )
         for name in names
     ]
 
 
+def begin(held: str) -> str:
+    """Return where a range begins; "" of anything else.
+
+    >>> begin("[12.5, 20)"), begin("3"), begin("< 12.5")
+    ('12.5', '', '')
+    """
+    return held[1:].partition(",")[0] if held.startswith("[") else ""
+
+
 def distributions(found: Sequence[Bin]) -> Markup:
     """Return reference and live distribution over each other."""
-    kept = [one for one in found if one.reference or one.live or one.name not in WORDS.values()]
+    kept = [one for one in found if one.reference or one.live or one.usual]
     series = [Series("reference", [one.reference for one in kept], "quiet")]
     if any(one.live is not None for one in kept):
         series.append(Series("live", [one.live for one in kept], "s1"))
-    return charts.histogram("Reference and live distribution", [one.name for one in kept], series, told=ratio)
+    names, begins = [one.name for one in kept], [one.begins for one in kept]
+    return charts.histogram("Reference and live distribution", names, series, told=ratio, begins=begins)
 
 
 def evidence(rows: Sequence[Row], axis: Axis, *, together: str, threshold: str, line: float) -> Markup:
