@@ -44,7 +44,7 @@ class Connection:
 
     def __init__(self, engine: Any, folder: Path) -> None:
         try:
-            self._connection = engine.connect(str(folder))
+            self._connection: Any = engine.connect(str(folder))
         except RuntimeError as error:
             raise StoreError(f"The store in {folder} cannot be opened: {_shortened(str(error))}") from error
         self._lock = threading.Lock()
@@ -67,9 +67,11 @@ class Connection:
             params: Already written as the engine reads them.
 
         Raises:
-            EngineError: The engine refused it.
+            EngineError: The engine refused it, or the connection is closed.
         """
         with self._lock:
+            if self._connection is None:  # The library would read what is no longer there, and crash.
+                raise EngineError("The store is closed.")
             try:
                 answer = self._connection.query(statement, form, params=dict(params or {}))
             except RuntimeError as error:
@@ -99,7 +101,9 @@ class Connection:
     def close(self) -> None:
         """Give the connection up, after the statement that runs."""
         with self._lock:
-            self._connection.close()
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
 
 
 def literal(value: Value) -> str:

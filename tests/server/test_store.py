@@ -1,5 +1,9 @@
 """The embedded engine answers what was asked."""
 
+import pytest
+
+from mlobs.server.engine import EngineError
+
 TABLE = """CREATE TABLE highest (id UInt64, d UInt64, f UInt8, INDEX i d TYPE minmax GRANULARITY 1)
 ENGINE = MergeTree ORDER BY id SETTINGS index_granularity = 1024"""
 ROWS = "INSERT INTO highest SELECT number + {0}, number % 1000000, number % 1000 = 0 FROM numbers(1000000)"
@@ -21,3 +25,12 @@ def test_the_highest_rows_of_an_indexed_column_are_the_highest_that_fit(served):
         finally:
             connection.run("DROP TABLE highest SYNC")
     assert found == asked == [3_200_000, 2_200_000, 1_200_000, 200_000, 3_199_000]
+
+
+def test_a_question_to_a_connection_that_is_closed_is_refused(served):
+    """The engine would read what is no longer there: servers are stopped while somebody asks."""
+    guest = served.store.guest({})
+    guest.close()
+    with pytest.raises(EngineError, match="The store is closed"):
+        guest.run("SELECT 1")
+    guest.close()
