@@ -41,7 +41,10 @@ def register(nouns: Any) -> None:
     report.add_argument("--to", dest="end", help="where it ends (default: now)")
     report.add_argument("--limit", type=int, default=100, help="rows (default: 100)")
     report.add_argument("--reprice", metavar="FILE|today", help="price with a file, or as of today")
-    report.add_argument("--as-model", metavar="MODEL", help="price all calls as this model")
+    report.add_argument(
+        "--as-model", metavar="MODEL",
+        help="price calls as this model; embeddings keep their own price, unless it is one for them",
+    )  # fmt: skip
     form = report.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--csv", action="store_true", help="print CSV, with all figures")

@@ -19,7 +19,7 @@ from importlib.resources.abc import Traversable
 from mlobs.errors import StoreError
 from mlobs.server import turns
 from mlobs.server.canonical import FACTS, INDEXES, TYPES, columns
-from mlobs.server.costs import summed
+from mlobs.server.costs import agents, summed
 from mlobs.server.derived import (
     events_view,
     exporter_view,
@@ -64,6 +64,7 @@ SPLIT = ("SpanAttributes", "Content")
 ADDED_UP = (
     Sums(VIEW, TABLE, FILLING, "Minute", COLUMNS, selected),
     Sums(turns.VIEW, turns.TABLE, turns.FILLING, "Minute", turns.COLUMNS, turns.selected),
+    Sums(agents.VIEW, agents.TABLE, agents.FILLING, "Ten", agents.COLUMNS, agents.selected),
     Sums(summed.VIEW, summed.TABLE, summed.FILLING, "Ten", summed.COLUMNS, summed.selected),
 )
 ONLY = re.compile(r"^-- only while (\w+) lacks (\w+)\n", re.MULTILINE)
@@ -104,6 +105,7 @@ def migrate(connection: Connection, place: str, schema: int) -> None:
         VIEW: minutes_view(),
         TEN_VIEW: ten_minutes_view(),
         turns.VIEW: turns.turns_view(),
+        agents.VIEW: agents.agents_view(),
         summed.VIEW: summed.call_sums_view(),
         **latest_views(),
         "predictions": predictions_view(),

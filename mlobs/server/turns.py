@@ -20,12 +20,12 @@ MINUTE_S = 60
 SECONDS_MAX = 2**32 - 2 * MINUTE_S  # Of a moment that the engine can tell as a minute.
 KEYS = ("Minute", "UserId", "Session", "TraceId")
 _AT = "toUnixTimestamp64Nano(Timestamp)"
-_END = f"least({_AT}, {START_NS_MAX}) + toInt64(least(Duration, {2**63 - 1 - START_NS_MAX}))"
+END = f"least({_AT}, {START_NS_MAX}) + toInt64(least(Duration, {2**63 - 1 - START_NS_MAX}))"
 _SESSION = f"toString({SESSION})"
 # What there is of each column: for spans that are added up, and for one span.
 SUMS = {
     "FirstNs": (f"min({_AT})", _AT),
-    "EndNs": (f"max({_END})", _END),
+    "EndNs": (f"max({END})", END),
     "Longest": ("max(Duration)", "Duration"),
     "Dearest": ("maxOrNullIf(CostUsd, CostUsd >= 0)", "if(CostUsd >= 0, CostUsd, NULL)"),
     "Spans": ("count()", "toUInt64(1)"),

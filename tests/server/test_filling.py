@@ -61,7 +61,7 @@ def test_how_calls_are_added_up_changes_with_the_schema_only():
     and the new digest here.
     """
     digest = hashlib.sha256(call_sums_view().encode()).hexdigest()[:16]
-    assert (newest_version(), digest) == (7, "e8ba0a12c00cda26")
+    assert (newest_version(), digest) == (8, "e3af5b9a2a27067d")
 
 
 KILLED = dedent(
@@ -73,16 +73,18 @@ KILLED = dedent(
     from tests.server.earlier import LIMITS, earlier
 
     folder = Path(sys.argv[0]).parent / "store"
-    earlier(folder, 5, ["turns_view", "turns", "call_sums_view", "call_sums"], (
+    late = ["turns_view", "turns", "call_sums_view", "call_sums", "agents_view", "agents"]
+    earlier(folder, 5, late, (
         "INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ServiceName, SpanAttributes) SELECT "
-        "toStartOfDay(now()) - toIntervalHour(number), lower(hex(number)), toString(number), 'app', "
-        "map('gen_ai.operation.name', 'chat', 'gen_ai.usage.input_tokens', '5') FROM numbers(96)"
+        "toStartOfDay(now()) - toIntervalHour(number % 96), lower(hex(number % 96)), toString(number), 'a', "
+        "map('gen_ai.operation.name', if(number < 96, 'chat', 'invoke_agent'), 'gen_ai.agent.name', 'a', "
+        "'gen_ai.usage.input_tokens', '5') FROM numbers(192)"
     ))
     real, sent = Connection.run, []
 
     def killed(connection, statement, params=None):
         table = statement.split(" ")[2] if statement.startswith("INSERT INTO") else ""
-        if table in ("turns_2", "call_sums_2"):
+        if table in ("turns_2", "agents_2", "call_sums_2"):
             sent.append(table)
             if len(sent) == LAST:
                 # As much of it as an end of the process in between may leave.
@@ -102,6 +104,7 @@ KILLED = dedent(
         store = Store(folder, **LIMITS)
         found = [
             store.query("SELECT sum(Spans) AS held, uniqExact(TraceId) AS traces FROM turns"),
+            store.query("SELECT count() AS held, uniqExact(Trace) AS traces FROM agents"),
             store.query("SELECT sum(Calls) AS held, uniqExact(Trace) AS traces FROM call_sums"),
             store.query("SELECT name FROM system.tables WHERE database = 'mlobs' AND endsWith(name, '_2')"),
         ]
@@ -110,24 +113,26 @@ KILLED = dedent(
     """
 )
 HELD = [{"held": 96, "traces": 96}]
-TURNS, CALLS, END = ["turns_2"], ["call_sums_2"], ["killed"]
+SPANS = [{"held": 192, "traces": 96}]
+TURNS, AGENTS, CALLS, END = ["turns_2"], ["agents_2"], ["call_sums_2"], ["killed"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("last", "expected"),
     [
-        (3, TURNS * 3 + END + TURNS * 3 + CALLS * 5),
-        (8, TURNS * 5 + CALLS * 3 + END + CALLS * 3),
+        (3, TURNS * 3 + END + TURNS * 3 + AGENTS * 5 + CALLS * 5),
+        (8, TURNS * 5 + AGENTS * 3 + END + AGENTS * 3 + CALLS * 5),
+        (13, TURNS * 5 + AGENTS * 5 + CALLS * 3 + END + CALLS * 3),
     ],
 )
 def test_a_killed_server_goes_on_with_the_day_where_it_ended(run_program, last, expected):
     """Five days have spans; the day that was begun is filled again, and none before it."""
     ended = run_program(f"LAST, DROPPED = {last}, False\n{KILLED}")
     assert ended.returncode == 0, ended.stderr
-    statements, turns, calls, left = json.loads(ended.stdout)
+    statements, turns, agents, calls, left = json.loads(ended.stdout)
     assert statements == expected
-    assert (turns, calls, left) == (HELD, HELD, [])
+    assert (turns, agents, calls, left) == (SPANS, HELD, HELD, [])
 
 
 @pytest.mark.slow
@@ -135,6 +140,6 @@ def test_what_was_left_of_filling_goes_at_the_next_start(run_program):
     """The server was killed when the tables had changed places, and before the old one was dropped."""
     ended = run_program(f"LAST, DROPPED = 0, True\n{KILLED}")
     assert ended.returncode == 0, ended.stderr
-    statements, turns, calls, left = json.loads(ended.stdout)
-    assert statements == TURNS * 5 + END + CALLS * 5
-    assert (turns, calls, left) == (HELD, HELD, [])
+    statements, turns, agents, calls, left = json.loads(ended.stdout)
+    assert statements == TURNS * 5 + END + AGENTS * 5 + CALLS * 5
+    assert (turns, agents, calls, left) == (SPANS, HELD, HELD, [])

@@ -123,7 +123,10 @@ PARAMETERS: Mapping[str, tuple[Schema, str]] = {
     ),
     "by": (_TEXT, "Up to three keys or attributes to group by, separated by commas."),
     "prices": ({"enum": ["then", "today"]}, "Whether prices are those of each call's day or those of today."),
-    "as_model": (_TEXT, "The model that all calls are priced as."),
+    "as_model": (
+        _TEXT,
+        "The model that calls are priced as; embeddings keep their own price, unless it is one for them.",
+    ),
     "budget": (_TEXT, "US dollars for the month."),
     "step": (_TEXT, "Length of the steps of time, such as 5m."),
     "measures": (

@@ -15,7 +15,8 @@ IN_RANGE = (
     "AND Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')"
 )
 # Agents repeat the tokens and the cost of the model calls that they make.
-CALLS = (*INFERENCE_OPERATIONS, "embeddings")
+EMBEDDINGS = "embeddings"
+CALLS = (*INFERENCE_OPERATIONS, EMBEDDINGS)
 OF_CALLS = f"Operation IN ({', '.join(map(repr, CALLS))})"
 FAILED = "StatusCode = 'Error'"
 TRACE = "TraceId"

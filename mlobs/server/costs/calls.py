@@ -12,7 +12,7 @@ from mlobs.prices.rows import STANDARD
 from mlobs.semconv import attributes as a
 from mlobs.semconv.rows import Attribute
 from mlobs.server.ask.compiling import TIMES, Condition
-from mlobs.server.ask.statements import IN_RANGE, OF_CALLS
+from mlobs.server.ask.statements import EMBEDDINGS, IN_RANGE, OF_CALLS
 from mlobs.server.costs.pricing import Edges
 
 COUNT_MAX = 10**15  # what one call can claim, as in the SDK
@@ -63,7 +63,7 @@ OF_BUCKETS = {
     "output_image": "b_drawn",
 }
 # What a class is made of, by column of `calls`.
-CLASS = ("provider", "response_model", "request_model", "tier", "size", "period")
+CLASS = ("provider", "response_model", "request_model", "tier", "size", "period", "embeds")
 # Nothing here is NULL, or a call without one of them would be neither repeated nor not.
 TOTALS = "ifNull(InputTokens, 0), ifNull(OutputTokens, 0)"
 USED = "(ifNull(InputTokens, 0) > 0 OR ifNull(OutputTokens, 0) > 0)"
@@ -156,6 +156,7 @@ def _branch(edges: Edges, extra: str, wanted: str, attributes: str) -> str:
     return f"""SELECT TraceId, SpanId, ParentSpanId, Timestamp, sipHash64(TraceId) AS trace, Weight AS weight,
     Provider AS provider, ResponseModel AS response_model, RequestModel AS request_model,
     toLowCardinality({tier(attributes)}) AS tier, toUInt64(Weight) AS calls,
+    Operation = '{EMBEDDINGS}' AS embeds,
     if(InputTokens IS NULL AND OutputTokens IS NULL, calls, 0) AS unused, CostUsd * Weight AS told,
     {cut}, {sizes} AS size, {days} AS period, {buckets}{extra}
 FROM otel_traces WHERE {wanted}"""

@@ -1,9 +1,7 @@
 """What costs can be divided by, as SQL over `calls`.
 
 Who a call was made for is often said by another span of its trace, so session, conversation, user and tenant
-are looked for there where the call itself does not say. The agent of a call is the one that is its parent,
-else the one that began last, in its trace, of those running when the call began: the nearest above it, unless
-agents run side by side and the call has another span between itself and its agent.
+are looked for there where the call itself does not say. For agents see `agents`.
 """
 
 import re
@@ -14,21 +12,13 @@ from mlobs.errors import QueryError
 from mlobs.semconv import attributes as a
 from mlobs.server.ask.compiling import TIMES, Value
 from mlobs.server.ask.keys import groupable, grouping
+from mlobs.server.costs import agents
 from mlobs.server.costs.summed import SERVICE_VERSION, fits
 
 TIMES_OF_DAY = {"hour": "%Y-%m-%dT%H:00:00Z", "day": "%Y-%m-%d", "month": "%Y-%m"}
-AGENTS_MAX = 64  # of one trace, beside those that are the parent of a call
 _EXPERIMENT = f"{a.EXPERIMENT.name}."
 _OF_TRACE = ("session", "conversation", "user", "tenant")
 _OWN = {"tenant": "toString(Tenant)"}
-_AGENT = "toString(AgentName)"
-_AT = "toUnixTimestamp64Nano(Timestamp)"
-_IS_AGENT = f"{TIMES} AND Operation = 'invoke_agent' AND AgentName != ''"
-_PARENTS = f"""SELECT cityHash64(TraceId, SpanId) AS above, any({_AGENT}) AS told
-FROM otel_traces WHERE {_IS_AGENT} GROUP BY above"""
-_AGENTS = f"""SELECT TraceId, groupArray({AGENTS_MAX})(({_AT}, {_AT} + toInt64(Duration), {_AGENT})) AS agents
-FROM otel_traces WHERE {_IS_AGENT} GROUP BY TraceId"""
-_RUNNING = f"arraySort(g -> -g.1, arrayFilter(g -> g.1 <= {_AT} AND g.2 >= {_AT}, agents))[1].3"
 
 
 @dataclass(slots=True)
@@ -43,6 +33,10 @@ class Groups:
         params: Of the expressions.
         summed: What of `call_sums` is to be selected instead of `extra`; None if it does not tell the groups.
         own: The names of what calls say themselves, of which those of their trace may have to be asked.
+        selected: The names of what is selected more.
+        by_agent: Whether agents have to be joined, as `agents` says.
+        told_apart: The number of the name whose groups are one but for those of the parameter `named`; it is
+            called by the parameter `others`.
     """
 
     names: tuple[str, ...] = ()
@@ -52,17 +46,29 @@ class Groups:
     params: dict[str, Value] = field(default_factory=dict)
     summed: str | None = ""
     own: list[str] = field(default_factory=list)
+    selected: tuple[str, ...] = ()
+    by_agent: bool = False
+    told_apart: int | None = None
 
-    @property
-    def selected(self) -> tuple[str, ...]:
-        """The names of what is selected more."""
-        return tuple(f"own_{number}" for number, name in enumerate(self.names) if name not in TIMES_OF_DAY)
+    def named_keys(self, *, own: bool) -> list[tuple[str, str]]:
+        """Return the name and the expression of each group.
+
+        Args:
+            own: Whether every call says itself what it was made for.
+        """
+        found = []
+        for number, key in enumerate(self.own_keys if own else self.keys):
+            if number == self.told_apart:
+                listed = "JSONExtract({named:String}, 'Array(String)')"
+                key = f"if({key} IN ({listed}), {key}, {{others:String}})"
+            found.append((f"group_{number}", key))
+        return found
 
     @property
     def own_keys(self) -> list[str]:
         """The expression of each group where every call says itself what it was made for."""
         return [
-            key if name in TIMES_OF_DAY else f"own_{number}"
+            key if name in (*TIMES_OF_DAY, "agent") else f"own_{number}"
             for number, (name, key) in enumerate(zip(self.names, self.keys, strict=True))
         ]
 
@@ -83,24 +89,27 @@ def groups(names: Sequence[str]) -> Groups:
         if name in TIMES_OF_DAY:
             found.keys.append(f"formatDateTime(Timestamp, '{TIMES_OF_DAY[name]}', 'UTC')")
             continue
+        if name == "agent":
+            if not found.by_agent:
+                found.extra += f", {agents.OF_SPANS}"
+                found.selected += agents.NAMES
+                if found.summed is not None:
+                    found.summed += f", {agents.OF_SUMS}"
+                found.by_agent = True
+            found.keys.append(agents.AGENT)
+            continue
         own = _own(name, number, found.params)
         found.extra += f", {own} AS own_{number}"
+        found.selected += (f"own_{number}",)
         of_sums = "ServiceVersion" if name == SERVICE_VERSION else own
         if found.summed is not None:
             found.summed += f", {of_sums} AS own_{number}"
-        if name == "agent" or not fits(of_sums):
+        if not fits(of_sums):
             found.summed = None
-        if name == "agent":
-            found.joins += (
-                f" LEFT JOIN ({_PARENTS}) AS p ON cityHash64(c.TraceId, c.ParentSpanId) = p.above"
-                f" LEFT JOIN ({_AGENTS}) AS f_{number} ON c.TraceId = f_{number}.TraceId"
-            )
-            own = f"own_{number}"
-            found.keys.append(f"multiIf({own} != '', {own}, p.told != '', p.told, {_RUNNING})")
-        elif name in _OF_TRACE:
+        if name in _OF_TRACE:
             told = (
                 f"SELECT TraceId, argMin({own}, Timestamp) AS told FROM otel_traces "
-                f"WHERE {TIMES} AND {own} != '' GROUP BY TraceId"
+                f"WHERE {TIMES} AND TraceId != '' AND {own} != '' GROUP BY TraceId"
             )
             found.joins += f" LEFT JOIN ({told}) AS f_{number} ON c.TraceId = f_{number}.TraceId"
             found.keys.append(f"if(own_{number} != '', own_{number}, f_{number}.told)")

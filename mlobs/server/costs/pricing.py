@@ -2,6 +2,9 @@
 
 The rule is that of the SDK's estimate: the model that answered decides, or else the one asked for, as the
 former may be a deployment's name. Of a call in a service tier without a price nothing is known.
+
+No model answers what another embeds: calls priced as a model are those of its kind, either embeddings or all
+others, and the rest keeps its own prices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +15,7 @@ from typing import Any
 
 from mlobs.prices.book import Book
 from mlobs.prices.buckets import BUCKETS
-from mlobs.prices.rows import rates
+from mlobs.prices.rows import Price, rates
 from mlobs.server.ask.ranges import NS
 
 # A price for each of BUCKETS, in units of 10^-SCALE dollars per million tokens; what is below is lost.
@@ -35,12 +38,24 @@ class Pricing:
     Attributes:
         book: Where prices are looked up.
         day: The day whose prices hold; each call's own if None.
-        model: The model all calls are priced as; each call's own if None.
+        model: The model that calls of its kind are priced as; each call's own if None.
+        embeds: Whether that is one for embeddings.
+        others: Where other calls' prices are looked up then; `book` if None.
     """
 
     book: Book
     day: date | None = None
     model: str | None = None
+    embeds: bool = False
+    others: Book | None = None
+
+    def book_of(self, row: Mapping[str, Any]) -> Book:
+        """Return where the price of a class is looked up."""
+        return self.book if self.others is None or self.as_model(row) else self.others
+
+    def as_model(self, row: Mapping[str, Any]) -> bool:
+        """Return whether a class is priced as `model`."""
+        return self.model is not None and bool(row["embeds"]) == self.embeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +112,22 @@ def prices(row: Mapping[str, Any], edges: Edges, pricing: Pricing, then: Pricing
     return Prices(now, saved, None if then is None else price(row, edges, then))
 
 
+def embeds(row: Price) -> bool:
+    """Return whether a model is one for embeddings: only what goes in has a price."""
+    return row.output == 0 < row.input
+
+
 def price(row: Mapping[str, Any], edges: Edges, pricing: Pricing) -> Units | None:
     """Return the price of each bucket of a class, None if it is not known."""
     day = pricing.day or edges.day(row["period"])
     called: list[tuple[str | None, str]]
-    if pricing.model is not None:
+    if pricing.model is not None and pricing.as_model(row):
         called = [(None, pricing.model)]
     else:
         called = [(row["provider"] or None, row[name]) for name in ("response_model", "request_model")]
     for provider, model in called:
         if model:
-            listed = pricing.book.find(provider, model, day, input_tokens=edges.size(row["size"]))
+            listed = pricing.book_of(row).find(provider, model, day, input_tokens=edges.size(row["size"]))
             known = None if listed is None else rates(listed, row["tier"])
             if known is not None:
                 return tuple(int(_EXACT.scaleb(rate, SCALE)) for rate in known)
@@ -116,6 +136,6 @@ def price(row: Mapping[str, Any], edges: Edges, pricing: Pricing) -> Units | Non
 
 def reason(row: Mapping[str, Any], edges: Edges, pricing: Pricing) -> str:
     """Return what is not known of a class without a price: its model, or the price of its service tier."""
-    if pricing.model is None and not (row["response_model"] or row["request_model"]):
+    if not pricing.as_model(row) and not (row["response_model"] or row["request_model"]):
         return "no model"
     return "model" if price({**row, "tier": ""}, edges, pricing) is None else "service tier"

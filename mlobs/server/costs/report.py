@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlobs.server.answers import moment
 from mlobs.server.ask.compiling import Condition
@@ -15,6 +15,7 @@ from mlobs.server.costs.pricing import SCALE, Prices, Pricing, edges, prices
 from mlobs.server.costs.sources import SURVEY, UNKNOWN, Source, source, survey_params
 
 UNPRICED_MAX = 100
+OTHERS = "others"
 UNIT = 10**SCALE
 NOTHING: Row = {"parts": {}, "traces": 0, "successful_traces": 0, "groups": 0}
 
@@ -42,14 +43,30 @@ class Question:
     known: bool = True
 
 
-def report(ask: Ask, asked: Question, also: Question | None = None) -> Row:
+@dataclass(frozen=True, slots=True)
+class Also:
+    """What else the same calls are divided by.
+
+    Attributes:
+        by: Names of groups.
+        limit: Rows at most.
+        apart: How many of the groups of the report, the dearest, are told apart, where `by` ends in the name
+            that it is divided by; all if None. The others are one group, which is called something else.
+    """
+
+    by: Sequence[str]
+    limit: int
+    apart: int | None = None
+
+
+def report(ask: Ask, asked: Question, also: Also | None = None) -> Row:
     """Return what the calls of a range cost.
 
     Args:
         ask: To the store.
         asked: What is asked.
-        also: The same calls divided by something else, for `also_rows`: all calls are then priced once, and
-            traces are not counted.
+        also: What else they are divided by, for `also_rows`; all calls are priced once, and traces are not
+            counted.
 
     Raises:
         QueryError: Nothing is grouped by one of the names, or the store refused the question.
@@ -75,7 +92,10 @@ def report(ask: Ask, asked: Question, also: Question | None = None) -> Row:
     if divided is not None:
         found |= divided.shown
     if also is not None and more is not None:
-        found["also_rows"] = _divided(ask, also, more, priced, traces=False).shown["rows"]
+        if also.apart is not None:
+            more = _apart(more, [row["group"][asked.by[0]] or "" for row in found["rows"][: also.apart]])
+        asked = replace(asked, by=also.by, limit=also.limit)
+        found["also_rows"] = _divided(ask, asked, more, priced, traces=False).shown["rows"]
     return found
 
 
@@ -150,6 +170,15 @@ def _divided(ask: Ask, asked: Question, wanted: Groups, priced: _Priced, *, trac
     listed_all = len(priced.classes) < statements.CLASSES_MAX
     unknown = listed_all and not priced.classes.issuperset(map(int, everything["parts"]))
     return _Divided(shown, whole, unknown)
+
+
+def _apart(wanted: Groups, names: Sequence[str]) -> Groups:
+    """Return the same with only some groups of the last name told apart."""
+    others = OTHERS
+    while others in names:
+        others += "."
+    params = {**wanted.params, "named": json.dumps(names), "others": others}
+    return replace(wanted, params=params, told_apart=len(wanted.names) - 1)
 
 
 def _read(ask: Ask, source: Source, wanted: Groups) -> Source:

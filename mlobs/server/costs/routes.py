@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from mlobs.errors import PayloadError, QueryError
 from mlobs.prices.book import Book
 from mlobs.prices.buckets import BUCKETS
 from mlobs.prices.models import NAME_CHARACTERS_MAX
+from mlobs.prices.rows import Price
 from mlobs.server.ask import asked
 from mlobs.server.ask import openapi as api
 from mlobs.server.ask.asked import Given
@@ -21,7 +23,7 @@ from mlobs.server.ask.ranges import NS, read_range
 from mlobs.server.costs.books import Books, sent
 from mlobs.server.costs.figures import usd
 from mlobs.server.costs.month import forecast, month_of
-from mlobs.server.costs.pricing import Pricing
+from mlobs.server.costs.pricing import Pricing, embeds
 from mlobs.server.costs.report import Question, report, total
 from mlobs.server.store import Store
 from mlobs.settings import PriceSettings, load
@@ -45,7 +47,7 @@ def _report(store: Store, given: Given, other: Book | None) -> dict[str, Any]:
     today = datetime.fromtimestamp(now_ns // NS, UTC).date() if when == "today" else None
     pricing = Pricing(other or book, today, model)
     if model is not None:
-        _known_model(pricing, model, now_ns)
+        pricing = replace(pricing, embeds=embeds(_known_model(pricing, model, now_ns)))
     repriced = other is not None or today is not None or model is not None
     by = asked.groupings(given)
     question = Question(
@@ -61,15 +63,17 @@ def _report(store: Store, given: Given, other: Book | None) -> dict[str, Any]:
     return {**found, "prices": when, "as_model": model, "other_prices": other is not None}
 
 
-def _known_model(pricing: Pricing, model: str, now_ns: int) -> None:
-    """Refuse a model that has no price at all: every call would be in no sum."""
+def _known_model(pricing: Pricing, model: str, now_ns: int) -> Price:
+    """Return a price of a model; refuse one that has none at all: every call would be in no sum."""
     today = datetime.fromtimestamp(now_ns // NS, UTC).date()
     days = [today, *(day for day in pricing.book.days() if day <= today)]
-    if not any(pricing.book.find(None, model, day) for day in days):
+    listed = next(filter(None, (pricing.book.find(None, model, day) for day in days)), None)
+    if listed is None:
         raise QueryError(
             f"as_model={model[:60]!r} came, and no price of it is known; a model of the price file was "
             "expected, such as openai/gpt-4o-mini. MLOBS_PRICES of the server names a file with more."
         )
+    return listed
 
 
 def _month(store: Store, given: Given) -> dict[str, Any]:

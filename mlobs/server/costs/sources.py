@@ -13,7 +13,8 @@ from typing import Any
 from mlobs.prices.buckets import BUCKETS
 from mlobs.server.ask.compiling import TIMES, Condition, Value
 from mlobs.server.ask.ranges import AROUND_NS, NS, Range
-from mlobs.server.ask.statements import FAILED, IN_RANGE, OF_CALLS
+from mlobs.server.ask.statements import EMBEDDINGS, FAILED, IN_RANGE, OF_CALLS
+from mlobs.server.costs.agents import ABOVE, AT, IS_AGENT
 from mlobs.server.costs.calls import REPEATED, SAME, calls, reached, repeated_by
 from mlobs.server.costs.pricing import Edges
 from mlobs.server.costs.summed import SIZES, TABLE, TEN_S, TOKENS, fits
@@ -23,7 +24,7 @@ _FAILED_ROOTS = f"SELECT sipHash64(TraceId) AS trace FROM otel_traces WHERE Pare
 _SECONDS_MAX = 2**32 - 2 * TEN_S
 _SELECTED = (
     "trace", "weight", "Timestamp", "provider", "response_model", "request_model", "tier", "calls", "unused",
-    "told", "size", "period", *(f"t_{name}" for name in BUCKETS),
+    "told", "size", "period", "embeds", *(f"t_{name}" for name in BUCKETS),
 )  # fmt: skip
 
 
@@ -52,11 +53,12 @@ SELECT sum(Repeated) AS repeated,
             WHERE {_between("near_since_s", "near_until_s")} AND Trace IN (SELECT Trace FROM parents)
         ) WHERE cityHash64(Trace, span) IN (SELECT cityHash64(Trace, arrayJoin(Parents)) FROM parents)
     ) AS apart,
-    (SELECT count() FROM otel_traces WHERE {TIMES} AND NOT ClockKnown AND {OF_CALLS}) AS unknown
+    (SELECT count() FROM otel_traces WHERE {TIMES} AND NOT ClockKnown AND {OF_CALLS}) AS unknown,
+    (SELECT count() FROM otel_traces WHERE {TIMES} AND NOT ClockKnown AND {IS_AGENT}) AS unknown_agents
 FROM {TABLE} WHERE {_between("near_since_s", "near_until_s")}"""
 
-# For where SURVEY cannot tell, as `call_sums` has not all calls there are.
-UNKNOWN: Mapping[str, Any] = {"repeated": 1, "apart": (), "unknown": 1}
+# For where SURVEY cannot tell, as `call_sums` and `agents` have not all there are.
+UNKNOWN: Mapping[str, Any] = {"repeated": 1, "apart": (), "unknown": 1, "unknown_agents": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Source:
         summed: Whether `call_sums` is read; else the spans are.
         apart: Whether there are traces of which the spans are read beside it.
         beside: Whether the range has more than whole tens of minutes.
+        agents: Whether `agents` has all there are; else they are read from the spans.
     """
 
     where: Condition
@@ -80,6 +83,7 @@ class Source:
     summed: bool = False
     apart: bool = False
     beside: bool = True
+    agents: bool = False
 
     @property
     def of_spans(self) -> "Source":
@@ -115,6 +119,7 @@ class Source:
         days = reached([f"Ten >= toDateTime({start // NS}, 'UTC')" for start in self.edges.starts()])
         sums = f"""SELECT Trace AS trace, Weight AS weight, toDateTime64(Ten, 9, 'UTC') AS Timestamp,
     Provider AS provider, ResponseModel AS response_model, RequestModel AS request_model, Tier AS tier,
+    Operation = '{EMBEDDINGS}' AS embeds,
     Calls AS calls, Unused AS unused, Told AS told, {sizes} AS size, {days} AS period, {tokens}{summed}
 FROM {TABLE} WHERE {self._tens} AND Calls > 0 AND {self.where.sql}"""
         if not self._spans:
@@ -130,6 +135,14 @@ FROM {TABLE} WHERE {self._tens} AND Calls > 0 AND {self.where.sql}"""
         sums = f"""SELECT Trace AS trace, Weight AS weight, Calls > 0 AS once, Repeated AS repeats
 FROM {TABLE} WHERE {self._tens} AND (Calls > 0 OR Repeated > 0) AND {self.where.sql}"""
         return f"{sums} UNION ALL {_once(self._spans, self._repeats)}" if self._spans else sums
+
+    def asking(self) -> str:
+        """Return the statement for the calls whose agent is to be looked for, and maybe more."""
+        if not self.summed:
+            return _asking(self.where.sql)
+        sums = f"""SELECT Trace AS trace, Above AS above, Begun AS begun
+FROM {TABLE} WHERE {self._tens} AND Begun != 0 AND {self.where.sql}"""
+        return f"{sums} UNION ALL {_asking(self._spans)}" if self._spans else sums
 
     @property
     def _tens(self) -> str:
@@ -189,6 +202,7 @@ def source(where: Condition, edges: Edges, within: Range, found: Mapping[str, An
         summed=known and begin < end and set(edges.sizes) <= set(SIZES) and fits(where.sql),
         apart=bool(apart),
         beside=(within.since_ns, within.until_ns + 1) != (begin * NS, end * NS),
+        agents=not found["unknown_agents"],
     )
 
 
@@ -198,6 +212,11 @@ def _once(where: str, repeated: str) -> str:
     SELECT sipHash64(TraceId) AS trace, Weight AS weight{same} FROM otel_traces
     WHERE {IN_RANGE} AND {OF_CALLS} AND {where}
 )"""
+
+
+def _asking(where: str) -> str:
+    return f"""SELECT sipHash64(TraceId) AS trace, {ABOVE} AS above, {AT} AS begun FROM otel_traces
+WHERE {IN_RANGE} AND {OF_CALLS} AND AgentName = '' AND {where}"""
 
 
 def _up(at_ns: int) -> int:

@@ -4,6 +4,7 @@ What they cost is worked out elsewhere, exactly; here it only decides which rows
 """
 
 from mlobs.prices.buckets import BUCKETS
+from mlobs.server.costs import agents
 from mlobs.server.costs.calls import CLASS
 from mlobs.server.costs.groupings import Groups
 from mlobs.server.costs.sources import Source
@@ -40,8 +41,7 @@ def rows(source: Source, groups: Groups, *, traces: bool) -> str:
     """
     keys = [f"group_{number}" for number in range(len(groups.keys))]
     listed = ", ".join(keys)
-    by = groups.own_keys if source.summed else groups.keys
-    named = ", ".join(f"{key} AS {name}" for key, name in zip(by, keys, strict=True))
+    named = ", ".join(f"{key} AS {name}" for name, key in groups.named_keys(own=source.summed))
     counts = [f"n_{name}" for name in BUCKETS]
     tokens = f"[{', '.join(counts)}]"
     sums = ", ".join(("calls", "unused", *counts))
@@ -57,7 +57,7 @@ def rows(source: Source, groups: Groups, *, traces: bool) -> str:
 FROM (
     SELECT {named}, {_CLASS_ID}, weight, sum(c.calls) AS calls, sum(c.unused) AS unused,
         {f"{states}," if traces else ""} {_TOKENS}
-    FROM ({_of_groups(source, groups)}) AS c{"" if source.summed else groups.joins}
+    FROM ({_of_groups(source, groups)}) AS c{_joins(source, groups)}
     GROUP BY {listed}, {", ".join(CLASS)}, weight
 ) AS g LEFT JOIN (
     SELECT tupleElement(row, 1) AS class, tupleElement(row, 2) AS price FROM (
@@ -86,6 +86,13 @@ def silent(source: Source, groups: Groups) -> str:
 
 def _of_groups(source: Source, groups: Groups) -> str:
     return source.calls(groups.extra, groups.summed or "", groups.selected)
+
+
+def _joins(source: Source, groups: Groups) -> str:
+    joined = "" if source.summed else groups.joins
+    if groups.by_agent:
+        joined += agents.joins(source.asking(), summed=source.agents, few=source.summed)
+    return joined
 
 
 def _stood_for(traces: str) -> str:

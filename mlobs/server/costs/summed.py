@@ -13,7 +13,9 @@ from the spans. Ids are hashes of 32 bits, so a trace may be read that need not 
 import re
 
 from mlobs.prices.buckets import BUCKETS
+from mlobs.server.ask.ranges import AROUND_NS
 from mlobs.server.ask.statements import FAILED, OF_CALLS
+from mlobs.server.costs.agents import ABOVE, AT, IS_AGENT, SPAN
 from mlobs.server.costs.calls import CUT, MODEL, OF_BUCKETS, RARE_MAP, TOTALS, USED, details, tier
 
 TABLE, VIEW, FILLING = "call_sums", "call_sums_view", "call_sums_2"
@@ -28,7 +30,7 @@ NAMED = (
     "AgentName", "Tenant", "SessionId", "ConversationId", "UserId",
 )  # fmt: skip
 TOKENS = {name: f"Tokens{''.join(part.capitalize() for part in name.split('_'))}" for name in BUCKETS}
-KEYS = ("Ten", "Trace", "Weight", "ServiceVersion", *NAMED, "Tier", "Size")
+KEYS = ("Ten", "Trace", "Weight", "ServiceVersion", *NAMED, "Under", "Tier", "Size", "Above", "Begun")
 SUMS = ("Calls", "Repeated", "Unused", "Told", *TOKENS.values(), "RootFailed", "Spans", "Parents")
 COLUMNS = (*KEYS, *SUMS)
 _KNOWN = frozenset({*NAMED, "ServiceVersion", "AND", "OR", "NOT", "LIKE", "IN", "IS", "NULL"})
@@ -66,8 +68,12 @@ def selected(where: str = "1") -> str:
     cut = ",\n        ".join(f"{text.format(**told)} AS {name}" for name, text in CUT.items())
     tokens = ", ".join(f"toUInt64({OF_BUCKETS[name]}) * Weight AS t_{name}" for name in BUCKETS)
     sums = ", ".join(f"sumIf(t_{name}, {_COUNTS}) AS {TOKENS[name]}" for name in BUCKETS)
+    # One that began long before is not in every range that the call is in.
+    near = f"ran.2 BETWEEN {AT} - {AROUND_NS} AND {AT} + {AROUND_NS}"
+    under = f"toLowCardinality(if(AgentName = '' AND {OF_CALLS} AND {near}, ran.1, ''))"
+    unsettled = f"({_COUNTS} AND AgentName = '' AND Under = '' AND TraceId != '')"
     size = ", ".join(f"inputs > {size}, {size}" for size in reversed(SIZES))
-    return f"""SELECT Ten, Trace, Weight, ServiceVersion, {", ".join(NAMED)}, Tier, Size,
+    return f"""SELECT {", ".join(KEYS)},
     sumIf(Weight, {_COUNTS}) AS Calls, sumIf(Weight, is_call AND repeated) AS Repeated,
     sumIf(Weight, {_COUNTS} AND unused) AS Unused, sumIf(told, {_COUNTS}) AS Told,
     {sums}, max(root_failed) AS RootFailed,
@@ -80,6 +86,7 @@ FROM (
         toLowCardinality(ResourceAttributes['service.version']) AS ServiceVersion, {", ".join(NAMED)},
         {OF_CALLS} AS is_call, {_FAILED_ROOT} AS root_failed,
         {cut},
+        {under} AS Under, if({unsettled}, above, 0) AS Above, if({unsettled}, {AT}, 0) AS Begun,
         {tier("rare")} AS Tier, toUInt32(multiIf({size}, 0)) AS Size, {tokens},
         InputTokens IS NULL AND OutputTokens IS NULL AS unused, CostUsd * Weight AS told,
         toUInt32(cityHash64(SpanId)) AS span, toUInt32(cityHash64(ParentSpanId)) AS parent,
@@ -88,9 +95,11 @@ FROM (
         {_MAY_BE_REPEATED} AS may_be
     FROM (
         SELECT Timestamp, TraceId, SpanId, ParentSpanId, Weight, {", ".join(NAMED)}, {", ".join(_AMOUNTS)},
-            ResourceAttributes, {RARE_MAP} AS rare
+            ResourceAttributes, {RARE_MAP} AS rare, {ABOVE} AS above
         {came} AND ({OF_CALLS} OR {_FAILED_ROOT})
-    )
+    ) AS c LEFT JOIN (
+        SELECT {SPAN} AS agent, max((toString(AgentName), {AT})) AS ran {came} AND {IS_AGENT} GROUP BY agent
+    ) AS a ON c.above = a.agent
 )
 GROUP BY {", ".join(KEYS)}"""
 

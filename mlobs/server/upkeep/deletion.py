@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from mlobs.errors import QueryError, StoreError
 from mlobs.semconv import attributes as a
+from mlobs.server.costs.agents import TABLE as AGENTS
 from mlobs.server.costs.summed import TABLE as SUMS
 from mlobs.server.engine import Connection
 from mlobs.server.exemplars import TABLE as EXEMPLARS
@@ -103,10 +104,12 @@ def _removed(connection: Connection, what: str, value: str, of: str) -> dict[str
     own = " OR ".join(_holds(column, of) for column in SPANS_TOO[what]) or "0"
     # Not those of traces that came since: such a trace goes whole, the next time.
     spans = f"{_condition(of, ())} OR (TraceId = '' AND ({own}))"
+    hashed = f"Trace IN (SELECT sipHash64(TraceId) FROM {of} WHERE TraceId != '')"
     conditions = {
         EXEMPLARS: _condition(of, ()),
         TURNS: _condition(of, ()),
-        SUMS: f"Trace IN (SELECT sipHash64(TraceId) FROM {of} WHERE TraceId != '') OR {own}",
+        AGENTS: hashed,
+        SUMS: f"{hashed} OR {own}",
         "scores": _condition(of, ()),
         "otel_logs": _condition(of, LOGS_TOO[what]),
         "otel_traces": spans,

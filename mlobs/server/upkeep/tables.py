@@ -10,13 +10,14 @@ TIMES: Mapping[str, str] = {
     "minutes": "Minute",
     "ten_minutes": "Minute",
     "turns": "Minute",
+    "agents": "Ten",
     "call_sums": "Ten",
     "otel_logs": "Timestamp",
     "scores": "Timestamp",
     **dict.fromkeys(TABLES["metrics"], "TimeUnix"),
 }
 SIGNALS: Mapping[str, tuple[str, ...]] = {
-    "traces": ("otel_traces", "minutes", "ten_minutes", "turns", "call_sums"),
+    "traces": ("otel_traces", "minutes", "ten_minutes", "turns", "agents", "call_sums"),
     "logs": ("otel_logs", "scores"),
     "metrics": TABLES["metrics"],
 }

@@ -811,6 +811,34 @@ SETTINGS index_granularity = 1024, replicated_deduplication_window = 100000, rep
     min_bytes_for_wide_part = 134217728, merge_selector_base = 10,
     fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- Schema 8: when which agent ran, a row for each of their spans, so that costs are divided by agent without
+-- reading the spans. A view of spans fills it; see `mlobs.server.costs.agents`.
+--
+-- Calls whose agent is above them and came together with them know it: Under. Others that name no agent are
+-- a row each, with the span above them and when they began, so their agent is found when it is asked for. The
+-- calls that are there are added up anew.
+CREATE TABLE IF NOT EXISTS agents ON CLUSTER 'main' (
+    Ten DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    Trace UInt64 CODEC(ZSTD(1)),
+    Span UInt64 CODEC(ZSTD(1)),
+    BeginNs Int64 CODEC(Delta(8), ZSTD(1)),
+    EndNs Int64 CODEC(Delta(8), ZSTD(1)),
+    AgentName LowCardinality(String)
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY toDate(Ten)
+ORDER BY (Ten, Trace)
+SETTINGS replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800, min_bytes_for_wide_part = 134217728,
+    merge_selector_base = 10,
+    fsync_after_insert = 1, fsync_part_directory = 1;
+
+TRUNCATE TABLE call_sums ON CLUSTER 'main';
+
+ALTER TABLE call_sums ON CLUSTER 'main'
+    ADD COLUMN IF NOT EXISTS Under LowCardinality(String) AFTER AgentName,
+    ADD COLUMN IF NOT EXISTS Above UInt64 CODEC(ZSTD(1)) AFTER Size,
+    ADD COLUMN IF NOT EXISTS Begun Int64 CODEC(ZSTD(1)) AFTER Above;
+
 CREATE TABLE IF NOT EXISTS schema_version ON CLUSTER 'main' (Version UInt32) ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}') ORDER BY Version;
 
 CREATE TABLE IF NOT EXISTS canonical_columns ON CLUSTER 'main' (Digest String) ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}') ORDER BY Digest;

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlobs.server.clickhouse.definitions import adapted, spread
+from mlobs.server.costs.agents import agents_view
 from mlobs.server.costs.summed import call_sums_view
 from mlobs.server.derived import exporter_view, latest_views, scores_view, totals_view
 from mlobs.server.migrations import statements
@@ -20,6 +21,7 @@ VIEWS = {
     "minutes": minutes_view(),
     "tens": ten_minutes_view(),
     "turns": turns_view(),
+    "agents": agents_view(),
     "calls": call_sums_view(),
     "scores": scores_view(),
     "exporter": exporter_view(),

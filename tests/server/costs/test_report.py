@@ -14,7 +14,7 @@ from mlobs.server.ask.asked import spans
 from mlobs.server.ask.ranges import read_range
 from mlobs.server.costs import statements
 from mlobs.server.costs.pricing import Pricing
-from mlobs.server.costs.report import Question, report
+from mlobs.server.costs.report import Also, Question, report
 from tests.server.costs.conftest import CHAT, days_ago, noon
 
 M = 1_000_000
@@ -257,6 +257,37 @@ def test_embeddings_cost_too(calls):
     )  # fmt: skip
     calls.send()
     assert calls.report()["total"]["cost_usd"] == 0.02
+
+
+def test_embeddings_keep_their_price_where_calls_are_priced_as_a_model_that_does_not_embed(calls):
+    """And the other way round: a model for embeddings answers nobody."""
+    calls.chat("gpt-4o", (M, 0))
+    calls.add(
+        gen_ai__operation__name="embeddings", gen_ai__provider__name="openai",
+        gen_ai__request__model="text-embedding-3-small", gen_ai__usage__input_tokens=M,
+    )  # fmt: skip
+    calls.send()
+    assert calls.report()["total"]["cost_usd"] == 2.52
+    as_mini = calls.report(by="model", as_model="openai/gpt-4o-mini")
+    assert {row["group"]["model"]: row["cost_usd"] for row in as_mini["rows"]} == {
+        "gpt-4o": 0.15, "text-embedding-3-small": 0.02,
+    }  # fmt: skip
+    as_large = calls.report(by="model", as_model="openai/text-embedding-3-large")
+    assert {row["group"]["model"]: row["cost_usd"] for row in as_large["rows"]} == {
+        "gpt-4o": 2.5, "text-embedding-3-small": 0.13,
+    }  # fmt: skip
+
+
+def test_in_a_report_beside_it_only_the_dearest_are_told_apart(calls):
+    """A chart has few colours, and a day as many users as it likes: all of them are in its sums."""
+    for number, size in enumerate((30, 20, 10, 5)):
+        calls.chat("gpt-4o", (size * 1_000, 0), user__id=("ana", "it's\\\n", "others", "")[number])
+    calls.send()
+    within = read_range({}, time.time_ns())
+    asked = Question(spans({"q": f"service:{calls.service}"}), within, ("user",), 100, Pricing(Book()))
+    found = report(calls.server.store.query, asked, Also(("day", "user"), 100, 2))
+    rows = {row["group"]["user"]: row["cost_usd"] for row in found["also_rows"]}
+    assert rows == {"ana": 0.075, "it's\\\n": 0.05, "others": 0.0375}
 
 
 def test_what_is_beyond_the_limit_is_told(calls):

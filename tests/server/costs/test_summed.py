@@ -25,9 +25,10 @@ from tests.server.costs.conftest import Calls
 from tests.server.otlp import post
 
 MODELS = ("gpt-4o", "claude-sonnet-4-5", "nobody-knows", "dated")
+AGENTS = (("agent",), ("agent", "model"), ("hour", "agent"), ("agent", "session"), ("agent", "user", "day"))
 BYS = (
     (), ("model",), ("service",), ("hour", "model"), ("day",), ("user",), ("session", "status"),
-    ("provider",), ("resource.service.version",), ("agent",), ("tenant",), ("attr.nothing",),
+    ("provider",), ("resource.service.version",), ("tenant",), ("attr.nothing",), ("user", "agent"),
 )  # fmt: skip
 
 
@@ -53,18 +54,35 @@ class Stream(Calls):
         for _ in range(traces):
             at = begins + timedelta(seconds=chance.uniform(0, 5 * 3600), microseconds=chance.randrange(10**6))
             root = self.add(
-                "root", at=at, failed=chance.random() < 0.3, gen_ai__operation__name="invoke_agent",
-                gen_ai__agent__name=chance.choice("ab"),
+                "root", at=at, failed=chance.random() < 0.3, **self.runs(chance),
                 trace_state=chance.choice(("", "ot=th:c", "ot=th:5")),
             )  # fmt: skip
             above = [root]
-            for _ in range(chance.randrange(6)):
+            for _ in range(chance.randrange(9)):
                 at += timedelta(seconds=chance.choice((0.001, 1, 700)))
-                above.append(self.one(chance, at, chance.choice(above), root.trace_state))
+                above.append(self.below(chance, at, chance.choice(above), root.trace_state))
             if chance.random() < 0.3:
                 lone = self.one(chance, at, root, root.trace_state)
                 below = self.one(chance, at, lone, root.trace_state)
                 lone.trace_id = below.trace_id = b""
+
+    def below(self, chance: random.Random, at: datetime, parent, state: str):
+        """Add a call, an agent or a step below a span."""
+        if chance.random() < 0.6:
+            return self.one(chance, at, parent, state)
+        return self.add("below", at=at, parent=parent, trace_state=state, **self.runs(chance))
+
+    @staticmethod
+    def runs(chance: random.Random) -> dict[str, object]:
+        """Return what an agent or a step says that runs for a second, or while others begin."""
+        took = {"took_ns": chance.choice((1, 800, 2_000)) * 10**9}
+        if chance.random() < 0.3:
+            return {**took, "mlobs__kind": "step"}
+        return {
+            **took,
+            "gen_ai__operation__name": "invoke_agent",
+            "gen_ai__agent__name": chance.choice("abc"),
+        }
 
     def one(self, chance: random.Random, at: datetime, parent, state: str):
         """Add a call below a span; sometimes one that says the same."""
@@ -80,6 +98,7 @@ class Stream(Calls):
                 {}, {"gen_ai__usage__cache_read__input_tokens": 7},
                 {"openai__response__service_tier": "flex"},
                 {"gen_ai__usage__reasoning__output_tokens": 5}, {"mlobs__usage__audio__input_tokens": 3},
+                {"gen_ai__agent__name": "c"},
             )
         )  # fmt: skip
         return self.chat(
@@ -114,12 +133,15 @@ def asked(stream: Stream, within: Range, by: tuple[str, ...], pricing: Pricing, 
     return Question(spans({"q": f"service:{stream.service} {q}"}), within, by, 50, pricing, then)
 
 
+SPANS_ALONE = {"summed": False, "repeated": True, "agents": False}
+
+
 def both(monkeypatch, query, question: Question) -> tuple[dict, dict]:
     """Return the answer as it is, and the one read from the spans alone."""
     found = report(query, question)
     real = reports.source
     with monkeypatch.context() as patched:
-        patched.setattr(reports, "source", lambda *given: replace(real(*given), summed=False, repeated=True))
+        patched.setattr(reports, "source", lambda *given: replace(real(*given), **SPANS_ALONE))
         return found, report(query, question)
 
 
@@ -145,7 +167,7 @@ def test_sums_tell_what_the_spans_tell(served, monkeypatch, seed):
     first_ns = int(begins.timestamp()) * NS
     read = []
     for step in range(2):
-        for by in chance.sample(BYS, 4):
+        for by in (*chance.sample(AGENTS, 2), *chance.sample(BYS, 3)):
             since_ns = first_ns + chance.choice((0, chance.randrange(3 * 3600 * NS), 1800 * NS))
             until_ns = since_ns + chance.choice((chance.randrange(2 * 3600 * NS), 7200 * NS, 6 * 3600 * NS))
             within = Range(since_ns, until_ns - 1, until_ns)
@@ -213,6 +235,38 @@ def test_calls_without_a_trace_repeat_none_and_go_from_the_sums_with_their_user(
     assert served.store.query(HELD, {"s": stream.service}) == [{"calls": 2, "repeated": 0}]
 
 
+def test_agents_go_from_the_sums_with_the_traces_of_their_user(served):
+    stream, user = Stream(served), os.urandom(4).hex()
+    for who in (user, "stays"):
+        runs = {"gen_ai__operation__name": "invoke_agent", "gen_ai__agent__name": stream.service}
+        stream.chat(parent=stream.add("root", user__id=who, **runs))
+    stream.send()
+    held = "SELECT count() AS agents FROM agents WHERE AgentName = {name:String}"
+    assert served.store.query(held, {"name": stream.service}) == [{"agents": 2}]
+    assert requests.post(f"{served.url}/api/delete", json={"user": user}, timeout=300).status_code == 200
+    assert served.store.query(held, {"name": stream.service}) == [{"agents": 1}]
+    assert [(name, row["calls"]) for name, row in stream.rows("agent").items()] == [(stream.service, 1)]
+
+
+def test_an_agent_that_comes_after_its_calls_pays_for_them(served):
+    """As one that runs does: it is sent when it ends, and what it called is above nothing until then."""
+    stream = Stream(served)
+    agent = stream.add(
+        "root", took_ns=10**12, gen_ai__operation__name="invoke_agent", gen_ai__agent__name="a"
+    )
+    step = stream.add("step", parent=agent, mlobs__kind="step")
+    late = stream.request
+    stream.request = ExportTraceServiceRequest()
+    stream.chat(parent=agent)
+    stream.chat(parent=step)
+    stream.chat(parent=agent, gen_ai__agent__name="its own")
+    stream.send()
+    assert {name: row["calls"] for name, row in stream.rows("agent").items()} == {None: 2, "its own": 1}
+    stream.request = late
+    stream.send()
+    assert {name: row["calls"] for name, row in stream.rows("agent").items()} == {"a": 2, "its own": 1}
+
+
 def test_every_size_at_which_a_packaged_price_changes_is_told_apart():
     assert set(Book().sizes()) <= set(SIZES)
 
@@ -253,7 +307,7 @@ OLD = dedent(
     from tests.server.earlier import CHATS, LIMITS, earlier
 
     folder = Path(sys.argv[0]).parent / "store"
-    earlier(folder, 5, ["call_sums_view", "call_sums"], CHATS)
+    earlier(folder, 5, ["call_sums_view", "call_sums", "agents_view", "agents"], CHATS)
     for _ in range(2):
         store = Store(folder, **LIMITS)
         sums = "sum(Calls) AS calls, sum(TokensInput) AS tokens, uniqExact(Trace) AS traces"

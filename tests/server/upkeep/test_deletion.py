@@ -112,6 +112,7 @@ def test_an_id_is_text_and_never_sql(served):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_deletions_at_once_do_not_touch_each_other(served):
     """Each has a list of its own."""
     names = [os.urandom(8).hex() for _ in range(4)]

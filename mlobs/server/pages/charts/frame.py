@@ -13,6 +13,7 @@ from mlobs.server.pages.charts.scales import Scale, marks, moments
 
 WIDTH, HEIGHT = 420, 150
 LEFT, RIGHT, TOP, BOTTOM = 52, 8, 8, 20
+BESIDE_CHARACTERS = 6
 Told = Callable[[float | None], str]
 
 
@@ -122,11 +123,15 @@ class Frame:
 
 
 def grid(y: float, label: str) -> str:
-    """Return a line across a picture with what it stands for."""
-    place = number(y)
+    """Return a line across a picture with what it stands for.
+
+    A label that does not fit beside the picture, where small screens have large letters, lies upon the line.
+    """
+    place, label = number(y), label.removesuffix(".00")
+    x, dy, anchor = (LEFT - 6, ".32em", "end") if len(label) <= BESIDE_CHARACTERS else (0, "-.25em", "start")
     return (
         f'<path class="grid" d="M{LEFT} {place}H{WIDTH - RIGHT}"/>'
-        f'<text class="axis" x="{LEFT - 6}" y="{place}" dy=".32em" text-anchor="end">{escape(label)}</text>'
+        f'<text class="axis" x="{x}" y="{place}" dy="{dy}" text-anchor="{anchor}">{escape(label)}</text>'
     )
 
 

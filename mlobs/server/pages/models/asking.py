@@ -11,7 +11,7 @@ from mlobs.prices.models import NAME_CHARACTERS_MAX
 from mlobs.prices.rows import Price
 from mlobs.server.ask import asked
 from mlobs.server.ask.ranges import NS, Range
-from mlobs.server.costs.pricing import Pricing
+from mlobs.server.costs.pricing import Pricing, embeds
 from mlobs.server.costs.report import Question
 
 ROWS, TIME_ROWS = 50, 10_000
@@ -84,8 +84,7 @@ def other_prices(given: Mapping[str, str], book: Book, day: date) -> tuple[Prici
     """
     other = given.get("as_model", "").strip()
     if other:
-        known(book, "as_model", other, day)
-        return Pricing(book, day, other), "as"
+        return Pricing(book, day, other, embeds(known(book, "as_model", other, day))), "as"
     own = {name: amount(given, name) for name in BUCKETS_ASKED if given.get(name)}
     if not own:
         return Pricing(book, day), "today"
@@ -93,7 +92,8 @@ def other_prices(given: Mapping[str, str], book: Book, day: date) -> tuple[Prici
         if name not in own:
             raise PayloadError(f"{name} is missing; prices are given for input and for output at least.")
     listed = book.find(None, given["model"], day) if given.get("model") else None
-    return Pricing(Book([_imagined(listed, own)]), None, _IMAGINED), "own"
+    of_embeddings = listed is not None and embeds(listed)
+    return Pricing(Book([_imagined(listed, own)]), None, _IMAGINED, of_embeddings, book), "own"
 
 
 def _imagined(like: Price | None, own: Mapping[str, float]) -> Price:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from functools import wraps
 from typing import Any
@@ -17,11 +16,12 @@ from mlobs.server.ask import asked
 from mlobs.server.costs.books import Books
 from mlobs.server.costs.month import forecast, month_of
 from mlobs.server.costs.pricing import Pricing
-from mlobs.server.costs.report import Question, report
+from mlobs.server.costs.report import Also, Question, report
 from mlobs.server.pages.beginning import basis, begun, earliest_ns, hours
 from mlobs.server.pages.handling import View, is_busy, message, page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.models import asking, spending, what_if
+from mlobs.server.pages.models.view import NAMED
 from mlobs.server.pages.period import NAMES
 from mlobs.server.pages.rendering import render
 from mlobs.server.store import Store
@@ -42,7 +42,7 @@ def show_cost(request: Request) -> Response:
     by, pricing = asking.divided(given), Pricing(_book())
     step, covered = asking.step(period.range), hours(period, earliest_ns(store))
     asked_for = asking.question(given, period.range, (by,), pricing, known=not store.sharded)
-    by_time = replace(asked_for, by=(step, by), limit=asking.TIME_ROWS) if step else None
+    by_time = Also((step, by), asking.TIME_ROWS, NAMED) if step else None
     found = report(store.query, asked_for, by_time)
     rows = spending.rows(found, by, period.given)
     chart: Markup | None = None
@@ -133,7 +133,7 @@ def show_month(request: Request) -> Response:
 
     known = not store.sharded
     services = Question(where, month.range, ("service",), SERVICES_MAX, pricing, known=known)
-    found = report(store.query, services, replace(services, by=("day",)))
+    found = report(store.query, services, Also(("day",), SERVICES_MAX))
     sums = found["total"]
     spent = forecast(month, Decimal(repr(sums["cost_usd"] or 0.0)), None)
     return render(
@@ -171,7 +171,7 @@ def _in_time(view: View) -> View:
                 "Every call of the range is priced, and the store gave up after MLOBS_QUERY_SECONDS_MAX.",
                 checks=(
                     "A shorter range, or a question such as service:x, has fewer.",
-                    "Costs by model, provider or service are added up as calls arrive, and answer fast.",
+                    "Costs by model, provider, service or agent are added up as calls arrive: these are fast.",
                     "The page Models adds up minutes and answers for any range.",
                     "A larger MLOBS_QUERY_SECONDS_MAX gives the store more time.",
                 ),

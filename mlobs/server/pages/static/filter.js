@@ -55,11 +55,15 @@ async function show(url, { push }) {
   }
 }
 
+// What is being typed has one entry of the history, after that of what was asked for before.
 let committed = "";
-function ask(push) {
+let drafting = false;
+function ask(whole) {
   clearTimeout(timer);
-  show(here({ q: field.value.trim(), cursor: "" }), { push: push && committed !== field.value });
-  if (push) committed = field.value;
+  const push = !drafting && committed !== field.value;
+  drafting = !whole && (drafting || push);
+  if (whole) committed = field.value;
+  show(here({ q: field.value.trim(), cursor: "" }), { push });
 }
 
 // The term that is being written: where it begins, and its parts.
@@ -265,6 +269,7 @@ export function begin() {
   addEventListener("popstate", () => {
     field.value = new URL(location.href).searchParams.get("q") ?? "";
     committed = field.value;
+    drafting = false;
     refresh(location.href, { quiet: false });
   });
   onKey("t", () => document.querySelector("[data-tail]").click());
