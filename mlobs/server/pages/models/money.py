@@ -171,7 +171,7 @@ def _in_time(view: View) -> View:
                 "Every call of the range is priced, and the store gave up after MLOBS_QUERY_SECONDS_MAX.",
                 checks=(
                     "A shorter range, or a question such as service:x, has fewer.",
-                    "Costs by model, provider, service or agent are added up as calls arrive: these are fast.",
+                    "Costs by model, provider, service or agent are added up as calls come: these are fast.",
                     "The page Models adds up minutes and answers for any range.",
                     "A larger MLOBS_QUERY_SECONDS_MAX gives the store more time.",
                 ),
