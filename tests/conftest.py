@@ -1,13 +1,14 @@
 """What many tests share: a process has one store, one provider of metrics, and is switched on once."""
 
+import gc
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -16,11 +17,13 @@ import mlobs
 from mlobs.server.serve import Server
 from mlobs.settings import ServerSettings, load
 from tests import sink as sinks
+from tests.examples import choose
 from tests.terminal import terminal as terminal
 
-# These machines are shared: how long one example takes says nothing about the code.
-settings.register_profile("mlobs", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("mlobs")
+# What somebody asks for who waits for the fast tests.
+FAST = "not slow"
+# What a file says whose every test is slow.
+SLOW_FILE = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,19 +34,29 @@ def reader() -> InMemoryMetricReader:
     return found
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _settled() -> None:
+    """Keep what is there when a file begins out of the sight of the garbage collector.
+
+    Else each of the tests that collect garbage looks through everything that all the others imported.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def telemetry() -> Iterator[sinks.Sink]:
     """A sink that mlobs exports to."""
     sink = sinks.start()
     mlobs.init("tests", endpoint=sink.url)
     yield sink
-    assert mlobs.flush()
+    assert mlobs.flush(60)
 
 
 @pytest.fixture
 def sink(telemetry: sinks.Sink) -> sinks.Sink:
     """The sink, emptied before the test."""
-    assert mlobs.flush()
+    assert mlobs.flush(60)
     telemetry.bodies.clear()
     return telemetry
 
@@ -52,7 +65,7 @@ def sink(telemetry: sinks.Sink) -> sinks.Sink:
 def run_program(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a program of its own, for what can happen only once a process."""
 
-    def run(code: str, timeout_s: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(code: str, timeout_s: float = 350, **variables: str) -> subprocess.CompletedProcess[str]:
         program = tmp_path / "program.py"
         program.write_text(code)
         return subprocess.run(
@@ -78,6 +91,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     with Server(settings) as server:
         yield server
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fewer examples for the fast tests alone."""
+    choose(fast=config.option.markexpr == FAST)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files that have slow tests alone where none is wanted: what they import takes seconds."""
+    if config.option.markexpr != FAST or collection_path.suffix != ".py":
+        return None
+    return True if SLOW_FILE.search(collection_path.read_text()) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import free_port, process
+from tests.processes import START_S_MAX, free_port, process
 
 VERSION = "4.1.0"
 JARS = Path.home() / ".cache" / "mlobs-tests" / f"kafka-{VERSION}"
@@ -64,7 +64,7 @@ def jars() -> Path:
             cwd=build,
             capture_output=True,
             text=True,
-            timeout=170,
+            timeout=600,
             check=False,
         )
         if done.returncode != 0:
@@ -88,11 +88,11 @@ def broker(folder: Path) -> Iterator[str]:
         [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=START_S_MAX,
     )
     log = folder / "broker.log"
     with process(*java, "kafka.Kafka", str(settings), log=log) as started:
-        until = time.monotonic() + 60
+        until = time.monotonic() + START_S_MAX
         while True:
             assert started.poll() is None, log.read_text()[-3000:]
             assert time.monotonic() < until, log.read_text()[-3000:]

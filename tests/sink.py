@@ -57,7 +57,7 @@ class Sink:
     def spans(self) -> list[SpanSeen]:
         return [seen for path, body in list(self.bodies) if path == "/v1/traces" for seen in read_spans(body)]
 
-    def named(self, name: str, *, count: int = 1, within_s: float = 5.0) -> list[SpanSeen]:
+    def named(self, name: str, *, count: int = 1, within_s: float = 60.0) -> list[SpanSeen]:
         """Return the spans of that name once there are `count` of them."""
         until = time.monotonic() + within_s
         while True:
@@ -121,8 +121,8 @@ def read_spans(body: bytes) -> list[SpanSeen]:
     return found
 
 
-def start() -> Sink:
-    """Start a sink on a free port; it lives as long as the process."""
+def start(port: int = 0) -> Sink:
+    """Start a sink, on a free port unless told; it lives as long as the process."""
     sink = Sink()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -149,7 +149,7 @@ def start() -> Sink:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sink.url = f"http://127.0.0.1:{server.server_port}"

@@ -84,7 +84,7 @@ def run(tmp_path: Path, sink: sinks.Sink, provider_url: str) -> Run:
             env=environment(sink, provider_url, **{"MODE": "own", **variables}),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=350,
         )
         assert done.returncode == 0, done.stderr
         assert "mlobs failed" not in done.stderr, done.stderr

@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif("CONFORMANCE_ADAPTER" in os.environ, reason="n/a: the suite runs against another adapter")
 def test_everything_holds_in_a_provider_of_the_program():
     """Two ways to keep a call, one behaviour."""
@@ -20,7 +21,7 @@ def test_everything_holds_in_a_provider_of_the_program():
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=850,
     )
     assert done.returncode == 0, done.stdout[-5000:]
     assert "passed" in done.stdout

@@ -1,5 +1,6 @@
 """The dashboards as built, for the tests that look at them."""
 
+import functools
 from typing import Any
 
 from mlobs.dashboards import build
@@ -8,6 +9,12 @@ from mlobs.dashboards.layout import panels
 DASHBOARDS: dict[str, Any] = build.classic()
 # Those of metrics; the dashboards of traces have data sources and choices of their own.
 OF_METRICS = [name for name in DASHBOARDS if not name.startswith("traces")]
+
+
+@functools.cache
+def built() -> dict[str, str]:
+    """Return the text of every file as it is built, which takes most of a second."""
+    return build.build()
 
 
 def targets(dashboard: Any) -> list[tuple[str, Any]]:

@@ -7,7 +7,6 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,11 +22,11 @@ from mlobs.semconv.foreign import FOREIGN
 from mlobs.semconv.recorded import OBJECTIVES, RECORDED
 from mlobs.settings import AlertSettings
 from mlobs.thresholds import Thresholds
-from tests.dashboards.boards import DASHBOARDS, OF_METRICS, targets
+from tests.dashboards.boards import DASHBOARDS, OF_METRICS, built, targets
+from tests.yamls import loaded
 
 TOP = Path(__file__).parents[2]
 FOLDER = TOP / "dashboards"
-BUILT = build.build()
 CHOICES = lint.choices(list(DASHBOARDS.values()))
 VARIABLES = ["datasource", "service", "provider", "model", "agent", "predictor", "filters"]
 MARKS = ["Alerts", "Deployments", "Drift began", "New model version"]
@@ -36,7 +35,7 @@ MARKS = ["Alerts", "Deployments", "Drift began", "New model version"]
 def test_the_committed_files_are_what_is_built():
     """People provision the files; a definition that was changed and not built helps nobody."""
     committed = [*FOLDER.glob("*.json"), *FOLDER.glob("v2/*")]
-    assert {file.relative_to(FOLDER).as_posix(): file.read_text() for file in committed} == BUILT
+    assert {file.relative_to(FOLDER).as_posix(): file.read_text() for file in committed} == built()
 
 
 def test_there_is_a_dashboard_for_every_question():
@@ -209,7 +208,7 @@ def test_the_objectives_are_those_of_the_settings():
 
 def test_what_is_scraped_and_sent_as_well_is_not_counted_twice():
     """A program that serves metrics and sends them has everything twice, but for what only it knows."""
-    jobs = yaml.safe_load((TOP / "docker/prometheus.yml").read_text())["scrape_configs"]
+    jobs = loaded((TOP / "docker/prometheus.yml").read_text())["scrape_configs"]
     [programs] = [job for job in jobs if job["job_name"] == "mlobs-programs"]
     [kept] = programs["metric_relabel_configs"]
     assert (kept["action"], kept["source_labels"]) == ("keep", ["__name__"])
@@ -222,7 +221,7 @@ def test_what_is_scraped_and_sent_as_well_is_not_counted_twice():
 
 def test_every_metric_that_says_how_a_service_is_doing_is_shown():
     """A metric nobody draws is paid for and never seen. Counts by bin and their like are for the rules."""
-    shown = "".join(BUILT.values())
+    shown = "".join(built().values())
     for_rules = {m.DRIFT_OBSERVATIONS, m.DRIFT_REFERENCE_RATIO, m.DRIFT_REFERENCE_ROWS}
     for_rules |= {m.DRIFT_DESIGN_EFFECT, m.DRIFT_FLOOR, m.DRIFT_CUT_GAP}
     assert [
@@ -233,12 +232,12 @@ def test_every_metric_that_says_how_a_service_is_doing_is_shown():
 @pytest.mark.parametrize("row", FOREIGN, ids=lambda row: row.name)
 def test_every_row_of_another_project_is_shown(row):
     """A row that nothing reads is a name to keep right for nobody."""
-    assert row.name in "".join(BUILT.values())
+    assert row.name in "".join(built().values())
 
 
 def test_recorded_series_are_those_the_packaged_rules_record():
     """The rules are made elsewhere; a series renamed there would leave a dashboard empty."""
-    rules = yaml.safe_load((TOP / "alerts/mlobs.rules.yml").read_text())["groups"]
+    rules = loaded((TOP / "alerts/mlobs.rules.yml").read_text())["groups"]
     recorded = {
         rule["record"]: rule["expr"] for group in rules for rule in group["rules"] if "record" in rule
     }
@@ -250,7 +249,7 @@ def test_recorded_series_are_those_the_packaged_rules_record():
 
 def test_the_watchdog_is_not_an_alert_that_somebody_sees():
     """It always fires, so a count of firing alerts would never be 0."""
-    rules = yaml.safe_load((TOP / "alerts/mlobs.rules.yml").read_text())["groups"]
+    rules = loaded((TOP / "alerts/mlobs.rules.yml").read_text())["groups"]
     every = [rule for group in rules for rule in group["rules"] if "alert" in rule]
     always = [rule["alert"] for rule in every if rule["expr"].strip() == "vector(1)"]
     assert always

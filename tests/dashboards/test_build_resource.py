@@ -6,12 +6,11 @@ import warnings
 from pathlib import Path
 
 import pytest
-import yaml
 
-from mlobs.dashboards import build
 from mlobs.dashboards.layout import panels
 from mlobs.dashboards.resource import resource
-from tests.dashboards.boards import DASHBOARDS
+from tests.dashboards.boards import DASHBOARDS, built
+from tests.yamls import loaded
 
 pytest.importorskip(
     "grafana_foundation_sdk", reason="enable with: pip install grafana-foundation-sdk==0.0.21"
@@ -99,11 +98,11 @@ def test_the_resource_is_kubernetes_and_its_name_is_the_uid():
 
 def test_the_newer_form_is_no_json_file():
     """Grafana's provisioning of classic files reads every .json below its folder, and refuses this form."""
-    newer = {Path(name): text for name, text in build.build().items() if name.startswith("v2/")}
+    newer = {Path(name): text for name, text in built().items() if name.startswith("v2/")}
     assert {name.suffix for name in newer} == {".yaml"}
     # What is shared is written out each time: not every reader follows YAML's own references.
     assert not any(re.search(r": [&*]id\d", text) for text in newer.values())
-    assert {name.stem: yaml.safe_load(text) for name, text in newer.items()} == {
+    assert {name.stem: loaded(text) for name, text in newer.items()} == {
         name.removesuffix(".json"): made for name, made in RESOURCES.items()
     }
 

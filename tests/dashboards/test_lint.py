@@ -15,6 +15,7 @@ from mlobs.dashboards.lint.syntax import parse
 from mlobs.dashboards.lint.units import fits, measured
 from mlobs.semconv import metrics as m
 from tests.dashboards.boards import DASHBOARDS
+from tests.examples import examples
 from tests.processes import MLOBS
 
 GOOD = DASHBOARDS["overview.json"]
@@ -338,7 +339,7 @@ def places(part, way=()):
 PLACES = [way for way in places(GOOD) if way and way != ("panels",)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.sampled_from(PLACES), st.sampled_from([None, "", 0, [], {}, "$x", True]))
 def test_a_dashboard_of_any_shape_gets_findings_and_no_traceback(way, value):
     """People's dashboards are exports of ten years."""

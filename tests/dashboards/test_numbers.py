@@ -4,23 +4,24 @@ The scenes are data, in `scenes`; each has series as promtool spells them, and w
 at some moment, with some choice made. promtool has Prometheus's own engine.
 """
 
+import json
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from mlobs.dashboards.layout import panels
 from tests.dashboards.boards import DASHBOARDS, OF_METRICS
 from tests.parts import require
+from tests.yamls import loaded
 
 TOP = Path(__file__).parents[2]
 SCENES: dict[str, Any] = {
     f"{file.stem}: {scene['name']}": scene
     for file in sorted((Path(__file__).parent / "scenes").glob("*.yml"))
-    for scene in yaml.safe_load(file.read_text())
+    for scene in loaded(file.read_text())
 }
 WINDOWS = {"__rate_interval": "5m", "__range": "1h", "__interval": "1m"}
 VARIABLES = [one["name"] for one in DASHBOARDS["overview.json"]["templating"]["list"]]
@@ -48,9 +49,9 @@ def promtool(folder: Path, scene: dict[str, Any]) -> str:
     """Return what promtool says against a scene, or "" if nothing."""
     given = scene.get("rules", False)
     if given:
-        rules = yaml.safe_load((TOP / "alerts/mlobs.rules.yml").read_text())
+        rules = loaded((TOP / "alerts/mlobs.rules.yml").read_text())
         rules["groups"] = [group for group in rules["groups"] if group["name"] == RECORDING]
-        (folder / "rules.yml").write_text(yaml.safe_dump(rules))
+        (folder / "rules.yml").write_text(json.dumps(rules))
     tests = {
         "interval": scene.get("interval", "1m"),
         "input_series": [{"series": name, "values": values} for name, values in scene["series"].items()],
@@ -65,13 +66,19 @@ def promtool(folder: Path, scene: dict[str, Any]) -> str:
         ],
     }
     whole = {"rule_files": ["rules.yml"] if given else [], "evaluation_interval": "1m", "tests": [tests]}
-    (folder / "test.yml").write_text(yaml.safe_dump(whole))
+    (folder / "test.yml").write_text(json.dumps(whole))
     command = [require("promtool"), "test", "rules", str(folder / "test.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize(
+    "scene",
+    [
+        pytest.param(name, marks=pytest.mark.slow if scene.get("slow", False) else ())
+        for name, scene in SCENES.items()
+    ],
+)
 def test_the_panels_answer_what_a_person_would_work_out(scene, tmp_path):
     """A query that is not empty is not yet right."""
     assert promtool(tmp_path, SCENES[scene]) == ""

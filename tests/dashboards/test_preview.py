@@ -6,6 +6,8 @@ import struct
 import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,10 +21,16 @@ from mlobs.cli import main
 from tests.parts import require
 from tests.processes import free_port, process, server, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 TOP = Path(__file__).parents[2]
 SECONDS = 10
+# What Prometheus must have before dashboards are drawn: all runs, scraped twice, and an alert.
+THERE = (
+    'changes(gen_ai_invoke_agent_duration_seconds_count{service_name="support-bot"}[3s]) == 0',
+    'count_over_time(gen_ai_invoke_agent_duration_seconds_count{service_name="support-bot"}[1m]) >= 2',
+    'ALERTS{alertname="MlobsWatchdog", alertstate="firing"}',
+)
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -60,10 +68,21 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         with process(*command, log=folder / "prometheus.log"):
             wait_for(f"http://{address}/-/ready", folder / "prometheus.log")
             work = [sys.executable, "-m", "tests.workload", url, str(SECONDS)]
-            done = subprocess.run(work, cwd=TOP, capture_output=True, text=True, check=False, timeout=120)
+            done = subprocess.run(work, cwd=TOP, capture_output=True, text=True, check=False, timeout=300)
             assert done.returncode == 0, done.stderr
-            time.sleep(3)  # the last spans are loaded, and scraped twice
+            for there in THERE:
+                until = time.monotonic() + 120
+                while not answered(f"http://{address}", there):
+                    assert time.monotonic() < until, there
+                    time.sleep(0.5)
             yield Stack(url, f"http://{address}")
+
+
+def answered(prometheus: str, query: str) -> bool:
+    """Return whether a Prometheus has an answer to a query."""
+    asked = f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        return bool(json.load(answer)["data"]["result"])
 
 
 @dataclass

@@ -14,6 +14,7 @@ from mlobs.dashboards.preview.page import Page, page
 from mlobs.dashboards.preview.shape import readable
 from mlobs.dashboards.preview.spans import Span
 from mlobs.errors import DataError
+from tests.examples import examples
 
 BOARDS = [
     json.loads(file.read_text())
@@ -81,7 +82,7 @@ def test_a_dashboard_without_annotations_or_variables_is_drawn(part):
 
 
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_spoilt_dashboard_is_drawn_or_gets_a_sentence(data):
     board = copy.deepcopy(data.draw(st.sampled_from(BOARDS)))
     board["panels"] = data.draw(st.lists(st.sampled_from(board["panels"]), min_size=1, max_size=2))

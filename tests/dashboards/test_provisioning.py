@@ -15,6 +15,7 @@ from mlobs.cli.dashboards.shipped import shipped
 from mlobs.dashboards.grafana import contact, sources
 from mlobs.dashboards.grafana.address import read_address
 from mlobs.settings import SETTINGS, variable
+from tests.yamls import loaded
 
 TOP = Path(__file__).parents[2]
 DOCKER = TOP / "docker"
@@ -56,14 +57,14 @@ def expanded(value, environment=ENVIRONMENT):
 
 
 def provisioned(name):
-    return yaml.safe_load((GRAFANA / name).read_text())
+    return loaded((GRAFANA / name).read_text())
 
 
 def compose(*names):
     """Return the services of Compose files, later ones over earlier ones as Compose merges them."""
     merged = {}
     for name in names:
-        for service, told in yaml.safe_load((DOCKER / name).read_text())["services"].items():
+        for service, told in loaded((DOCKER / name).read_text())["services"].items():
             into = merged.setdefault(service, {"environment": {}, "volumes": []})
             into["environment"] |= told.get("environment") or {}
             into["volumes"] = [*into["volumes"], *(told.get("volumes") or [])]
@@ -89,7 +90,7 @@ def texts(value):
 @pytest.mark.parametrize("path", [*PROVISIONED, *KUSTOMIZATIONS], ids=lambda path: str(path.relative_to(TOP)))
 def test_every_file_is_yaml_of_the_form_its_reader_takes(path):
     """Grafana does not start with one that is not."""
-    told = yaml.safe_load(path.read_text())
+    told = loaded(path.read_text())
     if path.name == "kustomization.yaml":
         assert (told["apiVersion"], told["kind"]) in {
             ("kustomize.config.k8s.io/v1beta1", "Kustomization"),
@@ -103,7 +104,7 @@ def test_every_file_is_yaml_of_the_form_its_reader_takes(path):
 def test_there_is_no_file_of_notification_policies():
     """It would replace the whole tree of whoever loads it."""
     for path in (*PROVISIONED, RULES):
-        assert not {"policies", "resetPolicies"} & set(yaml.safe_load(path.read_text()))
+        assert not {"policies", "resetPolicies"} & set(loaded(path.read_text()))
 
 
 @pytest.mark.parametrize("path", PROVISIONED, ids=lambda path: str(path.relative_to(GRAFANA)))
@@ -152,7 +153,7 @@ def test_dashboards_and_rules_find_their_data_sources():
     """Rules by uid, dashboards by a variable of the type."""
     files = [*provisioned("datasources.yaml")["datasources"], *provisioned("tempo/tempo.yaml")["datasources"]]
     uids, types = {one["uid"] for one in files}, {one["type"] for one in files}
-    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    rules = [rule for group in loaded(RULES.read_text())["groups"] for rule in group["rules"]]
     asked = {step["datasourceUid"] for rule in rules for step in rule["data"]} - {"__expr__"}
     assert asked <= uids
     for board in shipped().values():
@@ -168,7 +169,7 @@ def test_the_folder_is_one_for_dashboards_and_rules():
     (provider,) = provisioned("dashboards.yaml")["providers"]
     assert (provider["folder"], provider["folderUid"]) == ("mlobs", "mlobs")
     assert "foldersFromFilesStructure" not in provider["options"]
-    assert {group["folder"] for group in yaml.safe_load(RULES.read_text())["groups"]} == {"mlobs"}
+    assert {group["folder"] for group in loaded(RULES.read_text())["groups"]} == {"mlobs"}
 
 
 def test_the_provider_finds_no_dashboard_that_it_would_refuse():
@@ -205,14 +206,14 @@ def test_compose_mounts_files_that_there_are_and_gives_grafana_every_variable(na
             told = (DOCKER / source).read_text()
             kinds = {"datasources": "datasources", "dashboards": "providers"}
             kind = kinds.get(Path(target).parent.name)
-            assert ({kind} if kind else {"contactPoints", "groups"}) & set(yaml.safe_load(told))
+            assert ({kind} if kind else {"contactPoints", "groups"}) & set(loaded(told))
             if source != "../alerts/grafana/mlobs.rules.yaml":
                 assert variables(told) <= known
 
 
 def test_no_dollar_of_the_rules_is_filled_in():
     """Nothing in what Grafana expands may look like a variable: labels, and what stands around them."""
-    for group in yaml.safe_load(RULES.read_text())["groups"]:
+    for group in loaded(RULES.read_text())["groups"]:
         for rule in group["rules"]:
             kept = {key: value for key, value in rule.items() if key not in ("data", "annotations")}
             assert expanded(kept, {}) == kept or "$$" in json.dumps(kept)
@@ -233,7 +234,7 @@ def test_the_sdk_knows_every_field_of_the_rules():
 
 def test_kubernetes_lists_every_dashboard_once():
     """Kustomize has no wildcards; whoever adds a dashboard adds a line to dashboards/kustomization.yaml."""
-    told = yaml.safe_load((TOP / "dashboards/kustomization.yaml").read_text())
+    told = loaded((TOP / "dashboards/kustomization.yaml").read_text())
     listed = [file.partition("=")[2] for one in told["configMapGenerator"] for file in one["files"]]
     assert sorted(listed) == sorted(path.name for path in (TOP / "dashboards").glob("*.json"))
     assert all(len(one["files"]) == 1 for one in told["configMapGenerator"])
@@ -242,7 +243,7 @@ def test_kubernetes_lists_every_dashboard_once():
 @pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=lambda path: str(path.parent.relative_to(TOP)))
 def test_what_kustomizations_name_is_there_and_below_them(path):
     """Kustomize reads no file above the folder it builds, only whole folders."""
-    told = yaml.safe_load(path.read_text())
+    told = loaded(path.read_text())
     for generator in told.get("configMapGenerator", []):
         for file in generator["files"]:
             assert ".." not in file
@@ -266,6 +267,7 @@ def built(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # Kustomize is built first.
 @pytest.mark.parametrize(
     ("folder", "kinds"),
     [

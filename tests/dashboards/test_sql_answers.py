@@ -25,7 +25,7 @@ from tests.server.clickhouse.elsewhere import up
 from tests.server.clickhouse.golang import built
 from tests.workload import MODEL
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # It builds a program of Go.
 
 HERE = Path(__file__).parent
 EXPORTERS = ("exporter_old", "exporter_new", "exporter_json")
@@ -34,7 +34,12 @@ BOARD = board()
 PANELS = list(panels(BOARD.rows))
 CHOICES = [variable for variable in BOARD.variables if variable["type"] == "query"]
 NAMES = ("helpful", "feedback", "grounded")  # scores of each run
+STORED = {"otel_traces": 8 * RUNS + 4, "scores": RUNS * len(NAMES)}  # Runs, and the one in circles.
 SCORED = "SELECT TraceId FROM scores ORDER BY Timestamp LIMIT 1"
+
+
+def rows(reader, table):
+    return int(reader.ask(f"SELECT count() AS n FROM {table}")[0]["n"])
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +48,14 @@ def asked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sql")
     with up(folder / "server", MLOBS_CLICKHOUSE_WRITES="1") as (url, _):
         command = [sys.executable, "-m", "tests.dashboards.sql_program", url]
-        done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         now = time.time()
         span = Span(now - 3600, now + 60)
         reader = Asker(f"{url}/clickhouse/", span)
-        until = now + 30
-        while int(reader.ask("SELECT count() AS n FROM scores")[0]["n"]) < RUNS * len(NAMES):
-            assert time.time() < until, reader.ask("SELECT count() FROM otel_traces")
+        until = time.monotonic() + 120
+        while (stored := [rows(reader, table) for table in STORED]) != list(STORED.values()):
+            assert time.monotonic() < until, stored
             time.sleep(0.2)
         trace = reader.ask(SCORED)[0]["TraceId"]
         writer = Asker(reader.url, span, method="POST")

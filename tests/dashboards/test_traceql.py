@@ -65,7 +65,7 @@ def grammar(tmp_path_factory):
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=300,
         )
         found: list[list[int]] = json.loads(done.stdout)
         return found
@@ -74,6 +74,7 @@ def grammar(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_query_is_traceql(grammar):
     queries = [*map(concrete, QUERIES), *(concrete(query, r"(a\.b|c)") for query in QUERIES)]
     assert len(queries) > 30
@@ -81,6 +82,7 @@ def test_every_query_is_traceql(grammar):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_grammar_finds_what_is_no_traceql(grammar):
     """Otherwise the test above would pass anything."""
     assert all(

@@ -156,6 +156,7 @@ def test_a_column_of_many_values_is_counted_as_in_a_monitor():
     ]
 
 
+@pytest.mark.slow
 def test_a_change_outside_the_history_is_told_and_the_estimate_is_shown(files, capsys):
     command = ["drift", "backtest", *files, "--time", "at", "--changed-at"]
     assert main([*command, "2026-01-11"]) == 0

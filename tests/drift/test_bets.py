@@ -12,6 +12,7 @@ from mlobs.drift.sequential.bets import log_bets
 from mlobs.drift.sequential.bounds import tv_lower_bounds
 from mlobs.drift.sequential.discoveries import e_bh, log_strongest
 from tests.drift.laws import EVEN, shifted
+from tests.examples import examples
 
 
 def best_mean(payoff, p, floor):
@@ -33,7 +34,7 @@ def best_mean(payoff, p, floor):
     return -found.fun
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.integers(2, 12), st.floats(0.0, 0.6), st.floats(0.05, 5), st.integers(0, 2**32 - 1))
 def test_the_best_law_within_the_floor_has_a_mean_payoff_of_one(bins, floor, evenness, seed):
     """Exactly one where there is a bet: less would give evidence away, more would break the promise."""
@@ -46,7 +47,7 @@ def test_the_best_law_within_the_floor_has_a_mean_payoff_of_one(bins, floor, eve
         assert best_mean(payoff, p, floor) == pytest.approx(1, abs=1e-7)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(2, 7), st.floats(0.0, 0.4), st.integers(0, 2**32 - 1))
 def test_the_clips_are_those_of_the_definition_over_all_sets_of_bins(bins, floor, seed):
     """Sorted sets are enough, so no subset was forgotten."""
@@ -92,7 +93,7 @@ def test_the_lower_bound_covers_as_promised(moving):
     assert np.median(bounds) > truth / 2
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.floats(-5, 12), min_size=1, max_size=20), st.floats(0.01, 0.5))
 def test_the_list_of_what_drifted_is_the_longest_that_its_evidence_allows(log_e, level):
     """And it is not empty exactly when the evidence against `nothing has drifted` is enough."""

@@ -9,6 +9,7 @@ from mlobs.drift.detector import Detector, Reference, State
 from mlobs.drift.sequential.bets import log_bets
 from mlobs.drift.sequential.bounds import tv_lower_bounds
 from tests.drift.laws import EVEN, shifted
+from tests.examples import examples
 
 REFERENCE_ROWS = 100_000
 
@@ -25,7 +26,7 @@ def blocks_until_alarm(found, draw, blocks, patience):
     return None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.integers(2, 15), st.floats(0.001, 0.4), st.integers(0, 2**32 - 1))
 def test_no_law_within_the_floor_makes_a_bet_profitable(bins, floor, seed):
     """The promise stands on this: the best such law brings a mean payoff of 1, and no more."""

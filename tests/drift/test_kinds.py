@@ -18,6 +18,7 @@ from mlobs.drift.columns import from_values
 from mlobs.drift.feature import ABOVE, BELOW, NULL, OTHER, REST
 from mlobs.drift.profile import Profile
 from mlobs.errors import DataError, ProfileError
+from tests.examples import examples
 
 N = 4_000
 
@@ -385,7 +386,7 @@ SCALARS = {
 }
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.sampled_from(sorted(SCALARS)), st.data())
 def test_any_column_gives_a_profile_that_counts_its_own_rows(kind, data):
     """Whatever the values are: no crash, every row in one bin, and the file says the same."""

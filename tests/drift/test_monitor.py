@@ -207,6 +207,7 @@ def test_a_forked_child_counts_its_own_rows(monitor):
     assert watch_of(monitor, "x").rows == 100
 
 
+@pytest.mark.slow
 def test_a_process_may_fork_in_the_middle_of_counting(profile):
     """The child's locks are its own, whatever the parent's threads held at that moment."""
     monitor = Monitor(profile, block_rows=BLOCK)

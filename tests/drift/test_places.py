@@ -14,6 +14,7 @@ from mlobs.drift.bins import Bins
 from mlobs.drift.columns import from_values
 from mlobs.drift.profile import Profile
 from mlobs.drift.streams.places import Placer
+from tests.examples import examples
 
 
 class Hostile:
@@ -68,7 +69,7 @@ def placer():
 
 
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(PROFILE.features, VALUES)), min_size=1, max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_rows_are_counted_as_their_values_are_one_by_one(rows):
     """Packing, comparing and learning are shortcuts and nothing else."""
     one = placer()

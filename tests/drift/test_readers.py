@@ -237,6 +237,7 @@ def test_lines_are_kept_in_a_file_that_goes_away(table, tmp_path, monkeypatch):
         list(Files([tmp_path / "data.csv"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".parquet", ".csv"])
 def test_ten_thousand_columns_are_read_in_small_batches(tmp_path, ending):
     """A batch of 65,536 of them would take five gigabytes."""

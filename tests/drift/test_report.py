@@ -161,6 +161,7 @@ def test_every_figure_shown_is_explained(html):
     assert {"PSI", "JS", "KS", "W1", "mean vector", "[low, high]"} <= set(FIGURES)
 
 
+@pytest.mark.slow
 def test_a_thousand_columns_stay_a_page_that_opens():
     """Stable ones are closed and drawn with fewer bins."""
     rng = np.random.default_rng(3)

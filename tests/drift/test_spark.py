@@ -16,6 +16,7 @@ from mlobs.errors import DataError, ProfileError
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         shutil.which("java") is None,
         reason="Spark needs Java; install it with: apt-get install openjdk-17-jre-headless",

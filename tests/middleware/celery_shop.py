@@ -20,6 +20,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
 )
 mlobs.init("shop", endpoint=os.environ["SINK"])
+celery.FLUSH_S = 60.0  # The machine may be busy.
 celery.instrument()
 
 

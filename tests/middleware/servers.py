@@ -50,7 +50,7 @@ def werkzeug_at(app: Any) -> Iterator[str]:
 def raw(address: str, request: bytes) -> bytes:
     """Send bytes that no client would, and return what comes back."""
     host, port = address.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(request)
         answer = b""
         while piece := connection.recv(65_536):
@@ -62,6 +62,6 @@ def read_a_little(address: str) -> None:
     """Ask for a stream, read its beginning and hang up."""
     host, port = address.removeprefix("http://").partition("/")[0].split(":")
     path = "/" + address.removeprefix("http://").partition("/")[2]
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
         assert connection.recv(10)

@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 import mlobs
 from mlobs.errors import MissingExtraError, SettingError
 from mlobs.instrument.middleware.asgi import asgi
+from tests.examples import examples
 from tests.middleware.servers import PARENT, SPAN, TRACE, raw, read_a_little, uvicorn_at
 
 SERVER, ERROR = 2, 2
@@ -279,7 +280,7 @@ NAMES = st.sampled_from(
 
 
 @pytest.mark.usefixtures("telemetry")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(200))
 @given(st.lists(st.tuples(NAMES | BYTES, BYTES), max_size=8), BYTES, st.text(max_size=10))
 def test_no_scope_fails_a_request(headers, query, method):
     """What a server lets through is its own business."""

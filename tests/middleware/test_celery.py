@@ -34,7 +34,7 @@ def run(code, shop):
     program = Path(shop["SHOP"]) / "program.py"
     program.write_text(code)
     done = subprocess.run(
-        [sys.executable, str(program)], env=shop, capture_output=True, text=True, timeout=60
+        [sys.executable, str(program)], env=shop, capture_output=True, text=True, timeout=150
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout
@@ -50,7 +50,7 @@ def worker(shop, *options):
 
 def seen(sink, names, log):
     """Wait until spans of all these names (with repetition) have arrived; return them by name."""
-    until = time.monotonic() + 40
+    until = time.monotonic() + 120
     while True:
         found = {}
         for span in sink.spans():
@@ -112,13 +112,12 @@ def test_every_child_of_a_prefork_pool_delivers_each_of_its_spans_once(sink, sho
     )
     options = ("--pool", "prefork", "--concurrency", "2", "--max-tasks-per-child", "3")
     with worker({**shop, "MLOBS_EXPORT_INTERVAL_S": "30"}, *options) as log:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 150
         while len(list((Path(shop["SHOP"]) / "results").iterdir())) < 24:
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.1)
-    ran = [span for span in sink.spans() if span.name == "run/shop.quote"]
-    tools = [span for span in sink.spans() if span.name == "execute_tool price"]
-    assert (len(ran), len(tools)) == (24, 24)
+    # A child may end after its parent.
+    ran, tools = (sink.named(name, count=24) for name in ("run/shop.quote", "execute_tool price"))
     assert len({span.span_id for span in (*ran, *tools)}) == 48
     assert {tool.parent_id for tool in tools} == {span.span_id for span in ran}
     assert len({span.resource["service.instance.id"] for span in tools}) >= 8

@@ -17,21 +17,28 @@ from mlobs.instrument.middleware.wsgi import wsgi
 from tests.middleware.servers import PARENT, read_a_little, uvicorn_at, werkzeug_at
 
 mlobs.init("site", endpoint=os.environ["SINK"])
+left = threading.Event()  # A stream has ended.
 
 @mlobs.tool
 def look_up(key): return str(key)
 
 @mlobs.llm(model="m")
 def answer(count):
-    for number in range(count):
-        time.sleep(0.001)
-        yield f"{number}\n"
+    try:
+        for number in range(count):
+            time.sleep(0.001)
+            yield f"{number}\n"
+    finally:
+        left.set()
 
 @mlobs.llm(model="m")
 async def answer_async(count):
-    for number in range(count):
-        await asyncio.sleep(0.001)
-        yield f"{number}\n"
+    try:
+        for number in range(count):
+            await asyncio.sleep(0.001)
+            yield f"{number}\n"
+    finally:
+        left.set()
 
 def order(request, number): return HttpResponse(look_up(number))
 async def order_async(request, number): return HttpResponse(look_up(number))
@@ -67,11 +74,12 @@ else:
 with at as address:
     got = []
     for where in ("orders/7/", "orders/async/7/", "old/7", "stream/3/", "gone/", "fail/", "nowhere/1"):
-        answered = requests.get(f"{address}/{where}", headers={**PARENT, "X-Session": "s1"}, timeout=10)
+        answered = requests.get(f"{address}/{where}", headers={**PARENT, "X-Session": "s1"}, timeout=60)
         got.append((answered.status_code, answered.text[:6]))
     print(got)
+    left.clear()
     read_a_little(f"{address}/stream/10000000/")
-    time.sleep(0.5)
+    assert left.wait(60)
 """
 
 

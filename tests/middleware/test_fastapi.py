@@ -141,7 +141,7 @@ def ask(sink, address):
     """Ask for a path and return the answer, the one server span of its route, and the spans of mlobs."""
 
     def asking(path: str, route: str):
-        got = requests.get(f"{address}{path}", headers=HEADERS, timeout=10)
+        got = requests.get(f"{address}{path}", headers=HEADERS, timeout=60)
         assert mlobs.flush()
         [span] = sink.named(f"GET {route}")
         assert [one.kind for one in sink.spans()].count(SERVER) == 1
@@ -193,11 +193,11 @@ def test_a_stream_is_inside_its_request_to_the_last_byte(sink, ask, path):
 def test_a_client_that_hangs_up_is_no_error(sink, address, path):
     """FastAPI alone calls it a ConnectionError; whoever closes a tab would raise an alarm."""
     read_a_little(f"{address}/{path}/1000")
-    [span] = sink.named(f"GET /{path}/{{count}}", within_s=10)
+    [span] = sink.named(f"GET /{path}/{{count}}")
     assert (span.status, span.attributes["mlobs.call.state"]) == (0, "abandoned")
     assert "error.type" not in span.attributes
     gc.collect()  # closes a stream that a thread was reading
-    [stream] = sink.named("chat s" if path == "slow" else "chat m", within_s=10)
+    [stream] = sink.named("chat s" if path == "slow" else "chat m")
     assert stream.status == 0
     assert stream.attributes["mlobs.call.state"] in {"abandoned", "cancelled"}
 
@@ -208,7 +208,7 @@ def test_a_background_task_belongs_to_the_request_that_started_it(sink, ask):
     assert got.json() == "soon"
     [task] = sink.named("execute_tool look_up")
     assert task.attributes["session.id"] == "s1"
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     # The other instrumentation may put a span of its own between the two, which ends after the task.
     while "GET /later" not in above(sink, task) and time.monotonic() < until:
         time.sleep(0.02)
@@ -225,7 +225,7 @@ def test_failures_are_errors_and_refusals_are_not(sink, ask):
 
 def test_a_mounted_app_makes_no_second_span(sink, address):
     """It is a FastAPI app with telemetry and all."""
-    assert requests.get(f"{address}/acme/sub/leaf/9", headers=HEADERS, timeout=10).json() == "9"
+    assert requests.get(f"{address}/acme/sub/leaf/9", headers=HEADERS, timeout=60).json() == "9"
     assert mlobs.flush()
     [span] = [one for one in sink.spans() if one.kind == SERVER]
     assert span.name.startswith("GET /{tenant}/sub")
@@ -248,7 +248,7 @@ def test_around_an_instrumented_app_there_is_one_server_span(sink):
     app = build()
     FastAPIInstrumentor.instrument_app(app, exclude_spans=["receive", "send"])
     with uvicorn_at(asgi(app, **OPTIONS)) as address:
-        requests.get(f"{address}/v1/items/7", headers=HEADERS, timeout=10)
+        requests.get(f"{address}/v1/items/7", headers=HEADERS, timeout=60)
     assert mlobs.flush()
     outer, inner = sorted(sink.named("GET /v1/items/{key}", count=2), key=lambda span: -span.kind)
     assert (outer.kind, inner.kind, inner.parent_id) == (SERVER, 1, outer.span_id)
@@ -260,7 +260,7 @@ def test_an_app_that_wants_no_telemetry_of_its_own_gets_ours(sink):
     app.get("/quiet")(lambda: 1)
     app.get("/loud/{key}")(look_up)
     with uvicorn_at(app) as address:
-        requests.get(f"{address}/quiet", timeout=10)
-        requests.get(f"{address}/loud/7", timeout=10)
+        requests.get(f"{address}/quiet", timeout=60)
+        requests.get(f"{address}/loud/7", timeout=60)
     assert mlobs.flush()
     assert {span.name for span in sink.spans()} == {"GET /loud/{key}", "execute_tool look_up"}

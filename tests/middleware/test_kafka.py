@@ -9,7 +9,7 @@ from mlobs.instrument.middleware.messages import receive, send
 from tests.kafka_broker import broker
 
 kafka = pytest.importorskip("kafka")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PRODUCER, CONSUMER, ERROR = 4, 5, 2
 
@@ -36,7 +36,7 @@ def consume(address):
 
     def consume(topic, count):
         consumer = kafka.KafkaConsumer(
-            topic, bootstrap_servers=address, auto_offset_reset="earliest", consumer_timeout_ms=20_000
+            topic, bootstrap_servers=address, auto_offset_reset="earliest", consumer_timeout_ms=90_000
         )
         try:
             return [message for _, message in zip(range(count), consumer, strict=False)]
@@ -54,7 +54,7 @@ def handle(message):
 def test_work_on_a_message_belongs_to_the_call_that_sent_it(sink, producer, consume):
     sent = [("x", b"1")]
     with mlobs.session("s1"), mlobs.span("caller"):
-        producer.send("orders", b"tea", None, sent).get(20)
+        producer.send("orders", b"tea", None, sent).get(90)
     [message] = consume("orders", 1)
     assert sent == [("x", b"1")], "the caller's own list was changed"
     assert message.headers[0] == ("x", b"1")
@@ -78,7 +78,7 @@ def test_a_message_the_broker_refuses_is_a_failure_of_the_span_that_sent_it(sink
     """The call to `send` returned long before."""
     future = producer.send("orders", b"x" * 500_000)
     with pytest.raises(kafka.errors.KafkaError):
-        future.get(20)
+        future.get(90)
     assert mlobs.flush()
     [out] = sink.named("send orders")
     assert (out.status, out.attributes["error.type"]) == (ERROR, "kafka.errors.MessageSizeTooLargeError")
@@ -87,7 +87,7 @@ def test_a_message_the_broker_refuses_is_a_failure_of_the_span_that_sent_it(sink
 def test_a_batch_has_a_trace_of_its_own_linked_to_each_sender(sink, producer, consume):
     for number in range(3):
         with mlobs.session(f"s{number}"):
-            producer.send("batch", b"%d" % number).get(20)
+            producer.send("batch", b"%d" % number).get(90)
     messages = consume("batch", 3)
     with receive(messages):
         handle(messages[0])
@@ -103,7 +103,7 @@ def test_headers_made_by_send_go_through_any_client(sink, producer, consume):
     """confluent-kafka and aiokafka cannot be watched; `send` makes the headers they take."""
     bare = kafka.KafkaProducer.send.__wrapped__
     with send("hand", [("x", b"1")], system="kafka") as headers:
-        bare(producer, "hand", b"tea", headers=headers).get(20)
+        bare(producer, "hand", b"tea", headers=headers).get(90)
     [message] = consume("hand", 1)
     with receive(message):
         handle(message)
