@@ -2,12 +2,16 @@
 
 What the engine's lexer and parser say of the statement is judged here; neither runs it. `tokens_problem`
 comes first, because a parser that is given two statements explains the first and runs the second. Both
-judge by what is allowed, not by what is known to be bad, but for functions, of which there are a thousand.
+judge by what is allowed, not by what is known to be bad, but for functions, of which there are a thousand
+(`reaching` names those that are refused).
 """
 
 import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from itertools import pairwise
+
+from mlobs.server.ask.reaching import FUNCTIONS, reaches
 
 STATEMENT_CHARACTERS_MAX = 100_000
 BEGINNINGS = ("SELECT", "WITH", "FROM", "EXPLAIN", "DESCRIBE", "DESC", "SHOW", "EXISTS")
@@ -21,16 +25,20 @@ DATABASE = "mlobs"
 SYSTEM_TABLES = frozenset({"system.one", "system.columns", "system.functions", "system.numbers"})
 TABLE_FUNCTIONS = frozenset({"numbers", "numbers_mt", "zeros", "values", "generateseries", "generate_series"})
 NODES = frozenset({
-    "ArrayJoin", "Asterisk", "ColumnsApplyTransformer", "ColumnsExceptTransformer", "ColumnsListMatcher",
-    "ColumnsRegexpMatcher", "ColumnsReplaceTransformer", "ColumnsReplaceTransformer::Replacement",
+    "ArrayJoin", "Asterisk", "ColumnsExceptTransformer", "ColumnsListMatcher", "ColumnsRegexpMatcher",
+    "ColumnsReplaceTransformer", "ColumnsReplaceTransformer::Replacement",
     "ColumnsTransformerList", "DescribeQuery", "Explain", "ExistsTableQuery", "ExpressionList",
     "Function", "Identifier", "InterpolateElement", "Literal", "OrderByElement", "QualifiedAsterisk",
     "QualifiedColumnsListMatcher", "QualifiedColumnsRegexpMatcher", "SampleRatio",
     "SelectIntersectExceptQuery", "SelectQuery", "SelectWithUnionQuery", "ShowColumns",
     "ShowCreateTableQuery", "ShowTables", "Subquery", "TableExpression", "TableIdentifier", "TableJoin",
-    "TablesInSelectQuery", "TablesInSelectQueryElement", "WindowDefinition", "WindowListElement",
-    "WithElement",
+    "TablesInSelectQuery", "TablesInSelectQueryElement", "WindowDefinition", "WithElement",
 })  # fmt: skip
+# Nodes under which the engine prints nothing of what stands there, so that it cannot be judged.
+HIDDEN = {
+    "ColumnsApplyTransformer": "APPLY came, which cannot be judged. Write the function around each column.",
+    "WindowListElement": "WINDOW came, which cannot be judged. Write each window in the brackets of OVER.",
+}
 # What a node may have below it, where anything else is INTO OUTFILE, FORMAT or SETTINGS.
 BELOW = {
     "SelectWithUnionQuery": {"ExpressionList"},
@@ -41,16 +49,6 @@ BELOW = {
     "ShowCreateTableQuery": {"Identifier"},
     "ExistsTableQuery": {"Identifier"},
 }
-# Functions that reach beyond the tables, under whatever node they stand, or that only waste time.
-FUNCTIONS = frozenset({
-    "azureblobstorage", "cluster", "clusterallreplicas", "cosn", "deltalake", "dictionary", "executable",
-    "file", "filecluster", "filesystem", "fuzzjson", "fuzzquery", "gcs", "getclienthttpheader",
-    "getmacro", "getserversetting", "hdfs", "hudi", "iceberg", "input", "jdbc", "joinget",
-    "joingetornull", "loop", "merge", "mergetreeindex", "mergetreeanalyzeindexes", "mergetreeprojection",
-    "mergetreetextindex", "mongodb", "mysql", "odbc", "oss", "postgresql", "python", "redis", "remote",
-    "remotesecure", "s3", "s3cluster", "sleep", "sleepeachrow", "sqlite", "url", "urlcluster", "view",
-    "viewexplain", "viewifpermitted", "ytsaurus",
-})  # fmt: skip
 MEMBER = frozenset(
     before + name + after
     for before in ("", "global")
@@ -84,6 +82,14 @@ def tokens_problem(tokens: Sequence[tuple[str, str]]) -> str:
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if word == "INTO" and following == "OUTFILE":
             return f"INTO OUTFILE would write a file. {_ONLY} Save the answer where you are."
+    if first == "SHOW" and not {"WHERE", "LIMIT"}.isdisjoint(words):
+        return "SHOW with WHERE or LIMIT came, which cannot be judged. Say what to show with LIKE."
+    # The tree is what judges; this holds where a tree leaves something out.
+    for (kind, text), (following, _) in pairwise(tokens):
+        if following == "OpeningRoundBracket" and kind in {"BareWord", "QuotedIdentifier"}:
+            name = text.strip('`"')
+            if name.lower() in FUNCTIONS or "\\" in text:
+                return f"The function {name[:40]!r} reaches beyond the tables. {_ONLY}"
     if len(words) > 1 and words[-2] == "FORMAT":
         return "The statement ends in FORMAT; say the format beside the statement instead."
     return ""
@@ -113,13 +119,18 @@ def tree_problem(
         del above[depth:], seen[depth:]
         parent = above[-1][0] if above else ""
         # IN takes the name of a table where there could be a column.
-        asked = node == "Identifier" and seen[-1:] == [1] and above[-2:-1] and above[-2][1].lower() in MEMBER
+        caller = above[-2][1].lower() if above[-2:-1] else ""
+        asked = node == "Identifier" and seen[-1:] == [1] and caller in MEMBER
+        # A function for the elements of an array can be given by its name alone.
+        given = node == "Identifier" and seen[-1:] == [0] and caller.startswith("array")
         if seen:
             seen[-1] += 1
         above.append((node, name))
         seen.append(0)
         if wrong := _node_problem(node, name, parent):
             return wrong
+        if given and reaches(name.lower()):
+            return f"The function {name[:40]!r} reaches beyond the tables. {_ONLY}"
         dotted = "." in name and (node == "TableIdentifier" or asked)
         engine = node == "Identifier" and name.lower().partition(".")[0] in {"system", "information_schema"}
         if (dotted or engine) and name.partition(".")[0] not in databases and name not in tables:
@@ -130,6 +141,8 @@ def tree_problem(
 def _node_problem(node: str, name: str, parent: str) -> str:
     if node == "Set":
         return "SETTINGS came; limits are set beside the statement, and others are not changed."
+    if node in HIDDEN:
+        return HIDDEN[node]
     if node not in NODES:
         return f"{node} came. {_ONLY} Begin with one of {', '.join(BEGINNINGS)}."
     if node not in BELOW.get(parent, {node}):
@@ -138,7 +151,7 @@ def _node_problem(node: str, name: str, parent: str) -> str:
         lower = name.lower()
         if parent == "TableExpression" and lower not in TABLE_FUNCTIONS:
             return f"The table function {name[:40]!r} reaches beyond the tables. {_ONLY}"
-        if lower in FUNCTIONS or lower.startswith(("ai", "dict", "llm")):
+        if reaches(lower):
             return f"The function {name[:40]!r} reaches beyond the tables. {_ONLY}"
     return ""
 

@@ -135,7 +135,7 @@ def noun_problem(value: str) -> str:
     """Return what is wrong with a noun, empty if nothing is; one with a star may be any."""
     if not value or "*" in value or value in BY_NOUN:
         return ""
-    near = difflib.get_close_matches(value.lower(), list(BY_NOUN), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(value.lower(), list(BY_NOUN), n=1, cutoff=0.7)
     hint = f" Did you mean {near[0]}?" if near else ""
     return f"{value[:40]!r} is no kind of call; there are {', '.join(BY_NOUN)}.{hint}"
 

@@ -51,6 +51,9 @@ SETTINGS = frozenset({
     "max_threads", "offset", "prefer_column_name_to_alias", "result_overflow_mode", "session_timezone",
 })  # fmt: skip
 LIMITS = ("max_execution_time", "max_memory_usage", "max_result_rows", "max_result_bytes")
+NO_WRITING = (
+    "Nothing is inserted here but with a token for admin, where the server has MLOBS_CLICKHOUSE_WRITES=1."
+)
 READONLY_SETTING = "readonly"  # Everybody who reads here is; that a client says so too changes nothing.
 
 
@@ -73,6 +76,8 @@ def parted(statement: str, tokens: Sequence[Token]) -> Statement:
     Raises:
         ClickHouseError: What is left is nothing that may be run, as far as its words show.
     """
+    if [text.upper() for _, text, _ in tokens[:1]] == ["INSERT"]:  # Its data may be no text that can be read.
+        raise ClickHouseError(READONLY, f"INSERT came. {NO_WRITING}")
     left, form, settings = list(tokens), "", dict[str, str]()
     while left:
         words = [text.upper() if kind == "BareWord" else "" for kind, text, _ in left]

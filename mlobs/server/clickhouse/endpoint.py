@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import ADMIN, OPEN, READ
+from mlobs.server.clickhouse.allowed import NO_WRITING
 from mlobs.server.clickhouse.answers import Counted, compressed, headers, of_error, of_reply
 from mlobs.server.clickhouse.asked import Asked, checked_id, read
 from mlobs.server.clickhouse.desk import Desk, Reply, named
@@ -115,7 +116,7 @@ class Endpoint:
         large = self._writes and _is_admin(request)
         bytes_max = min(WRITE_BYTES_MAX, self._memory.bytes_max // COPIES) if large else READ_BYTES_MAX
         body = await self._body(request, held, bytes_max, LARGE_BODY_SECONDS if large else BODY_SECONDS)
-        if name := encoding(request.headers.get("content-encoding", "")):
+        if name := _encoding(request.headers.get("content-encoding", ""), writes=large):
             came, room = COPIES * len(body), COPIES * bytes_max
             held.give_back(came)  # For what comes out of it, which may take all the room there is.
             held.take(room)
@@ -154,6 +155,15 @@ class Endpoint:
             if not admin and await request.is_disconnected():
                 await run_in_threadpool(self._desk.stop, asked)
         return work.result()
+
+
+def _encoding(header: str, *, writes: bool) -> str:
+    """Return the encoding of a body; refuse others with what to do, for clients choose one to insert."""
+    try:
+        return encoding(header)
+    except RefusedError as refused:
+        what = "With clickhouse-connect: get_client(..., compress='gzip')." if writes else NO_WRITING
+        raise RefusedError(refused.status, refused.reason, f"{refused} {what}") from None
 
 
 def _is_admin(request: Request) -> bool:

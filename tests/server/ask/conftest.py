@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,6 +23,14 @@ class Shop:
     service: str
     ids: dict[str, str]
     now_ns: int
+
+    def at(self, minutes: float) -> str:
+        """Return the time so many minutes before it was sent."""
+        return datetime.fromtimestamp(self.now_ns / 10**9 - 60 * minutes, UTC).isoformat()
+
+    def ago(self, minutes: int) -> str:
+        """Return how long ago that is, in whole minutes, however long other tests have taken since."""
+        return f"{minutes + (time.time_ns() - self.now_ns) // MINUTE_NS}m"
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,21 @@ def test_the_token_is_sent(monkeypatch):
     assert seen == ["Bearer secret", "Bearer of the environment", None]
 
 
+def test_a_line_end_around_the_token_is_not_sent():
+    """It is of the file that the token was read from."""
+    with Client("http://127.0.0.1:9", "secret-0123456789\r\n") as client:
+        assert client._session.headers["Authorization"] == "Bearer secret-0123456789"
+
+
+@pytest.mark.parametrize(
+    "token", ["secret\nX-Other: 1", "secret-\u20ac", "secret\x00", "secret-\u00fc", "a\tb"]
+)
+def test_a_token_that_no_header_can_hold_is_refused_without_telling_it(token):
+    with pytest.raises(SettingError, match=r"MLOBS_TOKEN cannot be sent: of its \d+ characters") as refused:
+        Client("http://127.0.0.1:9", token)
+    assert "secret" not in str(refused.value)
+
+
 def test_without_a_server_the_sentence_says_so():
     """A notebook's first cell."""
     with pytest.raises(

@@ -10,6 +10,7 @@ from mlobs.errors import QueryError
 from mlobs.server.ask.compiling import condition, of_spans
 from mlobs.server.ask.parsing import parse
 from mlobs.server.ask.ranges import read_range
+from tests.examples import examples
 from tests.server.ask.hostile import FILTERS
 from tests.server.ask.trees import TREES
 from tests.server.otlp import post, span
@@ -93,9 +94,9 @@ def test_ranges_are_what_they_say(ask, shop):
         return [name for row in rows for name, one in shop.ids.items() if one == row["trace_id"]]
 
     assert names() == ["running", "rare", "failed", "fine"]
-    assert names(since="45m") == ["running", "rare"]
-    assert names(**{"from": "100m", "to": "45m"}) == ["failed", "fine"]
-    assert names(**{"from": "-100m", "to": "-70m"}) == ["fine"]
+    assert names(since=shop.ago(45)) == ["running", "rare"]
+    assert names(**{"from": shop.ago(100), "to": shop.ago(45)}) == ["failed", "fine"]
+    assert names(**{"from": f"-{shop.ago(100)}", "to": f"-{shop.ago(70)}"}) == ["fine"]
 
 
 def test_traces_are_sorted_as_asked(ask, shop):
@@ -166,7 +167,10 @@ def test_hostile_filters_get_an_answer_or_one_sentence(served, text):
         _count(served, made)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(40),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(TREES)
 def test_every_filter_can_be_run(served, tree):
     """The statement of any tree is one that the engine takes."""

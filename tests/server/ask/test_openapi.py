@@ -1,6 +1,7 @@
 """The description of the API is whole, and true."""
 
-import jsonschema
+import importlib
+
 import pytest
 import requests
 from starlette.routing import Route
@@ -10,8 +11,14 @@ from mlobs.server.ask.routes import OPERATIONS
 
 
 @pytest.fixture(scope="module")
+def jsonschema():
+    """The package, which takes a second to load."""
+    return importlib.import_module("jsonschema")
+
+
+@pytest.fixture(scope="module")
 def document(served):
-    return requests.get(f"{served.url}/openapi.json", timeout=10).json()
+    return requests.get(f"{served.url}/openapi.json", timeout=60).json()
 
 
 def test_every_route_is_described(document):
@@ -23,7 +30,7 @@ def test_every_route_is_described(document):
     assert "/v1/traces" in document["paths"]
 
 
-def test_the_description_is_openapi(document):
+def test_the_description_is_openapi(document, jsonschema):
     """As far as can be checked without its own schema: parts, parameters, schemas, references."""
     assert document["openapi"].startswith("3.1.")
     assert document["info"]["title"]
@@ -54,7 +61,7 @@ def test_the_description_is_openapi(document):
         "/api/attributes", "/api/attributes?key=model",
     ],
 )  # fmt: skip
-def test_answers_are_as_described(served, shop, document, path):
+def test_answers_are_as_described(served, shop, document, path, jsonschema):
     """Every field that is promised, of the kind that is promised."""
     address = path.format(trace=shop.ids["failed"], session=f"{shop.service}-session-1")
     answer = requests.get(f"{served.url}{address}", timeout=30)
@@ -75,8 +82,8 @@ def test_every_parameter_that_is_described_is_taken(served):
                 assert "is not known here" not in answer.text, (operation.path, name)
 
 
-def test_refusals_are_as_described(served, document):
+def test_refusals_are_as_described(served, document, jsonschema):
     """One shape for all."""
     schema = document["components"]["schemas"]["Error"]
-    jsonschema.validate(requests.get(f"{served.url}/api/traces?q=(", timeout=10).json(), schema)
-    jsonschema.validate(requests.get(f"{served.url}/api/traces/0", timeout=10).json(), schema)
+    jsonschema.validate(requests.get(f"{served.url}/api/traces?q=(", timeout=60).json(), schema)
+    jsonschema.validate(requests.get(f"{served.url}/api/traces/0", timeout=60).json(), schema)

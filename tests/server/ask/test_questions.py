@@ -54,9 +54,8 @@ def test_two_filters_or_two_ranges_stand_side_by_side(ask, shop):
     [row] = ask("compare", q=f"{filtered} cost>0.3", against_q=f"{filtered} cost<0.3")["rows"]
     assert (row["now"]["spans"], row["then"]["spans"], row["change"]["spans"]) == (1, 2, -1)
     assert row["change"]["duration_ms"] == {"p50": 0, "p95": 0, "p99": 0}
-    answer = ask(
-        "compare", q=f"service:{shop.service}", by="kind", since="10m", against_from="100m", against_to="80m"
-    )
+    before = {"against_from": shop.at(100), "against_to": shop.at(80)}
+    answer = ask("compare", q=f"service:{shop.service}", by="kind", from_=shop.at(10), **before)
     rows = {row["group"]["kind"]: row for row in answer["rows"]}
     assert set(rows) == {"step", "agent", "llm", "tool"}
     assert (rows["step"]["then"], rows["step"]["change"]["spans"]) == (None, 1)
@@ -65,7 +64,7 @@ def test_two_filters_or_two_ranges_stand_side_by_side(ask, shop):
         -1,
         None,
     )
-    previous = ask("compare", q=f"service:{shop.service}", since="46m")
+    previous = ask("compare", q=f"service:{shop.service}", from_=shop.at(46), to=shop.at(0))
     [row] = previous["rows"]
     assert (row["now"]["spans"], row["then"]["spans"]) == (4, 6)
     assert previous["then"]["to"] <= previous["now"]["from"]

@@ -155,7 +155,7 @@ ALLOWED = [
 
 
 def send(server, statement, **given):
-    return requests.post(f"{server.url}/api/sql", json={"query": statement, **given}, timeout=60)
+    return requests.post(f"{server.url}/api/sql", json={"query": statement, **given}, timeout=150)
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN, ids=lambda text: repr(text[:50]))
@@ -269,13 +269,13 @@ def test_a_statement_can_be_cancelled_by_its_id(served):
     asking.start()
     assert wait_until(lambda: _running(served, "long-one"))
     assert "runs already" in send(served, "SELECT 1", id="long-one").json()["error"]
-    assert requests.delete(f"{served.url}/api/queries/long-one", timeout=10).json() == {
+    assert requests.delete(f"{served.url}/api/queries/long-one", timeout=60).json() == {
         "cancelled": "long-one"
     }
     asking.join()
     assert answers[0].json()["error"] == "The statement was cancelled."
-    assert requests.delete(f"{served.url}/api/queries/long-one", timeout=10).status_code == 404
-    assert requests.delete(f"{served.url}/api/queries/x'y", timeout=10).status_code == 404
+    assert requests.delete(f"{served.url}/api/queries/long-one", timeout=60).status_code == 404
+    assert requests.delete(f"{served.url}/api/queries/x'y", timeout=60).status_code == 404
 
 
 def test_whoever_hangs_up_stops_their_statement(served):

@@ -15,7 +15,7 @@ import clickhouse_connect
 import pytest
 
 from mlobs.server.clickhouse.address import address
-from tests.processes import MLOBS, free_port, process, wait_for
+from tests.processes import MLOBS, START_S_MAX, free_port, process, wait_for
 
 REAL = "MLOBS_TEST_CLICKHOUSE"
 WHY = (
@@ -65,7 +65,7 @@ def up(folder: Path, **variables: str) -> Iterator[tuple[str, Any]]:
     command = (*MLOBS, "up", "--port", "0", "--data", str(folder / "data"))
     environment = {**os.environ, "MLOBS_SEGMENT_SECONDS_MAX": "0.1", **variables}
     with process(*command, log=log, cwd=folder, env=environment) as started:
-        until = time.monotonic() + 60
+        until = time.monotonic() + START_S_MAX
         while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
             assert started.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()

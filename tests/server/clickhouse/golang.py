@@ -34,7 +34,7 @@ class Reader:
             input=json.dumps(list(statements)),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr
         found: list[dict[str, Any]] = json.loads(done.stdout)

@@ -65,6 +65,14 @@ def test_only_who_may_write_sends_a_large_body(url, memory, headers):
     assert memory.bytes == 0
 
 
+def test_an_encoding_that_clients_choose_to_insert_is_refused_with_what_to_do(url):
+    """clickhouse-connect's own choice is lz4."""
+    lz4 = {"Content-Encoding": "lz4"}
+    assert "'lz4' came; gzip, deflate, zstd or none is taken here" in ask(url, ADMIN, b"x", **lz4).text
+    assert "get_client(..., compress='gzip')" in ask(url, ADMIN, b"x", **lz4).text
+    assert "MLOBS_CLICKHOUSE_WRITES=1" in ask(url, READER, b"x", **lz4).text
+
+
 def test_a_body_that_never_fits_is_refused_for_good(url):
     refused = ask(url, ADMIN, b"x" * (BYTES_MAX // COPIES + 1))
     assert refused.status_code == 413

@@ -13,7 +13,7 @@ from tests.server.clickhouse.elsewhere import up
 from tests.server.clickhouse.golang import built
 from tests.server.otlp import span, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # The first of them compiles a client.
 
 READ, SEND = "reading-token-that-is-long-enough", "sending-token-that-is-long-enough"
 SPANS = 300

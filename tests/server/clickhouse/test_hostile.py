@@ -9,7 +9,7 @@ from tests.server.clickhouse.hostile import HUNGRY, READS, WRITES
 
 KNOWN = "Code: {code}. DB::Exception: "
 SMALL = {"max_execution_time": "2"}
-ROWS_MAX, SECONDS = 5_000_000, 60
+ROWS_MAX, SECONDS = 5_000_000, 150
 
 
 @pytest.fixture(scope="module")

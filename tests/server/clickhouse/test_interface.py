@@ -198,6 +198,14 @@ def test_a_reader_may_lower_a_limit_and_not_raise_it(url):
     assert ask(url, limit, max_execution_time="0").json()["seconds"] == most
 
 
+@pytest.mark.parametrize("form", ["VALUES (1)", "FORMAT Native\n\x01\x01\x07"])
+def test_who_inserts_and_may_not_is_told_so(url, form):
+    """Also where what follows is no text."""
+    answer = ask(url, f"INSERT INTO otel_logs (a) {form}")
+    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (403, "164")
+    assert "INSERT came. Nothing is inserted here but with a token for admin" in answer.text
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -211,7 +219,7 @@ def test_a_reader_may_lower_a_limit_and_not_raise_it(url):
         "SELECT name FROM system.functions LIMIT 3", "SELECT name FROM system.data_type_families LIMIT 3",
         "SELECT DISTINCT arrayJoin(mapKeys(SpanAttributes)) FROM otel_traces LIMIT 10",
         "select * from information_schema.tables where table_schema = 'mlobs'",
-        "SELECT currentDatabase(), currentUser(), hostName(), uptime()",
+        "SELECT currentDatabase(), currentUser()",
     ],
 )  # fmt: skip
 def test_what_clients_send_on_connecting_is_answered(url, statement):
@@ -220,8 +228,8 @@ def test_what_clients_send_on_connecting_is_answered(url, statement):
 
 
 def test_ping_answers_and_so_does_the_bare_address(url):
-    assert requests.get(f"{url}ping", timeout=10).text == "Ok.\n"
-    assert requests.get(url, timeout=10).text == "Ok.\n"
+    assert requests.get(f"{url}ping", timeout=60).text == "Ok.\n"
+    assert requests.get(url, timeout=60).text == "Ok.\n"
 
 
 def test_clickhouse_connect_reads_rows_frames_and_arrow(client):
