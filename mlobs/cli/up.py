@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlobs.cli.addresses import public, reached
-from mlobs.settings import AlertSettings, ClientSettings, ServerSettings, from_flags, load
+from mlobs.settings import AlertSettings, ClientSettings, PriceSettings, ServerSettings, from_flags, load
 
 if TYPE_CHECKING:
     from mlobs.alerts.alerting import Alerting
@@ -42,6 +42,8 @@ def up(arguments: argparse.Namespace) -> int:
     for package in ("chdb", "uvicorn", "starlette", "httptools", "prometheus_client", "grpc"):
         installed(package, extra="server", feature="The server")
     from mlobs.cli.serving import server_with_alerts
+    from mlobs.cli.surroundings import misspelt
+    from mlobs.prices.file import load_prices
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = from_flags(
@@ -52,6 +54,10 @@ def up(arguments: argparse.Namespace) -> int:
         tokens=arguments.tokens,
         data=arguments.data,
     )
+    for remark in misspelt(os.environ):
+        print(f"mlobs: {remark}", file=sys.stderr)
+    if (prices := load(PriceSettings).prices) is not None:
+        load_prices(prices)  # Read when costs are asked for; what is wrong with it is to be known now.
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
@@ -69,9 +75,12 @@ def up(arguments: argparse.Namespace) -> int:
         print(f"alerts    {for_people}/api/alerts")
         print(f"drift     {for_people}/api/drift  (or: mlobs drift watch --server {for_people})")
         print(f"data      {settings.data.absolute()}")
-        if server.url != str(ClientSettings.model_fields["server"].default):
+        if settings.tokens is not None or server.url != str(ClientSettings.model_fields["server"].default):
             print("\nWhere programs and commands are to find it, paste this line:")
             print(f"export OTEL_EXPORTER_OTLP_ENDPOINT={address} MLOBS_SERVER={for_people}")
+        if settings.tokens is not None:  # of which only sums are kept, so that none can be shown
+            print("and this one, with a token for ingest and one for read in place of TOKEN:")
+            print('export OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20TOKEN" MLOBS_TOKEN=TOKEN')
         sys.stdout.flush()
         stopping.wait()
     return 0

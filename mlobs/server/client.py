@@ -38,7 +38,7 @@ class Client:
         certificate: File of the certificates to trust; MLOBS_CERTIFICATE if None.
 
     Raises:
-        SettingError: The address is none, or that file cannot be read.
+        SettingError: The address is none, the token cannot be sent, or that file cannot be read.
     """
 
     def __init__(
@@ -54,8 +54,9 @@ class Client:
         self._timeout_s = timeout_s
         self._verify: str | bool = trusted(settings)
         self._session = requests.Session()
-        if secret := settings.token.get_secret_value():
-            self._session.headers["Authorization"] = f"Bearer {secret}"
+        # Around it, a line end is of the file it was read from.
+        if secret := settings.token.get_secret_value().strip():
+            self._session.headers["Authorization"] = f"Bearer {_sendable(secret)}"
 
     def traces(self, filter: str = "", *, limit: int = 1_000, **range: str) -> list[Row]:  # noqa: A002
         """Return traces, the newest first unless `sort` says otherwise, page after page.
@@ -306,6 +307,22 @@ class Client:
 
     def _stranger(self) -> ServerError:
         return ServerError(f"What answers at {self.url} is not an mlobs server. Name one with --server.")
+
+
+def _sendable(token: str) -> str:
+    """Return a token that a header can hold.
+
+    Raises:
+        SettingError: It has a character that none can; the sentence does not have the token in it.
+    """
+    for place, character in enumerate(token, 1):
+        if not " " <= character <= "~":
+            raise SettingError(
+                f"{variable(ClientSettings, 'token')} cannot be sent: of its {len(token)} characters number "
+                f"{place} is a line end or another that no header can have. Set it as it stands in the "
+                f"server's file of tokens."
+            )
+    return token
 
 
 def trusted(settings: ClientSettings) -> str | bool:

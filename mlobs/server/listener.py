@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import combinations
 from pathlib import Path
 
 import grpc
@@ -29,12 +30,13 @@ class Listener:
 
     Raises:
         ServerError: A port is taken, or the address is not this machine's.
-        SettingError: The certificate cannot be used.
+        SettingError: The certificate cannot be used, or two ports are the same.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._certificate = certificate(settings)
+        _check_ports(settings)
         self._socket = listen(settings.host, settings.port, "--port")
         try:
             # gRPC opens its port by itself, later. Asked for now, a taken one gets its sentence now.
@@ -110,6 +112,18 @@ def grpc_port(settings: ServerSettings) -> int:
     """Return the port to ask for: where any will do for HTTP, any will do for gRPC that was not named."""
     named = "grpc_port" in settings.model_fields_set
     return settings.grpc_port if named or settings.port else 0
+
+
+def _check_ports(settings: ServerSettings) -> None:
+    """Refuse a port that is to serve twice: taken by ourselves, nobody would know by whom."""
+    ports = {
+        "--port (MLOBS_PORT)": settings.port,
+        "--grpc-port (MLOBS_GRPC_PORT)": grpc_port(settings),
+        "MLOBS_CLICKHOUSE_PORT": settings.clickhouse_port,
+    }
+    for (one, port), (other, same) in combinations(ports.items(), 2):
+        if port and port == same:
+            raise SettingError(f"{one} and {other} are both {port}. Give each a port of its own.")
 
 
 def certificate(settings: ServerSettings) -> tuple[bytes, bytes] | None:

@@ -395,7 +395,7 @@ def test_mlobs_up_says_in_one_sentence_why_it_does_not_start(tmp_path):
     ):
         command = [*MLOBS, "up", "--port", "0", "--data", str(tmp_path / "data"), *arguments]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path
+            command, capture_output=True, text=True, timeout=150, env=environment, cwd=tmp_path
         )
         assert done.returncode == 2
         assert sentence in done.stderr

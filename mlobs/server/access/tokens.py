@@ -43,7 +43,8 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingError(
-            f"The file of tokens {path} cannot be read: {error.strerror}. MLOBS_TOKENS names it."
+            f"The file of tokens {path} cannot be read: {error.strerror}. "
+            "It was named by --tokens or, without that, by MLOBS_TOKENS."
         ) from error
     except UnicodeDecodeError:
         raise SettingError(f"The file of tokens {path} is not UTF-8 text; write it anew.") from None
@@ -73,6 +74,8 @@ def token_of(line: str, place: str) -> Token:
     if not scopes <= set(SCOPES):
         # Perhaps the words are in the wrong order, and what stands here is the token.
         raise SettingError(f"{place}: the first word is no scope; {', '.join(SCOPES)} or several are.")
+    if not words[1].isascii():
+        raise SettingError(f"{place}: the token has characters beyond ASCII, which no client can send.")
     if len(words[1]) < CHARACTERS_MIN:
         raise SettingError(
             f"{place}: the token has {len(words[1])} characters, {CHARACTERS_MIN} or more were expected. "

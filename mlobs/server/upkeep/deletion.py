@@ -1,7 +1,7 @@
 """Removes what one trace, session or user left, and reports what went.
 
 Traces are removed whole: those with a span of the session or user. With them go the log records and
-scores that name one of these traces, and log records that carry the session or user themselves.
+scores that name one of these traces, and those that carry the session or user themselves.
 The exemplars of derived metrics go as well; metrics that were sent hold no such ids but in theirs, where a
 trace id may stay until the points grow old.
 
@@ -55,6 +55,9 @@ LOGS_TOO: Mapping[str, tuple[str, ...]] = {
         f"LogAttributes['{a.CONVERSATION_ID.name}']",
     ),
     "user": (f"LogAttributes['{a.USER_ID.name}']",),
+}
+SCORES_TOO: Mapping[str, tuple[str, ...]] = {
+    what: tuple(column.removeprefix("Log") for column in columns) for what, columns in LOGS_TOO.items()
 }
 
 
@@ -110,7 +113,7 @@ def _removed(connection: Connection, what: str, value: str, of: str) -> dict[str
         TURNS: _condition(of, ()),
         AGENTS: hashed,
         SUMS: f"{hashed} OR {own}",
-        "scores": _condition(of, ()),
+        "scores": _condition(of, SCORES_TOO[what]),
         "otel_logs": _condition(of, LOGS_TOO[what]),
         "otel_traces": spans,
     }

@@ -210,6 +210,26 @@ def test_spans_that_come_while_others_are_deleted_leave_nothing_behind(served, m
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["user", "session"])
+def test_scores_that_name_no_trace_go_with_their_session_or_user(served, what):
+    """A person's thumb comes after the call, and is stored with whose it is."""
+    name = os.urandom(8).hex()
+    logs = ExportLogsServiceRequest()
+    records = logs.resource_logs.add().scope_logs.add().log_records
+    for whose in (name, f"{name}-another"):
+        record = records.add(time_unix_nano=time.time_ns(), event_name="gen_ai.evaluation.result")
+        record.attributes.add(key=f"{what}.id").value.string_value = whose
+        record.attributes.add(key="gen_ai.evaluation.name").value.string_value = name
+    assert post(served.url, logs.SerializeToString(), signal="logs").status_code == 200
+    gone = ask(served, **{what: name}).json()["deleted"]
+    assert (gone["traces"], gone["scores"], gone["otel_logs"]) == (0, 1, 1)
+    kept = served.store.query(
+        f"SELECT Attributes['{what}.id'] AS whose FROM scores WHERE Name = {{name:String}}", {"name": name}
+    )
+    assert [row["whose"] for row in kept] == [f"{name}-another"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["user", "session"])
 def test_sums_that_have_lost_their_spans_go_as_well(served, what):
     name, trace = os.urandom(8).hex(), send(served)
     turns = {"user": "UserId", "session": "Session"}[what]
