@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from mlobs.alerts import history
 from mlobs.alerts.close_up import CloseUp
-from mlobs.alerts.contributions import contributions, top
+from mlobs.alerts.contributions import contributions, own, top
 from mlobs.alerts.delivery import Sample
 from mlobs.alerts.desk import Desk, shown
 from mlobs.alerts.evaluator import Evaluator, Health, Transition
@@ -24,10 +24,11 @@ from mlobs.alerts.receive import ledger
 from mlobs.alerts.replay.asking import Wanted, answered
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.rulewatch import RuleWatch
+from mlobs.alerts.runbooks import link, page_of
 from mlobs.alerts.silencing import Silencing
 from mlobs.alerts.sinks.building import WEBHOOK
 from mlobs.alerts.sql import Ask
-from mlobs.alerts.states import Alert, Change
+from mlobs.alerts.states import Alert
 from mlobs.alerts.telling import Telling
 from mlobs.alerts.words import fires_when, for_people, number
 from mlobs.semconv import attributes as a
@@ -40,6 +41,14 @@ FILE = "alerts.sqlite"
 STOP_SECONDS_MAX = 3.0
 LOOK_S = 30.0  # How often the file of rules is looked at between evaluations that are further apart.
 EPISODES_SHOWN = 100
+OWN = "mlobs"
+FEATURE_PAGE = "/drift/feature"
+OF_FEATURE = {
+    "service": a.SERVICE_NAME,
+    "model": a.MODEL_NAME,
+    "version": a.MODEL_VERSION,
+    "feature": a.FEATURE,
+}
 TOPS_MAX = 20  # Alerts of one evaluation that are looked into further.
 
 
@@ -131,7 +140,7 @@ class Alerting:
             now_s=self.clock(),
             interval_s=self._settings.interval_s,
             server_url=self._server_url,
-            runbook_base=self._runbook_base,
+            runbook=self._runbook,
             is_abandoned=is_abandoned,
         )
 
@@ -154,7 +163,7 @@ class Alerting:
     def past(self) -> dict[str, Any]:
         """Return what has fired, the newest first, and the silences."""
         return {
-            "episodes": history.recent(self._outbox, EPISODES_SHOWN),
+            "episodes": self._paged(history.recent(self._outbox, EPISODES_SHOWN)),
             "hushed": self.silencing.waiting(),
             **self.silencing.listed(),
         }
@@ -196,7 +205,16 @@ class Alerting:
             for alert in sorted(self._evaluator.alerts, key=lambda one: one.active_s)
             if alert.rule in rules  # Not if its rule has just gone.
         ]
-        return self.silencing.marked([*own, *ledger.firing(self._outbox)])
+        return self.silencing.marked(self._paged([*own, *ledger.firing(self._outbox)]))
+
+    def _paged(self, alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return alerts with `page`, the name of the runbook that is here for each, or None."""
+        return [{**one, "page": self._page(one["rule"])} for one in alerts]
+
+    def _page(self, name: str) -> str | None:
+        rule = self._evaluator.rules.get(name)
+        page = name if rule is None else rule.page
+        return None if page_of(page, self._settings.rules) is None else page
 
     def _look(self) -> None:
         """Take the file of rules if it changed."""
@@ -221,47 +239,63 @@ class Alerting:
             due_s = time.monotonic() + pause_s if is_due else due_s
             self._stopping.wait(max(0.0, min(LOOK_S, due_s - time.monotonic())))
 
-    def _message(self, alert: Alert, rule: Rule, change: Change, now_s: float) -> dict[str, Any]:
+    def _message(self, one: Transition, rule: Rule) -> dict[str, Any]:
+        began = one.change == "firing"
         return message(
-            alert,
+            one.alert,
             rule,
-            change,
-            now_s=now_s,
+            one.change,
+            now_s=one.at_s,
             server_url=self._server_url,
-            runbook_base=self._runbook_base,
-            links=self._links(alert),
-            top=self._top(alert, rule, change, now_s),
+            runbook_url=self._runbook(rule),
+            links=self._links(one.alert),
+            top=self._top(one.alert, rule, one.at_s) if began else self._top_of_old(one.alert),
+            end=None if one.ended is None else one.ended.row,
         )
 
-    def _links(self, alert: Alert) -> dict[str, str]:
-        if self._settings.dashboard_url is None:
-            return {}
-        service = alert.finding.labels.get(a.SERVICE_NAME.label)
-        query = f"?var-service={quote(service, safe='')}" if service else ""
-        return {"dashboard": f"{self._settings.dashboard_url}{query}"}
+    def _runbook(self, rule: Rule) -> str | None:
+        is_here = self._settings.runbook_base is None
+        return link(rule, self._runbook_base, self._settings.rules, is_here=is_here)
 
-    def _top(self, alert: Alert, rule: Rule, change: Change, now_s: float) -> dict[str, Any] | None:
+    def _links(self, alert: Alert) -> dict[str, str]:
+        labels, found = alert.finding.labels, {}
+        key = {name: labels.get(one.label, "") for name, one in OF_FEATURE.items()}
+        if all(key.values()):
+            found["drift"] = f"{self._server_url}{FEATURE_PAGE}?{urlencode(key)}"
+        if self._settings.dashboard_url is not None:
+            service = labels.get(a.SERVICE_NAME.label)
+            query = f"?var-service={quote(service, safe='')}" if service else ""
+            found["dashboard"] = f"{self._settings.dashboard_url}{query}"
+        return found
+
+    def _top(self, alert: Alert, rule: Rule, now_s: float) -> dict[str, Any] | None:
         """Ask what contributes most to an alert that begins, for a few of those that begin at once."""
-        asked = contributions(rule, alert.finding.labels, now_s=now_s) if change == "firing" else None
+        asked = contributions(rule, alert.finding.labels, now_s=now_s, since_s=alert.finding.since_s)
+        known = own(rule, alert.finding.labels)
         if asked is None or self._asked_tops >= TOPS_MAX:
-            return None
+            return known
         self._asked_tops += 1
         try:
-            return top(self._ask(asked.sql, asked.params))
+            return top(self._ask(asked.sql, asked.params)) or known
         except Exception:  # the message matters more
             log.exception("What contributes most to %s cannot be asked; it is told without.", rule.name)
-            return None
+            return known
+
+    def _top_of_old(self, alert: Alert) -> dict[str, Any] | None:
+        """Return what was told to contribute most to an alert when it began."""
+        known = history.recent(self._outbox, 1, source=OWN, fingerprint=alert.fingerprint)
+        return known[0]["top"] if known and known[0]["resolved"] is None else None
 
     def _shown(self, alert: Alert, rule: Rule) -> dict[str, Any]:
         found = alert.finding
         return {
-            "source": "mlobs",
+            "source": OWN,
             "rule": alert.rule,
             "severity": rule.severity,
             "component": rule.component,
             "state": alert.state,
             "summary": for_people(rule, rule.summary, found.labels, found.told),
-            "labels": dict(found.labels),
+            "labels": {**found.labels, **rule.labels},
             "value": finite(found.told),
             "value_text": number(found.told, rule.indicator.unit),
             "volume": found.volume,
@@ -277,7 +311,7 @@ class Alerting:
             "severity": rule.severity,
             "unit": rule.indicator.unit,
             "fires_when": fires_when(rule),
-            "page": rule.page,
+            "page": self._page(rule.name),
             "state": "error" if health.error else ("ok" if health.evaluated_s is not None else "unknown"),
             "error": health.error,
             "failures": health.failures,

@@ -9,13 +9,15 @@ from typing import Any
 
 from mlobs.alerts import history
 from mlobs.alerts.desk import shown
+from mlobs.alerts.measured import Failed
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.replay.measuring import stretches
 from mlobs.alerts.rules import Rule
-from mlobs.alerts.runbooks import SUFFIX, pages
+from mlobs.alerts.runbooks import page_of
 from mlobs.alerts.sql import Ask
 from mlobs.alerts.words import fires_when, for_people, number
 from mlobs.errors import QueryError, StoreError
+from mlobs.semconv.rows import Metric
 
 EPISODES_SHOWN, DELIVERIES_SHOWN = 20, 20
 
@@ -54,7 +56,10 @@ class CloseUp:
                 if None.
         """
         episodes = history.recent(self._outbox, EPISODES_SHOWN, source=source, fingerprint=fingerprint)
-        alert = now or next(iter(episodes), None)
+        latest = next(iter(episodes), None)
+        # What contributed most was asked when it began; while it fires, only its episode remembers that.
+        known = {"top": latest["top"]} if latest is not None and latest["resolved"] is None else {}
+        alert = latest if now is None else {**known, **now}
         if alert is None:
             return None
         rule = rule_of(alert["rule"]) if source == "mlobs" else None
@@ -69,12 +74,16 @@ class CloseUp:
         }
 
     def _rule(self, rule: Rule, alert: Mapping[str, Any]) -> dict[str, Any]:
+        metric = getattr(rule.indicator, "metric", None)  # Others' expressions have none.
         value = float("inf") if alert["value"] is None else float(alert["value"])
         return {
             "name": rule.name,
             "description": for_people(rule, rule.description, alert["labels"], value),
             "fires_when": fires_when(rule),
             "hold_s": rule.hold_s,
+            "window_s": rule.indicator.window_s,
+            "metric": metric.name if isinstance(metric, Metric) else None,
+            "failed": isinstance(getattr(rule.indicator, "bad", None), Failed),
             "value": number(value, rule.indicator.unit) if alert["value"] is not None else None,
             "limit": rule.above,
             "limit_text": None if rule.above is None else number(rule.above, rule.indicator.unit),
@@ -82,10 +91,10 @@ class CloseUp:
         }
 
     def _runbook(self, page: str) -> dict[str, str] | None:
-        found = pages(self._rules).get(f"{page}{SUFFIX}")
+        found = page_of(page, self._rules)
         if found is None:
             return None
-        return {"page": f"{page}{SUFFIX}", "text": found.read_text(encoding="utf-8")}
+        return {"page": found.name, "text": found.read_text(encoding="utf-8")}
 
     def _values(
         self, rule: Rule | None, labels: Mapping[str, str], between_s: tuple[float, float] | None

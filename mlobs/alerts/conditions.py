@@ -44,7 +44,8 @@ def condition(of: Ratio | BurnRate | Growth | PerCallGrowth, parts: int = 1) -> 
             return Condition(
                 "failed / volume / {allowed:Float64}",
                 f"{ENOUGH} AND failed >= {{bad_min:UInt64}} AND {ABOVE} "
-                "AND bad_lately / calls_lately / {allowed:Float64} > {above:Float64}",
+                # Where no call was made lately, none was bad.
+                "AND ifNotFinite(bad_lately / calls_lately, 0) / {allowed:Float64} > {above:Float64}",
                 {**enough(of), "allowed": 1 - of.objective, "bad_min": of.bad_min},
             )
         case Growth():

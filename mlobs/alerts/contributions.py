@@ -10,6 +10,10 @@ there is anyway, are
 * of money, tokens and other sums: the sum, and calls; where nothing stands out, most of the sum is told;
 * of what grew: the sum now, and the sum before;
 * of the tool calls of runs that go round in circles: tool calls, by tool;
+* of answers, checks and scores that the server makes figures of: those that are bad, or how far they are
+  below what was usual, and all of them;
+* of a service that fell silent: its calls in the last window before, and those earlier;
+* of calls that nobody watches for drift any more: those since it is so, and those before;
 * of gauges and counters that programs send: the value of each series, and series.
 
 Calls are those that happened: one that a sampler kept counts with those it stands for.
@@ -23,7 +27,18 @@ from typing import Any
 
 from mlobs.alerts import clauses as c
 from mlobs.alerts.conditions import Value
-from mlobs.alerts.indicators import BurnRate, Gauge, Growth, Increase, PerCallGrowth, Quantile, Ratio
+from mlobs.alerts.figured import Figured, figured
+from mlobs.alerts.indicators import (
+    Absence,
+    BurnRate,
+    Gauge,
+    Growth,
+    Increase,
+    PerCallGrowth,
+    Quantile,
+    Ratio,
+    Silence,
+)
 from mlobs.alerts.measured import FROM_RUNS
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.sql import Question, before_ms, chosen, grown, latest
@@ -44,6 +59,12 @@ _PROCESS = a.SERVICE_INSTANCE_ID.name
 DIMENSIONS = (
     a.SERVICE_NAME, a.REQUEST_MODEL, a.PROVIDER_NAME, a.AGENT_NAME, a.TOOL_NAME, a.OPERATION_NAME,
     a.PROMPT_NAME, a.PROMPT_VERSION, TENANT, a.MODEL_NAME, a.MODEL_VERSION, *_IN_RESOURCE, a.ERROR_TYPE,
+)  # fmt: skip
+
+# Parts that a rule may tell apart, the most telling first.
+OWN = (
+    a.FEATURE, a.EVALUATION_NAME, a.NAME, a.TOOL_NAME, a.ERROR_TYPE, a.AGENT_NAME, a.REQUEST_MODEL,
+    a.MODEL_NAME, TENANT,
 )  # fmt: skip
 
 
@@ -72,20 +93,28 @@ class Parts:
     params: Mapping[str, Value] = field(default_factory=dict)
 
 
-def contributions(rule: Rule, labels: Mapping[str, str], *, now_s: float) -> Question | None:
+def contributions(
+    rule: Rule, labels: Mapping[str, str], *, now_s: float, since_s: float | None = None
+) -> Question | None:
     """Return the question, or None where the rule has nothing that consists of parts.
 
     Args:
         rule: The rule that fires.
         labels: The alert's, by Prometheus label name.
         now_s: When it fires.
+        since_s: When the trouble began, if that is known.
     """
     of = rule.indicator
     params: dict[str, Value] = {
         "now_ms": round(now_s * 1000),
         "from_ms": round((now_s - of.window_s) * 1000),
     }
-    parts = _parts(rule, params) if "server" in rule.engines else None
+    if "server" not in rule.engines:
+        return None
+    if isinstance(of, Absence | Silence):
+        parts: Parts | None = _missed(of, now_s, now_s - of.window_s if since_s is None else since_s)
+    else:
+        parts = _parts(rule, params)
     if parts is None:
         return None
     fixed = "".join(f" AND {value} = {{{one.label}:String}}" for one, value in parts.fixed.items())
@@ -153,6 +182,25 @@ def top(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     return {"dimension": best[0], "value": best[1][:CHARACTERS_MAX], "share": round(share(best), 4)}
 
 
+def own(rule: Rule, labels: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the part that the alert itself is about, for when nothing within it stands out, or None.
+
+    >>> from mlobs.alerts.catalogue import catalogue
+    >>> from mlobs.thresholds import Thresholds
+    >>> (rule,) = [one for one in catalogue(Thresholds()) if one.name == "MlobsFeatureDrift"]
+    >>> own(rule, {"service_name": "shop", "mlobs_feature": "age"})
+    {'dimension': 'mlobs.feature', 'value': 'age', 'share': 1.0}
+
+    Args:
+        rule: The rule that fires.
+        labels: The alert's, by Prometheus label name.
+    """
+    for one in OWN:
+        if one in rule.indicator.by and labels.get(one.label):
+            return {"dimension": one.name, "value": labels[one.label][:CHARACTERS_MAX], "share": 1.0}
+    return None
+
+
 def _parts(rule: Rule, params: dict[str, Value]) -> Parts | None:
     of = rule.indicator
     match of:
@@ -184,6 +232,8 @@ def _parts(rule: Rule, params: dict[str, Value]) -> Parts | None:
             return _of_calls(
                 c.calls(COST, "day_ms", of.where), money, "1", of.by, is_sum=True, params={"day_ms": day_ms}
             )
+        case Gauge() if (found := figured(of, int(params["now_ms"]) / 1000)) is not None:
+            return _of_figure(of, found)
         case Gauge():
             return _of_series(latest(of), "greatest(latest, 0)", of)
         case Increase():
@@ -204,6 +254,37 @@ def _of_calls(
     values = {one: _value(one) for one in dimensions}
     fixed = {one: _value(one) for one in by}
     return Parts(rows, trouble, anyway, values, fixed, WEIGHT, is_sum, params or {})
+
+
+def _missed(of: Absence | Silence, now_s: float, since_s: float) -> Parts:
+    """Compare the calls around the moment since when something is missed with those before."""
+    if isinstance(of, Absence):
+        rows = " OR ".join(f"({c.of(metric)})" for metric in of.metrics)
+        rows = f"otel_traces WHERE ({rows}) AND {c.between('earlier_ms')}{c.among_calls(of.where)}"
+        turn_s = since_s - of.window_s
+        earlier_s = turn_s - min(of.memory_s, DAY_S)
+    else:
+        rows = c.calls(of.calls, "earlier_ms", of.where)
+        turn_s = since_s
+        earlier_s = turn_s - min(of.memory_s, max(now_s - turn_s, of.window_s))
+    then = f"{c.ENDED} > fromUnixTimestamp64Milli({{turn_ms:Int64}})"
+    return _of_calls(
+        rows,
+        then,
+        f"NOT {then}",
+        of.by,
+        is_sum=True,
+        params={"turn_ms": round(turn_s * 1000), "earlier_ms": round(earlier_s * 1000)},
+    )
+
+
+def _of_figure(of: Gauge, found: Figured) -> Parts:
+    known = found.values
+    if known is None:
+        known = {one: _value(one) for one in (*DIMENSIONS, *of.by)}
+    fixed = {one: known[one] for one in of.by}
+    weight = WEIGHT if found.weighted else "1"
+    return Parts(found.rows, found.trouble, "1", known, fixed, weight, is_sum=True, params=found.params)
 
 
 def _of_series(

@@ -23,7 +23,7 @@ def facts(rule: Rule) -> str:
     return json.dumps(
         {
             **{name: getattr(rule, name) for name in FIELDS},
-            "page": rule.page,
+            "page": rule.runbook,
             "by": [attribute.name for attribute in of.by],
             "window_s": of.window_s,
             "unit": of.unit,

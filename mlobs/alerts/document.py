@@ -17,6 +17,7 @@ PROBLEMS_SHOWN = 5
 SAID = {
     "extra_forbidden": "there is no such field",
     "missing": "it is missing",
+    "too_short": "at least one is needed",
 }
 # What was wanted, where it is known what came.
 WANTED = {
@@ -117,16 +118,15 @@ class Document:
         kind, facts = problem["type"], problem.get("ctx", {})
         if kind == "value_error" and self._at(place) is None:  # The last part is the tag of a union.
             place = place[:-1]
-        said = SAID.get(kind) or problem["msg"].removeprefix("Value error, ")
+        said = SAID.get(kind) or WANTED.get(kind) or problem["msg"].removeprefix("Value error, ")
         if "input" in problem:
             said = _came_and_wanted(problem, (forms or {}).get(str(place[-1]) if place else "")) or said
         near_by = near(str(place[-1]), known) if kind == "extra_forbidden" else ""
         if kind == "union_tag_not_found":
             said = f"it has no {facts['discriminator']}"
         elif kind == "union_tag_invalid":
-            if "input" in problem:
-                what, there = (facts[name].replace("'", "") for name in ("discriminator", "expected_tags"))
-                said = f"no {what} is called {facts['tag']!r:.80}; there are {there}"
+            what, there = (facts[name].replace("'", "") for name in ("discriminator", "expected_tags"))
+            said = f"no {what} is called {facts['tag']!r:.80}; there are {there}"
             near_by = near(str(facts["tag"]), facts["expected_tags"].strip("'").split("', '"))
         return ended(f"{self.where(place)}: {said[:1].lower()}{said[1:]}{near_by}")
 

@@ -9,11 +9,12 @@ only what is in it is known: alerts that are not stay as they were.
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mlobs.alerts import departed, history
-from mlobs.alerts.message import finite
+from mlobs.alerts import departed, ends, history
+from mlobs.alerts.ends import Ended
+from mlobs.alerts.message import finite, iso
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.sql import ALERTS_MAX, Ask, question
@@ -22,7 +23,6 @@ from mlobs.alerts.words import for_people, number
 
 log = logging.getLogger("mlobs.alerts")
 
-Tell = Callable[[Alert, Rule, Change, float], dict[str, Any]]
 Dispatch = Callable[[sqlite3.Connection, Iterable[dict[str, Any]], float], int]
 
 
@@ -38,11 +38,15 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """An alert that began to fire or is over."""
+    """An alert that began to fire or is over; then also why."""
 
     alert: Alert
     change: Change
     at_s: float
+    ended: Ended | None = None
+
+
+Tell = Callable[[Transition, Rule], dict[str, Any]]
 
 
 class Evaluator:
@@ -165,6 +169,7 @@ class Evaluator:
             told = alert or before
             if change is not None and told is not None:
                 transitions.append(Transition(told, change, now_s))
+        transitions = self._explained(rule, transitions, now_s)
         self._write(rule, after, transitions)
         for mark, alert in after.items():
             if alert is None:
@@ -172,6 +177,24 @@ class Evaluator:
             else:
                 self._alerts[mark] = alert
         return transitions
+
+    def _explained(self, rule: Rule, transitions: list[Transition], now_s: float) -> list[Transition]:
+        """Return changes with why those alerts ended that did."""
+        over = [one.alert for one in transitions if one.change == "resolved"]
+        asked = ends.asked(rule, now_s=now_s) if over else None
+        if asked is None:
+            return transitions
+        try:
+            why = ends.ended(rule, over, self._ask(asked.sql, asked.params), now_s=now_s)
+        except Exception:  # that it ended matters more
+            log.exception("Why alerts of %s ended cannot be asked; their end is told without.", rule.name)
+            why = {}
+        return [
+            replace(one, ended=why.get(one.alert.fingerprint, ends.UNASKED))
+            if one.change == "resolved"
+            else one
+            for one in transitions
+        ]
 
     def _write(
         self,
@@ -189,12 +212,12 @@ class Evaluator:
             return
         messages, dropped = [], 0
         if self._tell is not None:  # Before the transaction: it may ask the store.
-            messages = [self._tell(one.alert, rule, one.change, one.at_s) for one in transitions]
+            messages = [self._tell(one, rule) for one in transitions]
         said = departed.facts(rule)
         with self._outbox.transaction() as db:
             self._outbox.write(db, changed=changed, over=over)
-            for one in transitions:
-                _note(db, rule, one)
+            for place, one in enumerate(transitions):
+                _note(db, rule, one, messages[place].get("top") if messages else None)
             if is_gone:
                 departed.forget(db, rule.name)
             elif self._kept.get(rule.name) != said:
@@ -217,7 +240,8 @@ class Evaluator:
         transitions = []
         for name, marks in strangers.items():
             alerts = [self._alerts[mark] for mark in marks]
-            over = [Transition(one, "resolved", now_s) for one in alerts if one.state == "firing"]
+            why = ends.rule_gone(name)
+            over = [Transition(one, "resolved", now_s, why) for one in alerts if one.state == "firing"]
             rule = departed.departed(name, self._kept.get(name))
             self._write(rule, dict.fromkeys(marks), over, is_gone=True)
             for mark in marks:
@@ -227,7 +251,7 @@ class Evaluator:
         return transitions
 
 
-def _note(db: sqlite3.Connection, rule: Rule, one: Transition) -> None:
+def _note(db: sqlite3.Connection, rule: Rule, one: Transition, top: Mapping[str, Any] | None) -> None:
     found = one.alert.finding
     history.note(
         db,
@@ -239,9 +263,12 @@ def _note(db: sqlite3.Connection, rule: Rule, one: Transition) -> None:
             "rule": rule.name,
             "severity": rule.severity,
             "summary": for_people(rule, rule.summary, found.labels, found.told),
-            "labels": dict(found.labels),
+            "labels": {**found.labels, **rule.labels},
             "value": finite(found.told),
             "value_text": number(found.told, rule.indicator.unit),
+            "since": iso(one.alert.active_s if found.since_s is None else found.since_s),
             "trace_ids": list(found.trace_ids),
+            "top": top,
+            "end": None if one.ended is None else one.ended.row,
         },
     )

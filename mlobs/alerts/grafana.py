@@ -10,10 +10,12 @@ There are no notification policies in the file: they would replace the whole tre
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mlobs.alerts.promql import expression, limit
 from mlobs.alerts.rules import Rule
+from mlobs.alerts.runbooks import link
 from mlobs.alerts.words import GRAFANA, duration, template
 
 FILE = "grafana/mlobs.rules.yaml"  # In the folder of all rendered files.
@@ -29,13 +31,16 @@ MADE_BY = """\
 # for the series that are recorded there."""
 
 
-def grafana_file(rules: Sequence[Rule], *, runbook_base: str, source: str = SOURCE) -> str:
+def grafana_file(
+    rules: Sequence[Rule], *, runbook_base: str, source: str = SOURCE, own: Path | None = None
+) -> str:
     """Return the file: one group for each component.
 
     Args:
         rules: Those Prometheus cannot evaluate are left out.
-        runbook_base: What the address of a runbook begins with.
+        runbook_base: What the address of a runbook begins with; a rule without a page has none.
         source: The uid of Grafana's data source for Prometheus.
+        own: The file of one's own rules, beside which their runbooks are.
     """
     asked = [rule for rule in rules if "prometheus" in rule.engines]
     groups = [
@@ -44,7 +49,11 @@ def grafana_file(rules: Sequence[Rule], *, runbook_base: str, source: str = SOUR
             "name": f"mlobs.{component}",
             "folder": FOLDER,
             "interval": duration(INTERVAL_S),
-            "rules": [_rule(rule, runbook_base, source) for rule in asked if rule.component == component],
+            "rules": [
+                _rule(rule, link(rule, runbook_base, own), source)
+                for rule in asked
+                if rule.component == component
+            ],
         }
         for component in dict.fromkeys(rule.component for rule in asked)
     ]
@@ -65,14 +74,15 @@ def uid(name: str) -> str:
     return f"{whole[: UID_CHARACTERS_MAX - 9]}-{mark}"
 
 
-def _rule(rule: Rule, runbook_base: str, source: str) -> dict[str, Any]:
+def _rule(rule: Rule, runbook_url: str | None, source: str) -> dict[str, Any]:
     watchdog = rule.indicator.kind == "watchdog"
     gone = max(GONE_EVALUATIONS_MIN, -(-rule.keep_firing_s // INTERVAL_S))
     annotations = {
         "summary": template(rule, rule.summary, GRAFANA),
         "description": template(rule, rule.description, GRAFANA),
-        "runbook_url": GRAFANA.quoted(f"{runbook_base}/{rule.page}.md"),
     }
+    if runbook_url is not None:
+        annotations["runbook_url"] = GRAFANA.quoted(runbook_url)
     return {
         "uid": uid(rule.name),
         "title": rule.name,

@@ -13,6 +13,7 @@ from mlobs.alerts.outbox import Outbox
 
 EPISODES_MAX = 5_000
 SHOWN = ("rule", "severity", "summary", "labels", "value", "trace_ids")
+MORE = ("value_text", "since", "top", "end")
 
 
 def note(
@@ -32,16 +33,17 @@ def note(
         fingerprint: Of the alert.
         status: firing or resolved.
         at_s: When.
-        said: What is shown of it, with the keys in `SHOWN`, and value_text if who found it has words for
-            the value.
+        said: What is shown of it, with the keys in `SHOWN` and, as far as they are known, in `MORE`; of an
+            end, why it ended, as `end`.
     """
     if status == "resolved":
         db.execute(
-            "UPDATE episodes SET ended_s = ? WHERE source = ? AND fingerprint = ? AND ended_s IS NULL",
-            (at_s, source, fingerprint),
+            "UPDATE episodes SET ended_s = ?, shown = json_set(shown, '$.end', json(?)) "
+            "WHERE source = ? AND fingerprint = ? AND ended_s IS NULL",
+            (at_s, json.dumps(said.get("end"), ensure_ascii=True), source, fingerprint),
         )
         return
-    shown = {**{name: said[name] for name in SHOWN}, "value_text": said.get("value_text")}
+    shown = {**{name: said[name] for name in SHOWN}, **{name: said.get(name) for name in MORE}}
     text = json.dumps(shown, ensure_ascii=True)
     db.execute(
         "INSERT INTO episodes (source, fingerprint, began_s, shown) VALUES (?, ?, ?, ?)",
@@ -68,6 +70,7 @@ def recent(
             "fingerprint": mark,
             "started": iso(began_s),
             "resolved": None if ended_s is None else iso(ended_s),
+            **dict.fromkeys(MORE),  # What an older release wrote has less.
             **json.loads(text),
         }
         for source, mark, began_s, ended_s, text in rows

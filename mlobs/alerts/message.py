@@ -11,11 +11,17 @@ value        what was measured last, or null if it is not finite; value_text: th
              as 57 ms, or null if whoever found it has no words for it
 since        when the trouble began, by estimate; started: when the alert began to fire;
              resolved: when it ended, or null. ISO 8601, UTC
+end          why it ended: {"reason", "text", "value", "value_text"}, the value being what was measured
+             then, or null; reasons are in `ends`. null while it fires
 fingerprint  the same for every message about this rule and these labels
-links        more addresses, by what they show, such as dashboard
+links        more addresses, by what they show: alert, the server's page about it, drift, that of the feature
+             that moved, dashboard, and so on
 top          what contributes most: {"dimension", "value", "share"}, or null; share is of the
-             trouble the rule counts: failures, money, tokens, slow calls, drifting features
-runbook_url  what to do; trace_url: an example, or null; trace_ids: up to 5 examples
+             trouble the rule counts: failures, money, tokens, slow calls, drifting features. Where
+             nothing within stands out it is the alert's own label, such as the feature; of an end, what it
+             was when the alert began
+runbook_url  what to do, or null where there is no such page
+trace_url    an example, or null; trace_ids: up to 5 examples
 server_url   who says so
 """
 
@@ -41,9 +47,10 @@ def message(
     *,
     now_s: float,
     server_url: str,
-    runbook_base: str,
+    runbook_url: str | None,
     links: Mapping[str, str] | None = None,
     top: Mapping[str, Any] | None = None,
+    end: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the message about one change of an alert's state.
 
@@ -53,9 +60,10 @@ def message(
         change: What became of it.
         now_s: When.
         server_url: Who says so.
-        runbook_base: What the address of a runbook begins with.
+        runbook_url: Where its rule's runbook is, if there is one.
         links: More addresses, by what they show.
         top: What contributes most to it, as `contributions` says.
+        end: Why it ended, as `ends` says.
     """
     found = alert.finding
     summary = for_people(rule, rule.summary, found.labels, found.told)
@@ -79,10 +87,11 @@ def message(
         "since": iso(alert.active_s if found.since_s is None else found.since_s),
         "started": iso(alert.active_s if alert.firing_s is None else alert.firing_s),
         "resolved": iso(now_s) if change == "resolved" else None,
+        "end": None if end is None else dict(end),
         "fingerprint": alert.fingerprint,
-        "links": dict(links or {}),
+        "links": {"alert": f"{server_url}/alerts/mlobs/{alert.fingerprint}", **(links or {})},
         "top": None if top is None else dict(top),
-        "runbook_url": f"{runbook_base}/{rule.page}.md",
+        "runbook_url": runbook_url,
         "trace_url": f"{server_url}/traces/{trace_ids[0]}" if trace_ids else None,
         "trace_ids": trace_ids,
         "server_url": server_url,

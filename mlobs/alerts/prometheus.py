@@ -7,11 +7,13 @@ reads.
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from mlobs.alerts.promql import RECORDED_EVERY_S, expression, recordings
 from mlobs.alerts.recording import INTERVAL, Recording
 from mlobs.alerts.recording import recordings as of_drift
 from mlobs.alerts.rules import Rule
+from mlobs.alerts.runbooks import link
 from mlobs.alerts.words import PROMETHEUS, duration, template
 from mlobs.semconv import attributes as a
 
@@ -22,18 +24,21 @@ TELEMETRY_ABSENT = "MlobsTelemetryAbsent"
 MADE_BY = "# Made by `mlobs alerts build` from mlobs/alerts/catalogue; change it there."
 
 
-def files(rules: Sequence[Rule], *, runbook_base: str) -> dict[str, str]:
-    """Return the text of both files, by file name."""
+def files(rules: Sequence[Rule], *, runbook_base: str, own: Path | None = None) -> dict[str, str]:
+    """Return the text of both files, by file name; arguments are those of `rules_file`."""
     return {
-        RULES_FILE: rules_file(rules, runbook_base=runbook_base),
+        RULES_FILE: rules_file(rules, runbook_base=runbook_base, own=own),
         ALERTMANAGER_FILE: alertmanager_file(rules),
     }
 
 
-def rules_file(rules: Sequence[Rule], *, runbook_base: str) -> str:
+def rules_file(rules: Sequence[Rule], *, runbook_base: str, own: Path | None = None) -> str:
     """Return a Prometheus rule file: groups of what is recorded, and one of alerts per component.
 
-    Rules that only the server can evaluate are left out.
+    Args:
+        rules: Those that only the server can evaluate are left out.
+        runbook_base: What the address of a runbook begins with; a rule without a page has none.
+        own: The file of one's own rules, beside which their runbooks are.
     """
     rules = [rule for rule in rules if "prometheus" in rule.engines]
     lines = [MADE_BY, "groups:"]
@@ -49,7 +54,7 @@ def rules_file(rules: Sequence[Rule], *, runbook_base: str) -> str:
         lines += [f"- name: mlobs.{component}", "  rules:"]
         for rule in rules:
             if rule.component == component:
-                lines += (f"  {line}" for line in _alert(rule, runbook_base))
+                lines += (f"  {line}" for line in _alert(rule, link(rule, runbook_base, own)))
     return "\n".join(lines) + "\n"
 
 
@@ -80,7 +85,7 @@ def _recording(recording: Recording) -> Iterable[str]:
         yield from (f"    {name}: {_quoted(value)}" for name, value in recording.labels.items())
 
 
-def _alert(rule: Rule, runbook_base: str) -> Iterable[str]:
+def _alert(rule: Rule, runbook_url: str | None) -> Iterable[str]:
     yield f"- alert: {rule.name}"
     yield "  expr: |"
     yield from (f"    {line}" for line in expression(rule).splitlines())
@@ -93,7 +98,8 @@ def _alert(rule: Rule, runbook_base: str) -> Iterable[str]:
     yield "  annotations:"
     yield f"    summary: {_quoted(template(rule, rule.summary, PROMETHEUS))}"
     yield f"    description: {_quoted(template(rule, rule.description, PROMETHEUS))}"
-    yield f"    runbook_url: {_text(f'{runbook_base}/{rule.page}.md')}"
+    if runbook_url is not None:
+        yield f"    runbook_url: {_text(runbook_url)}"
 
 
 def _text(text: str) -> str:

@@ -128,12 +128,14 @@ def parse_rules(text: str, name: str, packaged: Sequence[Rule]) -> RulesFile:
         )
     problems: list[str] = []
     value = _rows(RulesFile, document.value, (), document, problems)
-    if problems:
-        raise RuleError(told(problems))
     try:
         found = RulesFile.model_validate(value)
     except ValidationError as error:
-        raise RuleError(told([_sentence(document, one) for one in error.errors(include_url=False)])) from None
+        wrong = error.errors(include_url=False)
+        more = [_sentence(document, one) for one in wrong if not _is_told(document, one, problems)]
+        raise RuleError(told([*problems, *more])) from None
+    if problems:
+        raise RuleError(told(problems))
     problems = [
         *_twice(found, document),
         *_strangers(found, document, [rule.name for rule in packaged]),
@@ -142,6 +144,12 @@ def parse_rules(text: str, name: str, packaged: Sequence[Rule]) -> RulesFile:
     if problems:
         raise RuleError(told(problems))
     return found
+
+
+def _is_told(document: Document, problem: Any, problems: Sequence[str]) -> bool:
+    """Return whether what is wrong at a place, or within it, is a name that was found wrong already."""
+    where = document.where(problem["loc"])
+    return any(one.startswith((f"{where}:", f"{where}.", f"{where}[")) for one in problems)
 
 
 def _sentence(document: Document, problem: Any) -> str:

@@ -18,6 +18,7 @@ State = Literal["pending", "firing"]
 Change = Literal["firing", "resolved"]
 
 SECONDS_MAX = 2**32  # In the year 2106. Later times are mistakes.
+CLOCK_S = 5.0  # A moment as far ahead is now, by a clock that is adjusted.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,16 +97,20 @@ def advance(
         rule: The rule.
         now_s: When the rule was evaluated.
         interval_s: How often it is. A pending alert begins anew if nobody looked for twice
-            as long, and for longer than its hold: what was in between is not known.
+            as long, and for longer than its hold: what was in between is not known. So it does, and so
+            does the time a firing alert is kept, if the clock was set back to before it began.
     """
     if found is not None:
         patience_s = max(rule.hold_s, 2 * interval_s)
-        if known is not None and known.state == "pending" and now_s - known.seen_s > patience_s:
-            known = None
+        if known is not None and known.state == "pending":
+            is_unseen, is_to_come = now_s - known.seen_s > patience_s, known.active_s > now_s + CLOCK_S
+            known = None if is_unseen or is_to_come else known
         return _broken(known, found, rule, now_s)
     if known is None or known.state == "pending":
         return None, None
-    clearing_s = now_s if known.clearing_s is None else known.clearing_s
+    clearing_s = known.clearing_s
+    if clearing_s is None or clearing_s > now_s + CLOCK_S:
+        clearing_s = now_s
     if now_s - clearing_s >= rule.keep_firing_s:
         return None, "resolved"
     return replace(known, clearing_s=clearing_s), None

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlobs.alerts.prometheus import rules_file
 from mlobs.alerts.rules import Rule
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
 from mlobs.semconv.rows import Attribute, Metric
 from tests.parts import require
+from tests.yamls import loaded
 
 COUNTED: dict[str, Attribute] = {
     "operation": a.OPERATION_NAME,
@@ -112,7 +111,7 @@ def prometheus_fires(
 ) -> str:
     """Return what promtool says against just these alerts firing, or "" if nothing."""
     whole = rule.model_copy(update={"hold_s": 0, "keep_firing_s": 0})
-    groups = yaml.safe_load(rules_file([whole], runbook_base="x"))["groups"]
+    groups = loaded(rules_file([whole], runbook_base="x"))["groups"]
     groups = [group for group in groups if group["name"] != "mlobs.drift.recording"]
     for one in (one for group in groups for one in group["rules"]):
         one.pop("annotations", None)
@@ -132,7 +131,7 @@ def prometheus_fires(
     }
     (folder / "test.yml").write_text(json.dumps(test))
     command = [require("promtool"), "test", "rules", str(folder / "test.yml")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=350)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 

@@ -98,7 +98,8 @@ def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, si
     assert body.pop("description").startswith(
         "The values of age that shop gives to the model churn, version 7,"
     )
-    assert len(body.pop("fingerprint")) == 16
+    mark = body.pop("fingerprint")
+    assert len(mark) == 16
     assert body == {
         "version": "mlobs/1",
         "source": "mlobs",
@@ -119,8 +120,12 @@ def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, si
         "since": "2027-01-15T07:58:30.000Z",
         "started": "2027-01-15T08:00:00.000Z",
         "resolved": None,
-        "links": {},
-        "top": None,
+        "end": None,
+        "links": {
+            "alert": f"{SERVER}/alerts/mlobs/{mark}",
+            "drift": f"{SERVER}/drift/feature?service=shop&model=churn&version=7&feature=age",
+        },
+        "top": {"dimension": "mlobs.feature", "value": "age", "share": 1.0},
         "runbook_url": "http://127.0.0.1:4318/runbooks/MlobsFeatureDrift.md",
         "trace_url": f"{SERVER}/traces/{TRACE}",
         "trace_ids": [TRACE, "b" * 32],

@@ -4,10 +4,9 @@ import json
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
-import yaml
-
 from mlobs.cli import main
 from tests.alerts.listening import listening
+from tests.yamls import loaded
 
 ANSWER = {
     "firing": [
@@ -122,6 +121,14 @@ def test_rules_are_printed_with_the_thresholds_of_the_house(capsys, monkeypatch)
     assert rows["MlobsUserCostHigh"]["evaluated by"] == "server"
 
 
+def test_a_table_of_rules_has_no_lines_of_thousands_of_characters(capsys):
+    """An expression of PromQL is cut; as JSON it is whole."""
+    assert main(["alerts", "rules"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) < 500
+    assert main(["alerts", "rules", "--json"]) == 0
+    assert max(len(row["fires when"]) for row in json.loads(capsys.readouterr().out)) > 500
+
+
 def test_build_writes_the_files_with_the_settings_of_the_house(capsys, monkeypatch, tmp_path):
     """Thresholds and the runbooks' address are settings, for Prometheus too."""
     monkeypatch.setenv("MLOBS_ALERT_TOOL_FAILURE_RATIO_MAX", "0.5")
@@ -136,7 +143,7 @@ def test_build_writes_the_files_with_the_settings_of_the_house(capsys, monkeypat
             "kubernetes/mlobs.rules.yaml",
         )
     ]
-    groups = yaml.safe_load((tmp_path / "new" / "mlobs.rules.yml").read_text())["groups"]
+    groups = loaded((tmp_path / "new" / "mlobs.rules.yml").read_text())["groups"]
     tool = next(
         rule for group in groups for rule in group["rules"] if rule.get("alert") == "MlobsToolFailureRatio"
     )

@@ -80,16 +80,15 @@ def answer(tables, rule, **labels):
 
 
 def test_rules_about_nothing_that_has_parts_are_not_asked_about(rules):
-    """A service that is silent has none; what Prometheus alone knows is not here."""
-    for name in ("MlobsTelemetryAbsent", "MlobsDriftMonitorStale", "MlobsWatchdog", "MlobsDriftProven"):
+    """What Prometheus alone knows is not here."""
+    for name in ("MlobsWatchdog", "MlobsDriftProven"):
         assert contributions(rules[name], {}, now_s=NOW_S) is None
 
 
 def test_every_other_rule_can_be_asked_about_an_empty_store(tables, rules):
     """And nothing contributes to nothing."""
-    silent = {"absence", "silence"}
     for rule in rules.values():
-        if "server" in rule.engines and rule.indicator.kind not in silent:
+        if "server" in rule.engines:
             assert answer(tables, rule, service_name="shop") is None, rule.name
 
 
@@ -179,6 +178,101 @@ def test_the_process_that_drops_spans_is_named(tables, rules):
     assert found == {"dimension": "service.instance.id", "value": "two", "share": 0.95}
 
 
+def test_the_version_that_called_last_before_a_service_fell_silent_is_named(tables, rules):
+    """It was deployed just before; the calls of the day before were another's."""
+    last_s = 15 * 60
+    tables.spans(200, model="m", ago_s=3 * 3600)
+    tables.spans(20, model="m", ago_s=last_s + 60, more={"gen_ai.prompt.version": "2"})
+    tables.spans(20, model="n", ago_s=last_s + 60, more={"gen_ai.prompt.version": "2"})
+    asked = contributions(
+        rules["MlobsTelemetryAbsent"], {"service_name": "shop"}, now_s=NOW_S, since_s=NOW_S - last_s
+    )
+    found = top(tables.store.query(asked.sql, asked.params))
+    assert found == {"dimension": "gen_ai.prompt.version", "value": "2", "share": 1.0}
+
+
+def test_what_is_new_about_calls_that_nobody_watches_any_more_is_named(tables, rules):
+    """Since the monitor is silent, another provider answers them."""
+    model = {"mlobs.model.name": "churn", "mlobs.model.version": "7"}
+    for ago_s, provider in ((3600, "old"), (300, "new")):
+        more = {**model, "gen_ai.provider.name": provider}
+        tables.spans(30, operation="", kind="predict", ago_s=ago_s, more=more)
+    labels = {"service_name": "shop", "mlobs_model_name": "churn", "mlobs_model_version": "7"}
+    rule = rules["MlobsDriftMonitorStale"]
+    asked = contributions(rule, labels, now_s=NOW_S, since_s=NOW_S - 1200)
+    found = top(tables.store.query(asked.sql, asked.params))
+    assert found == {"dimension": "gen_ai.provider.name", "value": "new", "share": 1.0}
+
+
+ANSWER = '[{"role":"assistant","finish_reason":"length"}]'
+
+
+def test_the_prompt_whose_answers_are_cut_off_refused_or_empty_is_named(tables, rules):
+    """Which the gauge of the server does not say, so the answers are asked again."""
+    for reasons, prompt, tokens in (
+        ('["stop"]', "good", "9"),
+        ('["MAX_TOKENS"]', "long", "9"),
+        ('["CONTENT-FILTER"]', "bad", "9"),
+        ("", "none", "0"),
+    ):
+        more = {
+            "gen_ai.prompt.name": prompt,
+            "gen_ai.usage.output_tokens": tokens,
+            "gen_ai.response.finish_reasons": reasons,
+        }
+        tables.spans(20, model="m", more=more)
+    tables.spans(99, model="m", error="timeout", more={"gen_ai.usage.output_tokens": "0"})
+    labels = {"service_name": "shop", "gen_ai_request_model": "m"}
+    for name, prompt in (
+        ("MlobsTruncatedOutputs", "long"),
+        ("MlobsRefusals", "bad"),
+        ("MlobsEmptyOutputs", "none"),
+    ):
+        found = answer(tables, rules[name], **labels)
+        assert found == {"dimension": "gen_ai.prompt.name", "value": prompt, "share": 1.0}, name
+
+
+def test_an_ending_that_stands_in_the_messages_counts_too(tables, rules):
+    """As older conventions had it."""
+    tables.spans(20, model="m", agent="a", more={"gen_ai.usage.output_tokens": "9"})
+    more = {"gen_ai.usage.output_tokens": "9", "gen_ai.output.messages": ANSWER}
+    tables.spans(20, model="m", agent="b", more=more)
+    labels = {"service_name": "shop", "gen_ai_request_model": "m"}
+    found = answer(tables, rules["MlobsTruncatedOutputs"], **labels)
+    assert found == {"dimension": "gen_ai.agent.name", "value": "b", "share": 1.0}
+
+
+def test_the_agent_whose_words_a_guardrail_blocks_is_named(tables, rules):
+    """Of one guardrail's checks."""
+    for verdict, agent, count in (("pass", "seller", 40), ("block", "seller", 2), ("block", "buyer", 18)):
+        more = {"mlobs.name": "no secrets", "mlobs.guardrail.verdict": verdict}
+        tables.spans(count, operation="", kind="guardrail", agent=agent, more=more)
+    labels = {"service_name": "shop", "mlobs_name": "no secrets"}
+    found = answer(tables, rules["MlobsGuardrailHits"], **labels)
+    assert found == {"dimension": "gen_ai.agent.name", "value": "buyer", "share": 0.9}
+
+
+def test_the_model_whose_answers_are_scored_lower_than_usual_is_named(tables, rules):
+    """By how far its scores of the last hour, or day, are below the mean of the days before."""
+    labels = {"service_name": "shop", "gen_ai_evaluation_name": "helpful"}
+    for ago_s in (60, 5 * 3600):
+        tables.clear()
+        for model, value, since_s, count in (
+            ("m", 0.9, 3 * 86_400, 40),
+            ("m", 0.9, ago_s, 40 if ago_s < 3600 else 20),
+            ("n", 0.5, ago_s, 40 if ago_s < 3600 else 20),
+        ):
+            trace = f"{model}{since_s:07d}".encode().hex().ljust(32, "0")
+            tables.spans(1, model=model, trace=trace, ago_s=since_s)
+            tables.writer.run(
+                "INSERT INTO scores (Timestamp, TraceId, ServiceName, Name, Value) SELECT "
+                f"fromUnixTimestamp64Milli({round((NOW_S - since_s) * 1000)}), '{trace}', 'shop', 'helpful', "
+                f"{value} FROM numbers({count})"
+            )
+        found = answer(tables, rules["MlobsEvaluationScoreDrop"], **labels)
+        assert found == {"dimension": "gen_ai.request.model", "value": "n", "share": 1.0}, ago_s
+
+
 def test_the_message_says_what_contributes_most_and_links_to_the_dashboard(tables, tmp_path):
     """The whole way, from spans to a webhook."""
     tables.spans(60, service="shop api", operation="chat", model="m", agent="seller")
@@ -202,9 +296,10 @@ def test_the_message_says_what_contributes_most_and_links_to_the_dashboard(table
         told = [one.json for one in sink.arrived if one.json["rule"] == "MlobsErrorRatioHigh"]
     firing, resolved = told
     assert firing["top"] == {"dimension": "gen_ai.agent.name", "value": "buyer", "share": 1.0}
-    assert resolved["top"] is None
+    assert resolved["top"] == firing["top"], "whoever reads only the end learns it, too"
     link = "https://grafana.example.org/d/overview?var-service=shop%20api"
-    assert firing["links"] == resolved["links"] == {"dashboard": link}
+    page = f"http://127.0.0.1:1/alerts/mlobs/{firing['fingerprint']}"
+    assert firing["links"] == resolved["links"] == {"alert": page, "dashboard": link}
 
 
 ROWS = st.lists(

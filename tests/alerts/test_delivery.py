@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -355,6 +356,25 @@ def test_each_sink_hears_of_each_alert_in_order_though_some_attempts_fail(tmp_pa
         assert len(times) == 6
     assert len(other.sent) == 18
     post.outbox.close()
+
+
+def test_retry_after_without_a_zone_is_in_utc_wherever_we_are(monkeypatch):
+    """A machine in Tokyo must not take it for nine hours ago, and one in New York for later."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        for zone in ("GMT", "-0000", ""):
+            date = f"Tue, 14 Nov 2023 22:14:20 {zone}".strip()
+            assert judge(503, date, 1_700_000_000.0).retry_after_s == 60.0, zone
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_retry_after_may_have_parts_of_a_second():
+    """Some send them, though the standard has whole ones."""
+    assert judge(429, "0.75", 0).retry_after_s == 0.75
+    assert judge(429, "1e400", 0).retry_after_s is None
 
 
 def test_retry_after_may_be_a_date():

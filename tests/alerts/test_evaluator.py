@@ -47,14 +47,14 @@ class Room:
         self.outbox.close()
         self.start(*rules)
 
-    def tell(self, alert, rule, change, now_s):
+    def tell(self, one, rule):
         if rule.name == self.broken:
             raise StoreError("no room")
         texts = [
-            for_people(rule, text, alert.finding.labels, alert.finding.value)
+            for_people(rule, text, one.alert.finding.labels, one.alert.finding.value)
             for text in (rule.summary, rule.description)
         ]
-        self.told.append((rule, change, *texts))
+        self.told.append((rule, one.change, *texts))
         return {}
 
     def later(self):
@@ -105,6 +105,7 @@ def test_a_pending_alert_of_a_rule_that_goes_is_told_to_nobody(rules, tmp_path):
     room.outbox.close()
 
 
+@pytest.mark.slow
 def test_what_is_not_in_an_answer_that_was_cut_stays_as_it_is(rules, tmp_path):
     """More is broken than one answer holds, and each answer holds others."""
     room = Room(tmp_path, rules[ERRORS])

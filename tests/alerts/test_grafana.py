@@ -3,7 +3,6 @@
 import re
 
 import pytest
-import yaml
 
 from mlobs import assets
 from mlobs._extras import require
@@ -11,6 +10,7 @@ from mlobs.alerts.grafana import FILE, grafana_file, uid
 from mlobs.alerts.promql import expression
 from mlobs.alerts.runbooks import pages
 from mlobs.semconv import attributes as a
+from tests.yamls import loaded
 
 BASE = "http://127.0.0.1:4318/runbooks"
 DURATION = re.compile(r"(\d+d)?(\d+h)?(\d+m)?(\d+s)?")
@@ -37,7 +37,7 @@ def text(rules) -> str:
 
 @pytest.fixture
 def groups(text):
-    found = yaml.safe_load(text)
+    found = loaded(text)
     assert set(found) == {"apiVersion", "groups"}, "policies would replace the user's tree"
     assert found["apiVersion"] == 1
     return found["groups"]
@@ -123,7 +123,7 @@ def test_texts_of_users_come_out_as_they_are(rules):
         }
     )
     text = grafana_file([rule], runbook_base=BASE)
-    (made,) = yaml.safe_load(text)["groups"][0]["rules"]
+    (made,) = loaded(text)["groups"][0]["rules"]
     shown = made["annotations"]["summary"], made["annotations"]["description"], made["labels"]["team"]
     assert shown == (
         r'costs over {{ "\x24" }}20.00, {{ "\x24" }}HOME and {{ "{" }}{{ "{" }} nothing',

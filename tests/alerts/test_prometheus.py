@@ -4,7 +4,6 @@ import re
 import subprocess
 
 import pytest
-import yaml
 
 from mlobs import assets
 from mlobs.alerts.catalogue import catalogue
@@ -16,6 +15,7 @@ from mlobs.semconv.metrics import METRICS
 from mlobs.settings import AlertSettings
 from tests.alerts.simulated import prometheus_fires
 from tests.parts import require
+from tests.yamls import loaded
 
 ALERTS = assets.root() / "alerts"
 BASE = "http://127.0.0.1:4318/runbooks"
@@ -36,7 +36,7 @@ def test_the_committed_files_are_what_the_code_renders(rendered):
 
 def test_every_rule_is_there_once_and_whole(rendered, rules):
     """A rule that is not rendered never fires."""
-    groups = yaml.safe_load(rendered["mlobs.rules.yml"])["groups"]
+    groups = loaded(rendered["mlobs.rules.yml"])["groups"]
     alerts = {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
     assert sorted(alerts) == sorted(name for name, rule in rules.items() if "prometheus" in rule.engines)
     for name, alert in alerts.items():
@@ -47,17 +47,27 @@ def test_every_rule_is_there_once_and_whole(rendered, rules):
 
 def test_every_name_in_every_expression_is_one_we_emit(rendered):
     """A renamed metric must break the build, not an alert."""
-    groups = yaml.safe_load(rendered["mlobs.rules.yml"])["groups"]
+    groups = loaded(rendered["mlobs.rules.yml"])["groups"]
     names = {f"{metric.prometheus}{end}" for metric in METRICS for end in ("", "_count", "_bucket")}
     labels = {attribute.label for attribute in ATTRIBUTES}
     words = {"sum", "by", "increase", "max", "group", "vector", "unless", "and", "or", "m", "h"}
     words |= {"abs", "clamp_min", "count", "group_left", "ignoring", "ln", "log", "max_over_time", "sqrt"}
     words |= {"without", "on", "d", "s", "le", "offset", "histogram_quantile", "avg_over_time"}
-    words |= {"count_over_time", "last_over_time", "label_replace"}
+    words |= {"count_over_time", "last_over_time", "label_replace", "min_over_time", "bool"}
     # Of the Collector, of Alertmanager, and of Prometheus itself.
-    words |= {"exporter", "receiver", "instance", "integration", "family", "__name__"}
+    words |= {
+        "exporter",
+        "receiver",
+        "instance",
+        "integration",
+        "family",
+        "__name__",
+        "up",
+        "job",
+        "data_type",
+    }
     words |= {"otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity"}
-    lost = ("exporter_send_failed", "exporter_enqueue_failed", "receiver_refused")
+    lost = ("exporter_send_failed", "exporter_enqueue_failed", "receiver_refused", "exporter_sent")
     for signal in ("spans", "metric_points", "log_records"):
         words |= {f"otelcol_{how}_{signal}{end}" for how in lost for end in ("", "_total")}
     words |= {"alertmanager_notifications_failed_total", "alertmanager_notifications_total"}
@@ -87,7 +97,7 @@ def test_every_rule_fires_when_it_should_and_not_before(rules):
     tested = {
         check["alertname"]
         for path in tests
-        for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+        for test in loaded(path.read_text(encoding="utf-8"))["tests"]
         for check in test.get("alert_rule_test", ())
         if check["exp_alerts"]
     }

@@ -24,6 +24,7 @@ from mlobs.alerts.routing.dispatcher import Dispatcher
 from mlobs.alerts.routing.router import Router
 from mlobs.errors import SignatureError, StoreError
 from tests.alerts.webhooks import alert, alertmanager, encoded
+from tests.examples import examples
 
 NOW_S = 1_700_000_000.0
 
@@ -95,7 +96,7 @@ def traffic(draw: st.DrawFn):
     return truth, webhooks
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(traffic())
 def test_whatever_order_repeats_and_restarts_each_change_is_told_once(drawn):
     """The model: firing and resolved alternate, not more often than was true, and end as the truth does."""

@@ -58,14 +58,14 @@ def test_what_prometheus_sees_begin_and_end_arrives_once_each(tmp_path):
     with webhook() as sink, monitoring(tmp_path / "monitoring", [config]) as target:
         with command(tmp_path, sink, port=port):
             target.full = {"north": 1}
-            wait_for(lambda: ("north", "firing") in told(sink), seconds=60)
+            wait_for(lambda: ("north", "firing") in told(sink), seconds=120)
             target.full = {"north": 1, "south": 1}
-            wait_for(lambda: ("south", "firing") in told(sink), seconds=60)
+            wait_for(lambda: ("south", "firing") in told(sink), seconds=120)
             target.full = {"north": 0, "south": 1}
-            wait_for(lambda: ("north", "resolved") in told(sink), seconds=60)
+            wait_for(lambda: ("north", "resolved") in told(sink), seconds=120)
         target.full = {"north": 0, "south": 0, "west": 1}
         with command(tmp_path, sink, port=port):
-            wait_for(lambda: {("south", "resolved"), ("west", "firing")} <= set(told(sink)), seconds=90)
+            wait_for(lambda: {("south", "resolved"), ("west", "firing")} <= set(told(sink)), seconds=120)
     assert sorted(told(sink)) == [
         ("north", "firing"),
         ("north", "resolved"),
@@ -106,11 +106,11 @@ def test_kill_9_between_persisting_and_telling_loses_nothing_and_tells_once(tmp_
     with webhook() as sink:
         with command(tmp_path, sink, code=DYING.format(moment=moment)) as (process, url):
             with pytest.raises(requests.ConnectionError):
-                requests.post(url, data=body, headers=BEARER, timeout=30)
-            assert process.wait(30) == -signal.SIGKILL
+                requests.post(url, data=body, headers=BEARER, timeout=90)
+            assert process.wait(90) == -signal.SIGKILL
         assert sink.arrived == []
         with command(tmp_path, sink) as (_, url):
-            answer = requests.post(url, data=body, headers=BEARER, timeout=30)
+            answer = requests.post(url, data=body, headers=BEARER, timeout=90)
             assert answer.json() == {"changed": 2 * again, "repeated": 2 - 2 * again, "late": 0}
             wait_for(lambda: len(sink.arrived) == 2)
             assert len({one.json["fingerprint"] for one in sink.arrived}) == 2
@@ -119,6 +119,6 @@ def test_kill_9_between_persisting_and_telling_loses_nothing_and_tells_once(tmp_
 def test_sigterm_ends_it_with_status_zero(tmp_path):
     """What waits is written first."""
     with webhook() as sink, command(tmp_path, sink) as (process, url):
-        assert requests.post(url, data=encoded(alertmanager(alert())), headers=BEARER, timeout=30).ok
+        assert requests.post(url, data=encoded(alertmanager(alert())), headers=BEARER, timeout=90).ok
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0

@@ -296,7 +296,7 @@ def test_a_replay_that_nobody_waits_for_asks_nothing_more(tables, rules):
             now_s=NOW_S,
             interval_s=15,
             server_url="x",
-            runbook_base="x",
+            runbook=lambda rule: None,
             is_abandoned=lambda: len(asked) == 1,
         )
     assert len(asked) == 1

@@ -60,7 +60,10 @@ def test_a_good_file_is_read():
             "routes[1].quiet.time_zone: there is no time zone 'Europe/Berlon'",
         ),
         (("routing_key", "routing_kye"), "did you mean 'routing_key'?"),
-        (("type: slack", "type: slak"), "line 2, sinks.team"),
+        (
+            ("type: slack", "type: slak"),
+            "email, command, callable; did you mean 'slack'?",
+        ),
         (("routes:", "route:"), "line 8, route: there is no such field; did you mean 'routes'?"),
         (
             ("sinks: [pager]", "sinks: [pagr]"),
@@ -73,7 +76,7 @@ def test_a_good_file_is_read():
         (("name: pages", "name: route-2"), "two routes are called 'route-2'"),
         (
             ("pages_per_week: 20", "pages_per_week: many"),
-            "line 14, routes[0].pages_per_week: input should be a valid integer",
+            "line 14, routes[0].pages_per_week: a whole number was expected.",
         ),
         (("    sinks: [pager]\n", ""), "routes[0].sinks: it is missing"),
         (
@@ -99,6 +102,16 @@ def test_a_mistake_is_told_with_file_line_field_and_the_nearest_name(change, sen
         parse_routes(GOOD.replace(*change, 1), "routes.yml")
     assert str(caught.value).startswith("routes.yml")
     assert sentence in str(caught.value)
+
+
+def test_a_mistake_in_each_route_is_not_told_as_there_being_no_route():
+    """Only the mistakes; that there are none is told where there are none."""
+    with pytest.raises(SettingError) as caught:
+        parse_routes("sinks: {team: {type: slack, url: {env: X}}}\nroutes: [{sink: [team]}]", "routes.yml")
+    told = [line.partition(": ")[0] for line in str(caught.value).split("\n")]
+    assert told == ["routes.yml, line 2, routes[0].sinks", "routes.yml, line 2, routes[0].sink"]
+    with pytest.raises(SettingError, match=r"line 2, routes: at least one is needed\.$"):
+        parse_routes("sinks: {team: {type: slack, url: {env: X}}}\nroutes: []", "routes.yml")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +185,7 @@ def test_a_dry_run_tells_which_sinks_the_server_would_refuse_and_why(tmp_path, c
     path = tmp_path / "routes.yml"
     path.write_text(SOMEWHERE)
     told = {
-        "metadata": "169.254.169.254 is at 169.254.169.254, a link-local, metadata or reserved address",
+        "metadata": "169.254.169.254 is a link-local, metadata or reserved address",
         "here": "localhost is at 127.0.0.1, an address of this machine",
         "chat": "is in the variable SLACK_URL, which is not set",
     }

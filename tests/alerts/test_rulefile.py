@@ -126,6 +126,16 @@ def test_a_typo_is_told_with_file_line_field_and_the_nearest_name(change, senten
     assert str(told.value).startswith("rules.yml")
 
 
+def test_unknown_names_and_unknown_fields_are_told_at_once():
+    """Each of them once, whatever kind of mistake it is."""
+    text = GOOD.replace("execute_tool.duration", "execute_tol.duration").replace("above", "abve")
+    with pytest.raises(RuleError) as found:
+        parse_rules(text, "rules.yml", PACKAGED)
+    first, second = str(found.value).splitlines()
+    assert "no metric is called 'gen_ai.execute_tol.duration'" in first
+    assert "rules[0].abve: there is no such field; did you mean 'above'?" in second
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -232,23 +242,23 @@ def test_a_running_server_heeds_its_file_and_a_hangup(tmp_path, monkeypatch):
     log = tmp_path / "server.log"
     command = [*MLOBS, "up", "--port", "0", "--data", str(tmp_path / "data")]
     with process(*command, log=log, stdin=subprocess.DEVNULL, cwd=tmp_path) as started:
-        wait_for(lambda: "/api/alerts" in log.read_text(), seconds=60)
+        wait_for(lambda: "/api/alerts" in log.read_text(), seconds=150)
         url = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())[0]
 
         def rules():
-            answer = requests.get(f"{url}/api/alerts", timeout=30).json()
+            answer = requests.get(f"{url}/api/alerts", timeout=60).json()
             return {rule["rule"] for rule in answer["rules"]}, answer["rules_error"]
 
         assert "ShopSearchFails" in rules()[0]
         (tmp_path / "runbooks").mkdir()
         (tmp_path / "runbooks" / "ShopSearchFails.md").write_text("# Ask the search team\n")
         for page in ("ShopSearchFails.md", "MlobsWatchdog.md"):
-            assert requests.get(f"{url}/runbooks/{page}", timeout=30).text.startswith("# ")
+            assert requests.get(f"{url}/runbooks/{page}", timeout=60).text.startswith("# ")
         path.write_text(GOOD.replace("calls_min", "call_min"))
         wait_for(lambda: rules()[1] is not None, seconds=60)
         assert "ShopSearchFails" in rules()[0]
         refused = re.compile(r"^mlobs_alert_rules_refused_total [1-9]", re.M)
-        wait_for(lambda: refused.search(requests.get(f"{url}/metrics", timeout=30).text), seconds=60)
+        wait_for(lambda: refused.search(requests.get(f"{url}/metrics", timeout=60).text), seconds=60)
         path.write_text(GOOD.replace("ShopSearchFails", "ShopSearchFalls"))
         wait_for(lambda: "ShopSearchFalls" in rules()[0], seconds=60)
         times = path.stat()

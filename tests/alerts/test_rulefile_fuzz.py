@@ -13,6 +13,8 @@ from mlobs.alerts.rulefile import joined, parse_rules
 from mlobs.cli import main
 from mlobs.errors import MlobsError
 from mlobs.settings import AlertSettings
+from tests.examples import examples
+from tests.yamls import loaded
 
 PACKAGED = catalogue(AlertSettings())
 OURS = {
@@ -143,7 +145,7 @@ def changes(base):
     return st.lists(one, min_size=1, max_size=3)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(made=changes(OURS))
 @example(made=[(("rules", 0, "indicator", "metric"), "set", "", ["x"])])
 @example(made=[(("rules", 0, "indicator", "by"), "set", "", [["x"]])])
@@ -159,14 +161,14 @@ def test_whatever_a_file_says_it_is_read_or_refused_with_a_sentence(made):
     except MlobsError as error:
         refused = str(error)
     if found is not None:
-        assert yaml.safe_load(rules_file(joined(PACKAGED, found), runbook_base="x"))["groups"]
+        assert loaded(rules_file(joined(PACKAGED, found), runbook_base="x"))["groups"]
     else:
         assert refused.startswith("rules.yml")
 
 
 @settings(
     deadline=None,
-    max_examples=150,
+    max_examples=examples(150),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(made=changes(OTHERS))

@@ -16,6 +16,7 @@ from mlobs.cli import main
 from mlobs.errors import PayloadError
 from tests.alerts.routed import message
 from tests.alerts.sink import webhook
+from tests.alerts.test_alerting import ALARM_ROW, House, Rows
 from tests.alerts.test_receive_mounted import TOKENS, up
 
 NOW_S = 1_700_000_000.0
@@ -140,25 +141,25 @@ def test_only_an_admin_silences_over_the_api_and_no_other_site_does(tmp_path):
         url = receive.removesuffix("/api/alerts/receive")
         path, admin = f"{url}/api/alerts/silences", {"Authorization": f"Bearer {ADMIN}"}
         reader = {"Authorization": "Bearer read-token-of-the-tests"}
-        assert requests.post(path, json=GIVEN, headers=reader, timeout=10).status_code == 403
-        assert requests.post(path, json=GIVEN, timeout=10).status_code == 401
+        assert requests.post(path, json=GIVEN, headers=reader, timeout=60).status_code == 403
+        assert requests.post(path, json=GIVEN, timeout=60).status_code == 401
         foreign = {**admin, "Sec-Fetch-Site": "cross-site"}
-        assert requests.post(path, json=GIVEN, headers=foreign, timeout=10).status_code == 403
-        refused = requests.post(path, data=b"[1]", headers=admin, timeout=10)
+        assert requests.post(path, json=GIVEN, headers=foreign, timeout=60).status_code == 403
+        refused = requests.post(path, data=b"[1]", headers=admin, timeout=60)
         assert refused.status_code == 400
         assert "The body is no JSON object" in refused.json()["error"]
-        made = requests.post(path, json=GIVEN, headers=admin, timeout=10).json()
+        made = requests.post(path, json=GIVEN, headers=admin, timeout=60).json()
         assert made["fits"] == 0
         assert 'none has name="a"' in made["doubt"]
-        listed = requests.get(path, headers=admin, timeout=10).json()["silences"]
+        listed = requests.get(path, headers=admin, timeout=60).json()["silences"]
         assert listed == [made]
-        form = requests.post(f"{url}/alerts/silences/{made['id']}/end", headers=foreign, timeout=10)
+        form = requests.post(f"{url}/alerts/silences/{made['id']}/end", headers=foreign, timeout=60)
         assert form.status_code == 403
         over = requests.post(
-            f"{path}/{made['id']}/end", json={"who": "ann"}, headers=admin, timeout=10
+            f"{path}/{made['id']}/end", json={"who": "ann"}, headers=admin, timeout=60
         ).json()
         assert over["state"] == "over"
-        assert requests.get(f"{url}/api/alerts/history", headers=admin, timeout=10).json() == {"episodes": []}
+        assert requests.get(f"{url}/api/alerts/history", headers=admin, timeout=60).json() == {"episodes": []}
 
 
 def test_what_a_silence_keeps_is_in_the_file_and_told_once_it_is_ended(outbox, silencing):
@@ -182,3 +183,35 @@ def test_what_a_silence_keeps_is_in_the_file_and_told_once_it_is_ended(outbox, s
     dispatcher.wake(NOW_S + 61)
     assert {one.fingerprint for one in outbox.due(NOW_S + 61, sink="team")} == {"a", "b"}
     assert silencing.waiting() == 0
+
+
+def test_a_silence_by_a_label_that_the_rule_sets_is_seen_with_the_alert(tmp_path):
+    """What a message has for labels is what is shown, and what is remembered when it is over."""
+    rule = {
+        "name": "ShopDrift",
+        "indicator": {
+            "kind": "gauge",
+            "metric": "mlobs.drift.alarm",
+            "by": ["service.name", "mlobs.model.name", "mlobs.model.version", "mlobs.feature"],
+        },
+        "above": 0,
+        "severity": "warning",
+        "component": "shop",
+        "labels": {"team": "shop"},
+        "summary": "It moved.",
+        "description": "It moved.",
+    }
+    path = tmp_path / "rules.yml"
+    path.write_text(json.dumps({"rules": [rule], "without": ["MlobsFeatureDrift"]}))
+    house = House(tmp_path, Rows([ALARM_ROW]), rules=path)
+    assert house.later(0) == [("ShopDrift", "firing")]
+    made = house.alerting.silencing.silence({**GIVEN, "matchers": ["team=shop"]})
+    (fires,) = house.alerting.snapshot()["firing"]
+    assert (fires["labels"]["team"], fires["silence"]["id"]) == ("shop", made["id"])
+    house.alerting._ask.rows = []
+    house.later(15)
+    (over,) = house.alerting.past()["episodes"]
+    assert (over["labels"], over["since"]) == (fires["labels"], fires["since"])
+    about = house.alerting.close_up("mlobs", over["fingerprint"], 0, 0, with_values=False)
+    assert (about["alert"]["state"], about["alert"]["labels"]["team"]) == ("over", "shop")
+    house.alerting.stop()

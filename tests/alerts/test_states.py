@@ -137,3 +137,27 @@ def test_what_came_as_telemetry_is_not_believed():
     row = {"service_name": "shop", "value": None, "volume": "7", "trace_ids": ["", "aa"], "since_s": 1e12}
     found = finding(row, rule())
     assert found == Finding(labels=LABELS, value=float("inf"), volume=7, trace_ids=("aa",), since_s=None)
+
+
+def test_a_hold_begins_anew_when_the_clock_is_set_back_to_before_it_began():
+    """Else an alert that is an hour into the future would wait for an hour more."""
+    one = rule(hold_s=60)
+    found = Finding(labels=LABELS, value=1.0)
+    alert, _ = advance(None, found, one, now_s=86_400, interval_s=INTERVAL_S)
+    anew, _ = advance(alert, found, one, now_s=100, interval_s=INTERVAL_S)
+    assert anew is not None
+    assert anew.active_s == 100
+    assert advance(anew, found, one, now_s=160, interval_s=INTERVAL_S)[1] == "firing"
+    near, _ = advance(alert, found, one, now_s=86_399, interval_s=INTERVAL_S)
+    assert near is not None
+    assert near.active_s == 86_400, "a clock that is adjusted by a moment changes nothing"
+
+
+def test_an_alert_ends_after_its_time_though_the_clock_was_set_back_meanwhile():
+    """It must not stand there for the hours the clock lost."""
+    one = rule(keep_firing_s=60)
+    alert, _ = advance(None, Finding(labels=LABELS, value=1.0), one, now_s=86_400, interval_s=INTERVAL_S)
+    alert, _ = advance(alert, None, one, now_s=86_415, interval_s=INTERVAL_S)
+    alert, change = advance(alert, None, one, now_s=100, interval_s=INTERVAL_S)
+    assert change is None
+    assert advance(alert, None, one, now_s=160, interval_s=INTERVAL_S) == (None, "resolved")

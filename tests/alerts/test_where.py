@@ -25,6 +25,7 @@ from mlobs.semconv.dialects.rows import TENANT
 from mlobs.settings import AlertSettings
 from tests.alerts.conftest import NOW_S
 from tests.alerts.rulefiles import written
+from tests.yamls import loaded
 
 PACKAGED = catalogue(AlertSettings())
 RATIO = {
@@ -151,7 +152,7 @@ def test_what_cannot_be_chosen_by_is_told_with_the_labels_there_are(where, sente
 )
 def test_what_a_kind_cannot_choose_by_is_told_of_that_kind(indicator, sentence):
     """Each has labels of its own."""
-    rule = yaml.safe_load(in_file({"gen_ai.tool.name": "x"}))["rules"][0]
+    rule = loaded(in_file({"gen_ai.tool.name": "x"}))["rules"][0]
     rule["indicator"] = {**indicator, "where": {"gen_ai.tool.name": "x"}}
     with pytest.raises(RuleError) as told:
         parse_rules(yaml.safe_dump({"rules": [rule]}), "rules.yml", PACKAGED)
@@ -174,7 +175,7 @@ def test_what_a_kind_cannot_choose_by_is_told_of_that_kind(indicator, sentence):
 )
 def test_a_field_in_the_wrong_place_is_told_where_it_belongs(change, sentence):
     """People look at an example and miss an indent."""
-    rule = yaml.safe_load(in_file({"service.name": "shop"}))["rules"][0]
+    rule = loaded(in_file({"service.name": "shop"}))["rules"][0]
     with pytest.raises(RuleError) as told:
         parse_rules(yaml.safe_dump({"rules": [{**rule, **change}]}), "rules.yml", PACKAGED)
     assert sentence in str(told.value)
@@ -314,9 +315,9 @@ def test_prometheus_is_asked_for_the_same_series_in_all_three_files():
     asked = expression(rule)
     assert asked.count(chosen) == 3
     file = rules_file([rule], runbook_base="x")
-    grafana = yaml.safe_load(grafana_file([rule], runbook_base="x"))
-    (alert,) = yaml.safe_load(file)["groups"][-1]["rules"]
-    (operator,) = yaml.safe_load(rule_object(file))["spec"]["groups"][-1]["rules"]
+    grafana = loaded(grafana_file([rule], runbook_base="x"))
+    (alert,) = loaded(file)["groups"][-1]["rules"]
+    (operator,) = loaded(rule_object(file))["spec"]["groups"][-1]["rules"]
     (provisioned,) = grafana["groups"][0]["rules"]
     for one in (alert["expr"], operator["expr"], provisioned["data"][0]["model"]["expr"]):
         assert one.strip() == asked

@@ -12,22 +12,61 @@ from mlobs.alerts.rules import Rule, slot
 from mlobs.semconv.rows import Attribute
 from mlobs.thresholds import Thresholds
 
+DATA_TYPE = Attribute("data_type", "string", "What an exporter's queue is for: traces, metrics or logs.")
 EXPORTER = Attribute("exporter", "string", "An exporter of a collector.")
 RECEIVER = Attribute("receiver", "string", "A receiver of a collector.")
 INSTANCE = Attribute("instance", "string", "What Prometheus scrapes.")
+JOB = Attribute("job", "string", "The group of what Prometheus scrapes.")
 INTEGRATION = Attribute("integration", "string", "How Alertmanager tells somebody.")
 FAMILY = Attribute("family", "string", "A metric of Prometheus.")
 SIGNALS = ("spans", "metric_points", "log_records")
 FAILED = tuple(
     f"otelcol_exporter_{step}_failed_{signal}" for step in ("enqueue", "send") for signal in SIGNALS
 )
+STUCK_S = 10 * MINUTE_S
 UPTIME = '{__name__=~"otelcol_process_uptime.*"}'
 REFUSED = tuple(f"otelcol_receiver_refused_{signal}" for signal in SIGNALS)
+SENT = {
+    f"otelcol_exporter_sent_{unit}": of
+    for unit, of in zip(SIGNALS, ("traces", "metrics", "logs"), strict=True)
+}
+OURS = 'job=~"mlobs(-.+)?"'
 
 
 def collector(settings: Thresholds) -> tuple[Rule, ...]:
     """Return the rules that only Prometheus can evaluate."""
-    return (_dropping(), _refusing(), _queue(), _notifications(), _labels(settings))
+    return (
+        _down(),
+        _dropping(),
+        _refusing(),
+        _stuck(),
+        _queue(),
+        _notifications(),
+        _labels(settings),
+    )
+
+
+def _down() -> Rule:
+    instance = slot(INSTANCE)
+    return Rule(
+        name="MlobsTargetDown",
+        indicator=Expression(
+            promql=f"max by (instance, job) (up{{{OURS}}} == bool 0)",
+            by=(INSTANCE, JOB),
+            window_s=0,
+        ),
+        above=0,
+        hold_s=5 * MINUTE_S,
+        severity="critical",
+        component="pipeline",
+        summary=f"{instance} does not answer Prometheus.",
+        description=(
+            f"Prometheus could not scrape {instance}, of the job {slot(JOB)}, for {{hold}}: it is down, "
+            "nobody reaches it, or it wants another token. What is sent to it waits elsewhere, or is lost; "
+            "and no other alert about it can fire, since what it says of itself is missing. First: does it "
+            "run? Prometheus' page of targets says what its scrape ended with."
+        ),
+    )
 
 
 def _dropping() -> Rule:
@@ -74,6 +113,46 @@ def _refusing() -> Rule:
     )
 
 
+def _stuck() -> Rule:
+    by = "data_type, exporter, instance"
+    within = f"{STUCK_S // MINUTE_S}m"
+    size, kind = "otelcol_exporter_queue_size", slot(DATA_TYPE)
+    sent = "\n  or\n".join(
+        f'label_replace(increase({name}[{within}]) or increase({name}_total[{within}]), "data_type", "{of}", '
+        '"", "")'
+        for name, of in SENT.items()
+    )
+    return Rule(
+        name="MlobsCollectorStuck",
+        indicator=Expression(
+            # A gateway has eight exporters of traces, and all of them wait for one sampler.
+            promql=(
+                f"max by (data_type, instance) (\nmax by ({by}) ({size})\n  /\n"
+                f"max by ({by}) (otelcol_exporter_queue_capacity)\n"
+                f"  and\nmax by ({by}) (min_over_time({size}[{within}])) > 0\n"
+                # Of a queue that Prometheus has known for less, nobody can say what it sent.
+                f"  and\nmax by ({by}) ({size} offset {within})\n"
+                f"  unless\nsum by ({by}) (\n{sent}\n) > 0\n)"
+            ),
+            by=(DATA_TYPE, INSTANCE),
+            window_s=STUCK_S,
+            unit="ratio",
+        ),
+        above=0,
+        hold_s=2 * MINUTE_S,
+        keep_firing_s=5 * MINUTE_S,
+        severity="critical",
+        component="collector",
+        summary=f"Some {kind} of the collector {slot(INSTANCE)} do not get on.",
+        description=(
+            f"One of its exporters or several have had {kind} waiting for {{window}} and have sent none. The "
+            "fullest of their queues is {value} full; when it is full, more is refused, and lost unless who "
+            "sends tries again. First: does what the collector sends to answer? Its log says what it tries "
+            "again."
+        ),
+    )
+
+
 def _queue() -> Rule:
     by = "exporter, instance"
     return Rule(
@@ -95,8 +174,8 @@ def _queue() -> Rule:
         summary=f"A queue of the collector {slot(INSTANCE)} fills up.",
         description=(
             f"The queue of its exporter {slot(EXPORTER)} is {{value}} full; more than {{limit}} for {{hold}} "
-            f"alerts. When it is full, telemetry is dropped. First: does what {slot(EXPORTER)} sends to "
-            "answer, and how fast?"
+            f"alerts. When it is full, more is refused, and lost unless who sends tries again. First: does "
+            f"what {slot(EXPORTER)} sends to answer, and how fast?"
         ),
     )
 

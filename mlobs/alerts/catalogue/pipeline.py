@@ -13,7 +13,6 @@ from mlobs.semconv.rows import Metric
 from mlobs.thresholds import Thresholds
 
 REFUSED_MIN = 5  # A client that is being set up gets it wrong a few times.
-PENDING_BYTES_MAX = 1 << 30  # Half of what MLOBS_PENDING_BYTES_MAX is by default.
 
 
 def pipeline(settings: Thresholds) -> tuple[Rule, ...]:
@@ -68,7 +67,7 @@ def pipeline(settings: Thresholds) -> tuple[Rule, ...]:
                 "gets through."
             ),
         ),
-        *_server(),
+        *_server(settings),
         *_delivery(),
         _refused("Rules", "the file of alert rules", m.ALERT_RULES_REFUSED, "rules are evaluated"),
         _refused(
@@ -77,7 +76,7 @@ def pipeline(settings: Thresholds) -> tuple[Rule, ...]:
     )
 
 
-def _server() -> tuple[Rule, ...]:
+def _server(settings: Thresholds) -> tuple[Rule, ...]:
     signal, reason = slot(a.SIGNAL), slot(a.REASON)
     return (
         Rule(
@@ -93,7 +92,7 @@ def _server() -> tuple[Rule, ...]:
             description=(
                 f"The mlobs server refused about {{value}} requests for {signal} in the last {{window}}; "
                 f"more than {{limit}} for {{hold}} alerts. Reason: {reason}. Who sends may try again, or "
-                "lose it. First: curl -i http://127.0.0.1:4318/readyz"
+                "lose it. First: the runbook says what to do about this reason."
             ),
         ),
         Rule(
@@ -113,7 +112,7 @@ def _server() -> tuple[Rule, ...]:
         Rule(
             name="MlobsServerQueueFilling",
             indicator=Gauge(metric=m.SERVER_PENDING_BYTES, by=(a.SIGNAL,), unit="bytes"),
-            above=PENDING_BYTES_MAX,
+            above=settings.pending_bytes_alerting,
             hold_s=5 * MINUTE_S,
             keep_firing_s=10 * MINUTE_S,
             severity="warning",
@@ -149,6 +148,20 @@ def _delivery() -> tuple[Rule, ...]:
                 f"About {{value}} deliveries to the sink {sink} ended as {slot(a.OUTCOME)} in the last "
                 f"{{window}}; more than {{limit}} for {{hold}} alerts. Alerts that wait are tried again, "
                 "dead ones are not. First: mlobs alerts deliveries"
+            ),
+        ),
+        Rule(
+            name="MlobsAlertWebhookRefused",
+            indicator=Increase(metric=m.ALERT_REFUSED, by=(a.REASON,), window_s=15 * MINUTE_S),
+            above=2,  # Who is refused for good comes again with the next interval of a group, and is again.
+            keep_firing_s=15 * MINUTE_S,
+            severity="critical",
+            component="pipeline",
+            summary="Alerts from elsewhere are refused.",
+            description=(
+                "About {value} webhooks with alerts were refused in the last {window}; more than {limit} "
+                f"alerts. Reason: {slot(a.REASON)}. Alertmanager, Grafana or another server sent them, and "
+                "drops what is refused for good: nobody is told of it. First: what does the sender's log say?"
             ),
         ),
         Rule(

@@ -1,8 +1,8 @@
 """Takes alerts from elsewhere: Alertmanager's and Grafana's webhooks, and those of another mlobs.
 
-`authentication` says whether a request may be believed, `formats` what it says, `changes` which
-of its alerts changed; `inbox` writes that down, with every message that follows from it, before
-`endpoint` answers 200.
+`authentication` says whether a request may be believed, `formats` what it says, `changes` which of
+its alerts changed, `endings` why one ended; `again` keeps what may have been overtaken. `inbox`
+writes that down, with every message that follows from it, before `endpoint` answers 200.
 
 Why the answer waits for the disk: Grafana never repeats a webhook that failed, and Alertmanager
 forgets one that was answered with 2xx. So what was answered with 200 is ours to deliver.

@@ -20,11 +20,10 @@ A firing with a start nobody has seen is always told: a page too many is better 
 limits follow from judging by times alone:
 
 * An alert that fires again with its former start, sooner than `REORDERED_US_MAX` after its resolve was
-  heard, looks like a late firing and is told when its sender repeats it after that. So let senders repeat
-  often (Alertmanager's `repeat_interval`): repeats are told to nobody. Nothing in the message tells the two
-  apart: telling it when the time is over, unless its resolve comes again, would page for each firing that was
-  overtaken, and its resolve, which was heard before, would not take that back. Nor does the time at which it
-  was signed: Alertmanager signs nothing, and who tries an old message again signs it anew.
+  heard, looks like a late firing, and nothing in the message tells the two apart. Nor does the time at which
+  it was signed: Alertmanager signs nothing, and who tries an old message again signs it anew. So `again`
+  keeps it, and tells it once no firing can be on its way any longer, if no resolve came after it. A second
+  copy of a firing that was told, sent once by one sender and overtaken by its resolve, pages falsely then.
 * Of two replicas of a sender of which one is cut off, one says firing and the other resolved in turns. If
   they do so more slowly than that, each turn is told; a route's damping of what flaps bounds it.
 """

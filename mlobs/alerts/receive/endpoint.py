@@ -28,6 +28,11 @@ RETRY_AFTER_SECONDS = 5
 IN_FLIGHT_BODIES = 4  # Of the largest size; as much memory as all bodies that are read may take.
 AT_ONCE_BYTES_MAX = 256 << 10  # Larger bodies are understood beside the event loop.
 
+# Why senders are refused who do not try again.
+FOR_GOOD = (
+    "credentials", "signature", "replayed", "content_type", "encoding", "payload", "too_large",
+)  # fmt: skip
+
 
 class _RefusedError(Exception):
     def __init__(self, status: int, reason: str, sentence: str) -> None:
@@ -46,7 +51,8 @@ class Endpoint:
     """
 
     def __init__(self, authenticator: Authenticator, inbox: Inbox, *, bytes_max: int) -> None:
-        self.refused: Counter[str] = Counter()
+        # From nought on, or Prometheus would see no growth in the first.
+        self.refused: Counter[str] = Counter(dict.fromkeys(FOR_GOOD, 0))
         self._authenticator = authenticator
         self._inbox = inbox
         self._bytes_max = bytes_max

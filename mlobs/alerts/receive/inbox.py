@@ -7,23 +7,28 @@ is sent again; what dies after it is in the outbox.
 
 A webhook that cannot be taken (replayed, no room, a mistake of ours) is undone to its savepoint, and
 the others of its transaction are not harmed.
+
+Between webhooks the same thread tells what `again` has kept long enough.
 """
 
 import logging
 import sqlite3
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from mlobs.alerts import history
+from mlobs.alerts.letters import Put
 from mlobs.alerts.outbox import Outbox
-from mlobs.alerts.receive import ledger
+from mlobs.alerts.receive import again, ledger
 from mlobs.alerts.receive.authentication import Mark
-from mlobs.alerts.receive.changes import judge
-from mlobs.alerts.receive.formats import Notification
+from mlobs.alerts.receive.changes import Verdict, judge
+from mlobs.alerts.receive.formats import Event, Notification
 from mlobs.alerts.receive.wording import message
 from mlobs.alerts.routing.dispatcher import Dispatcher
 from mlobs.errors import MlobsError
@@ -36,6 +41,7 @@ BATCH_ALERTS_MAX = 5_000
 CLEANED_EVERY_S = 3600.0
 CLEANED_EVERY_ALERTS = 20_000
 STOP_SECONDS_MAX = 10.0
+LOOK_SECONDS = 5.0
 
 
 class FullError(MlobsError):
@@ -84,6 +90,8 @@ class Inbox:
         self._stopping = False
         self._cleaned_s = 0.0
         self._since_cleaned = 0
+        self._looked_s = time.monotonic()
+        self._failing = False
         self._thread = threading.Thread(target=self._run, name="mlobs-inbox", daemon=True)
 
     def start(self) -> None:
@@ -124,19 +132,61 @@ class Inbox:
             self._changed.notify()
         return waiting.done
 
+    def tell_again(self) -> int:
+        """Tell what has fired again for long enough, and return how many alerts that are.
+
+        Raises:
+            FullError: There is no room for it; it is told once there is.
+            StoreError: It cannot be written down; it is told once it can be.
+        """
+        now_s = self.clock()
+        now_us = round(now_s * 1e6)
+        if not self._outbox.read(*again.is_due(now_us)):
+            return 0
+        with self._outbox.transaction() as db:
+            messages = []
+            for event, url in again.take(db, now_us):
+                made, _ = self._told(db, event, url, 0, now_s)
+                messages += [] if made is None else [{**made, "notice": again.NOTICE}]
+            put = self._dispatcher.put(db, messages, now_s)
+            if put.dropped and not put.taken:
+                raise FullError("Too many messages wait for their sinks.")
+        _lament(put)
+        self.counts["changed"] += len(messages)
+        return len(messages)
+
     def _run(self) -> None:
-        while batch := self._next():
-            results = self._write(batch)
+        while True:
+            batch = self._next()
+            if not batch and self._stopping:
+                return
+            results = self._write(batch) if batch else []
             for one, result in zip(batch, results, strict=True):
+                if not one.done.set_running_or_notify_cancel():
+                    continue  # Nobody waits for it any longer.
                 if isinstance(result, Taken):
                     one.done.set_result(result)
                 else:
                     one.done.set_exception(result)
+            self._look()
+
+    def _look(self) -> None:
+        """Tell what is due, now and then."""
+        if time.monotonic() - self._looked_s < LOOK_SECONDS:
+            return
+        self._looked_s = time.monotonic()
+        try:
+            self.tell_again()
+            self._failing = False
+        except Exception:  # a full disk may pass, and webhooks go on
+            if not self._failing:
+                log.exception("Alerts that fire again cannot be told; this is tried again.")
+            self._failing = True
 
     def _next(self) -> list[_Waiting]:
-        """Return what waits, once something does; nothing when it is over."""
+        """Return what waits, once something does; nothing after a while, or when it is over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._stopping)
+            self._changed.wait_for(lambda: self._waiting or self._stopping, LOOK_SECONDS)
             batch: list[_Waiting] = []
             weight = 0
             while self._waiting and (not batch or weight + self._waiting[0].weight <= BATCH_ALERTS_MAX):
@@ -147,8 +197,8 @@ class Inbox:
             return batch
 
     def _write(self, batch: Sequence[_Waiting]) -> list[Taken | Exception]:
-        now_s = self.clock()
         try:
+            now_s = self.clock()
             with self._outbox.transaction() as db:
                 results = [self._one(db, waiting, now_s) for waiting in batch]
                 self._clean(db, now_s, sum(len(waiting.notification.events) for waiting in batch))
@@ -187,28 +237,35 @@ class Inbox:
         counts: Counter[str] = Counter()
         messages = []
         for heard in told.events:
-            event = ledger.called(db, heard)
-            known, verdict = judge(ledger.known(db, event), event, round(now_s * 1e6))
+            made, verdict = self._told(db, ledger.called(db, heard), told.url, told.truncated, now_s)
             counts[verdict] += 1
-            made = None
-            if verdict == "changed":
-                made = message(event, url=told.url, truncated=told.truncated, now_s=now_s)
-                messages.append(made)
-                history.note(
-                    db,
-                    source=event.source,
-                    fingerprint=event.fingerprint,
-                    status=made["status"],
-                    at_s=now_s,
-                    said=made,
-                )
-            ledger.remember(db, event, known, made)
+            messages += [] if made is None else [made]
         put = self._dispatcher.put(db, messages, now_s)
         if put.dropped and not put.taken:
             raise FullError("Too many messages wait for their sinks; send it again later.")
-        if put.dropped:  # The sender cannot help, and others were told: one sick sink must not silence them.
-            log.error("%d messages were dropped: too many wait for their sinks.", put.dropped)
+        _lament(put)  # The sender cannot help, and others were told: one sick sink must not silence them.
         return Taken(**counts)
+
+    def _told(
+        self, db: sqlite3.Connection, event: Event, url: str, truncated: int, now_s: float
+    ) -> tuple[dict[str, Any] | None, Verdict]:
+        """Write down what an alert's sender says; return what is told of it, if it changed."""
+        now_us = round(now_s * 1e6)
+        known, verdict = judge(ledger.known(db, event), event, now_us)
+        made = None
+        if verdict == "changed":
+            made = message(event, url=url, truncated=truncated, now_s=now_s)
+            history.note(
+                db,
+                source=event.source,
+                fingerprint=event.fingerprint,
+                status=made["status"],
+                at_s=now_s,
+                said=made,
+            )
+        ledger.remember(db, event, known, made)
+        again.note(db, event, known, verdict, url, now_us)
+        return made, verdict
 
     def _clean(self, db: sqlite3.Connection, now_s: float, alerts: int) -> None:
         """Forget what is old, every hour and after so many alerts."""
@@ -216,3 +273,8 @@ class Inbox:
         if abs(now_s - self._cleaned_s) > CLEANED_EVERY_S or self._since_cleaned > CLEANED_EVERY_ALERTS:
             ledger.clean(db, now_s)
             self._cleaned_s, self._since_cleaned = now_s, 0
+
+
+def _lament(put: Put) -> None:
+    if put.dropped:
+        log.error("%d messages were dropped: too many wait for their sinks.", put.dropped)

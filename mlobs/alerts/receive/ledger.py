@@ -42,6 +42,15 @@ CREATE TABLE IF NOT EXISTS former_names (
     fingerprint TEXT NOT NULL,
     PRIMARY KEY (source, fingerprint)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lately_ended (
+    source TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    starts_us INTEGER NOT NULL,
+    due_us INTEGER NOT NULL,
+    again TEXT,
+    PRIMARY KEY (source, fingerprint)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lately_ended_due ON lately_ended (due_us);
 CREATE TABLE IF NOT EXISTS replays (
     mac BLOB PRIMARY KEY,
     until_s REAL NOT NULL

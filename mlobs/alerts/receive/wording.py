@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlobs.alerts.message import LABEL_CHARACTERS_MAX, TRACES_MAX, VERSION, iso
+from mlobs.alerts.receive.endings import end_of
 from mlobs.alerts.receive.formats import Event, address, number
 from mlobs.alerts.states import SECONDS_MAX
 
@@ -48,6 +49,7 @@ def message(event: Event, *, url: str, truncated: int, now_s: float) -> dict[str
         "since": _time(event.starts_us / 1e6),
         "started": _time(event.starts_us / 1e6),
         "resolved": _time(ended_s) if event.status == "resolved" else None,
+        "end": end_of(event),
         "fingerprint": event.fingerprint,
         "links": _links(event),
         "top": _top(ours.get("top")),

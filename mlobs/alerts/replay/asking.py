@@ -92,7 +92,7 @@ def answered(
     now_s: float,
     interval_s: float,
     server_url: str,
-    runbook_base: str,
+    runbook: Callable[[Rule], str | None],
     is_abandoned: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Replay rules and return what each would have done; one that cannot be replayed says why.
@@ -111,7 +111,7 @@ def answered(
         about = {
             "rule": rule.name,
             "severity": rule.severity,
-            "runbook_url": f"{runbook_base}/{rule.page}.md",
+            "runbook_url": runbook(rule),
         }
         try:
             replayed = replay(rule, asking, from_s=now_s - wanted.since_s, to_s=now_s, interval_s=interval_s)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mlobs.alerts.document import Document, Place, near, read_text, told
+from mlobs.alerts.document import Document, Place, ended, near, read_text, told
 from mlobs.alerts.routing.config import Flap, Quiet, Route, check_sinks, named
 from mlobs.alerts.sinks import SinkConfig
 from mlobs.errors import SettingError
@@ -56,7 +56,11 @@ def parse_routes(text: str, name: str) -> RoutesFile:
         found = RoutesFile.model_validate(document.value)
     except ValidationError as error:
         found_wrong = error.errors(include_url=False, include_input=False)  # A secret may be in it.
-        problems = [document.sentence(problem, _known(problem["loc"])) for problem in found_wrong]
+        problems = [
+            document.sentence(problem, _known(problem["loc"]))
+            for problem in found_wrong
+            if not _follows(problem, document)
+        ]
         raise SettingError(told(problems)) from None
     try:
         routes = named(found.routes)
@@ -64,10 +68,8 @@ def parse_routes(text: str, name: str) -> RoutesFile:
     except LookupError as error:
         index, field, sink = error.args
         place = ("routes", index, field)
-        raise SettingError(
-            f"{document.where(place)}: there is no sink {sink!r}{near(sink, found.sinks)}. There are: "
-            f"{', '.join(sorted(found.sinks))}."
-        ) from None
+        said = ended(f"{document.where(place)}: there is no sink {sink!r}{near(sink, found.sinks)}")
+        raise SettingError(f"{said} There are: {', '.join(sorted(found.sinks))}.") from None
     except ValueError as error:
         raise SettingError(f"{document.where(('routes',))}: {error}.") from None
     return found.model_copy(update={"routes": routes})
@@ -80,6 +82,12 @@ def _known(place: Place) -> list[str]:
     if place[0] == "sinks" and len(place) > 1:
         return _names(_models(SinkConfig))
     return _names([RoutesFile])
+
+
+def _follows(problem: Any, document: Document) -> bool:
+    """Return whether there are too few entries only because those with mistakes are not counted."""
+    place: Place = problem["loc"]
+    return problem["type"] == "too_short" and len(place) == 1 and bool(document.value[place[0]])
 
 
 def _models(kind: Any) -> Iterator[type[BaseModel]]:

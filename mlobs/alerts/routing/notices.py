@@ -21,6 +21,7 @@ EMPTY: dict[str, Any] = {
     "value": None,
     "value_text": None,
     "resolved": None,
+    "end": None,
     "links": {},
     "top": None,
     "runbook_url": None,

@@ -1,6 +1,8 @@
 """How an attempt to tell a sink ended, and what an HTTP answer means for it."""
 
+import math
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Literal, Protocol
 
@@ -67,12 +69,18 @@ def judge(status: int, retry_after: str | None, now_s: float, said: str = "") ->
 
 
 def _seconds(retry_after: str | None, now_s: float) -> float | None:
-    """Return what Retry-After asks for, which is seconds or a date; None if it says nothing usable."""
+    """Return what Retry-After asks for, which is seconds or a date; None if it says nothing usable.
+
+    Some send parts of a second, which the standard does not know; a date without a zone is in UTC.
+    """
     text = (retry_after or "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return min(float(text), RETRY_AFTER_SECONDS_MAX)
     try:
-        asked_s = float(parsedate_to_datetime(text).timestamp()) - now_s
+        asked_s = float(text) if text[:1].isdigit() else _moment(text) - now_s
     except (ValueError, OverflowError):
         return None
-    return min(max(asked_s, 0.0), RETRY_AFTER_SECONDS_MAX)
+    return min(max(asked_s, 0.0), RETRY_AFTER_SECONDS_MAX) if math.isfinite(asked_s) else None
+
+
+def _moment(text: str) -> float:
+    found = parsedate_to_datetime(text)
+    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()

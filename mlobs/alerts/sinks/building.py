@@ -25,11 +25,12 @@ from mlobs.alerts.sinks.config import (
     checked_url,
 )
 from mlobs.alerts.sinks.dialing import Dialer, Resolve, resolve, trust
+from mlobs.alerts.sinks.excuses import of_pagerduty, of_slack, of_teams
 from mlobs.alerts.sinks.function import Function, imported
 from mlobs.alerts.sinks.guard import Guard, check_now, own_permission
 from mlobs.alerts.sinks.mail import Account, Mail
 from mlobs.alerts.sinks.pagerduty import for_pagerduty
-from mlobs.alerts.sinks.posting import Post
+from mlobs.alerts.sinks.posting import Doubt, Post
 from mlobs.alerts.sinks.secret import Secret
 from mlobs.alerts.sinks.slack import GAP_S, for_slack
 from mlobs.alerts.sinks.teams import for_teams
@@ -59,13 +60,13 @@ def build(name: str, config: SinkConfig, *, allow: Iterable[str] = (), resolve: 
             post = _post(config, config.url, where, allow, resolve)
             return Webhook(post, config.secret.read(f"The secret of the sink {name!r}").encode())
         case SlackConfig():
-            post = _post(config, config.url, where, allow, resolve)
+            post = _post(config, config.url, where, allow, resolve, of_slack)
             return Rendered("slack", post, _json(for_slack, config.title, config.text), gap_s=GAP_S)
         case TeamsConfig():
-            post = _post(config, config.url, where, allow, resolve)
+            post = _post(config, config.url, where, allow, resolve, of_teams)
             return Rendered("teams", post, _json(for_teams, config.title, config.text))
         case PagerDutyConfig():
-            post = _post(config, config.url, where, allow, resolve)
+            post = _post(config, config.url, where, allow, resolve, of_pagerduty)
             key = config.routing_key.read(f"The routing_key of the sink {name!r}")
             lay_out = _json(for_pagerduty, config.title, config.text, routing_key=key)
             return Rendered("pagerduty", post, lay_out)
@@ -99,7 +100,14 @@ def webhook(url: str, secret: str, *, allow: Iterable[str] = (), resolve: Resolv
     return Webhook(Post(url, guard, trust(None, where), resolve), secret.encode())
 
 
-def _post(config: Networked, url: str | Secret, where: str, allow: Iterable[str], resolve: Resolve) -> Post:
+def _post(
+    config: Networked,
+    url: str | Secret,
+    where: str,
+    allow: Iterable[str],
+    resolve: Resolve,
+    doubt: Doubt | None = None,
+) -> Post:
     if isinstance(url, Secret):
         url = url.read(f"The url of the sink {where.removeprefix('The sink ')}")
     try:
@@ -114,7 +122,7 @@ def _post(config: Networked, url: str | Secret, where: str, allow: Iterable[str]
             f"{where}: url begins with http, so whoever is on the way could read its secret; https was "
             f"wanted. If its host is one of your own, list it under allow."
         )
-    return Post(url, guard, trust(config.ca, where), resolve)
+    return Post(url, guard, trust(config.ca, where), resolve, doubt)
 
 
 def _host(url: str) -> str:

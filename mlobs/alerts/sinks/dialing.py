@@ -9,6 +9,7 @@ would resolve the name once more, behind our back.
 import socket
 import ssl
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 
 from mlobs.alerts.sinks.guard import HOW, Guard
@@ -32,6 +33,18 @@ def resolve(host: str, port: int) -> list[str]:
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(where[0]) for *_, where in found))
+
+
+def in_turn(found: list[str]) -> list[str]:
+    """Return addresses with IPv6 and IPv4 in turn: where one of them leads nowhere, the other is tried soon.
+
+    >>> in_turn(["2001::1", "2001::2", "2001::3", "192.0.2.1"])
+    ['2001::1', '192.0.2.1', '2001::2', '2001::3']
+    """
+    first = [ip for ip in found if (":" in ip) == (":" in found[0])]
+    others = [ip for ip in found if ip not in first]
+    pairs = zip_longest(first, others)
+    return [ip for pair in pairs for ip in pair if ip is not None]
 
 
 class Dialer:
@@ -64,7 +77,7 @@ class Dialer:
             if refused is not None:
                 raise RefusedError(f"not sent: {refused}. {HOW}")
         failure: OSError = OSError(f"{self.host} has no address")
-        for ip in found[:ADDRESSES_TRIED_MAX]:
+        for ip in in_turn(found)[:ADDRESSES_TRIED_MAX]:
             try:
                 connected = socket.create_connection((ip, self.port), timeout=CONNECT_SECONDS_MAX)
             except OSError as error:

@@ -99,7 +99,7 @@ class Guard:
                 what = "an address of this machine" if meant.is_loopback else "a private address"
             else:
                 continue
-            return f"{host} is at {came}, {what}"
+            return f"{came} is {what}" if literal(host) == str(came) else f"{host} is at {came}, {what}"
         return None
 
 

@@ -68,7 +68,7 @@ def for_mail(
     )
     mail["Auto-Submitted"] = "auto-generated"  # so that no holiday notice comes back
     plain = shown.text if text is None else fill(text, shown)
-    facts = {**shown.facts, "fingerprint": shown.field("fingerprint")}
+    facts = {**shown.facts, "fingerprint": shown.mark}
     parts = [
         subject,
         plain,

@@ -38,7 +38,7 @@ def for_pagerduty(
             "custom_details": {
                 **told.facts,
                 "description": told.text if text is None else fill(text, told),
-                "fingerprint": told.field("fingerprint"),
+                "fingerprint": told.mark,
                 "delivery": told.delivery,
                 **({"alerts": [*told.alerts], "more alerts": told.more} if told.alerts else {}),
             },

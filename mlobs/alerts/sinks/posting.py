@@ -8,7 +8,7 @@ import contextlib
 import http.client
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from mlobs.alerts.sinks.answer import Answer, judge
@@ -20,6 +20,10 @@ from mlobs.alerts.sinks.guard import Guard
 SECONDS_MAX = 10.0
 ANSWER_BYTES_MAX = 2048
 SAID_CHARACTERS_MAX = 120
+BODY_SECONDS_MAX = 2.0  # Of a success, whose status is known already.
+
+# Says how an attempt ended that was answered with success, of the status, the body and the time.
+Doubt = Callable[[int, str, float], Answer | None]
 
 
 class Post:
@@ -30,9 +34,18 @@ class Post:
         guard: Judges where it leads.
         trust: Which certificates are believed.
         resolve: Says where its host is.
+        doubt: What says whether a success is one; every one is if None.
     """
 
-    def __init__(self, url: str, guard: Guard, trust: ssl.SSLContext, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        url: str,
+        guard: Guard,
+        trust: ssl.SSLContext,
+        resolve: Resolve = resolve,
+        doubt: Doubt | None = None,
+    ) -> None:
+        self._doubt = doubt
         parts = urlsplit(url)
         host = parts.hostname or ""
         tls = parts.scheme == "https"
@@ -75,8 +88,23 @@ class Post:
                 sent = {"Host": self._authority, "User-Agent": "mlobs", "Connection": "close", **headers}
                 connection.request("POST", self._target, body=body, headers=sent)
                 answered = connection.getresponse()
-                said = b"" if answered.status < 300 else answered.read(ANSWER_BYTES_MAX)
-                shown = line(said.decode("utf-8", "replace"), SAID_CHARACTERS_MAX)
-                return judge(answered.status, answered.getheader("Retry-After"), now_s, shown)
+                retry_after = answered.getheader("Retry-After")
+                if answered.status < 300:
+                    open_[0].settimeout(BODY_SECONDS_MAX)
+                    return self._taken(answered, now_s) or judge(answered.status, retry_after, now_s)
+                shown = line(_text(answered.read(ANSWER_BYTES_MAX)), SAID_CHARACTERS_MAX)
+                return judge(answered.status, retry_after, now_s, shown)
         except Exception as error:  # noqa: BLE001 # whatever a stranger makes of HTTP, it is no answer
             return Answer("failed", reason(error))
+
+    def _taken(self, answered: http.client.HTTPResponse, now_s: float) -> Answer | None:
+        if self._doubt is None:
+            return None
+        said = b""
+        with contextlib.suppress(OSError, http.client.HTTPException):  # the status is known; it is a receipt
+            said = answered.read(ANSWER_BYTES_MAX)
+        return self._doubt(answered.status, line(_text(said), ANSWER_BYTES_MAX), now_s)
+
+
+def _text(said: bytes) -> str:
+    return said.decode("utf-8", "replace")

@@ -33,9 +33,10 @@ def for_slack(told: Told, *, title: str | None = None, text: str | None = None) 
         some = facts[start : start + FIELDS_MAX]
         blocks.append({"type": "section", "fields": [_text(one, FIELD_CHARACTERS_MAX) for one in some]})
     links = " · ".join(f"<{slack(url)}|{slack(name)}>" for name, url in told.links.items())
-    foot = " · ".join(part for part in (links, f"`{slack(told.field('fingerprint'))}`") if part)
+    foot = " · ".join(part for part in (links, f"`{slack(told.mark)}`") if part)
     blocks.append({"type": "context", "elements": [_text(foot, SECTION_CHARACTERS_MAX)]})
-    colour = RESOLVED if told.resolved else COLOURS.get(told.field("severity"), COLOURS["warning"])
+    severity = "warning" if told.resolved else told.field("severity")
+    colour = RESOLVED if told.is_well else COLOURS.get(severity, COLOURS["warning"])
     # `text` is what a telephone shows; in attachments the blocks have a coloured bar.
     return {
         "text": _whole(head, SECTION_CHARACTERS_MAX),

@@ -59,7 +59,8 @@ def _card(
 ) -> dict[str, Any]:
     rest, characters_max = text
     alerts, more = listed
-    colour = "Good" if told.resolved else COLOURS.get(told.field("severity"), "Warning")
+    severity = "warning" if told.resolved else told.field("severity")
+    colour = "Good" if told.is_well else COLOURS.get(severity, "Warning")
     body: list[dict[str, Any]] = [
         {**_block(head, characters_max), "size": "Large", "weight": "Bolder", "color": colour}
     ]
@@ -68,7 +69,7 @@ def _card(
     if alerts:
         more += len(told.alerts) - len(alerts)
         body.append(_block("\n".join([*alerts, *([f"- and {more} more"] if more else [])])))
-    mark = {"title": "fingerprint", "value": markdown(told.field("fingerprint"))}
+    mark = {"title": "fingerprint", "value": markdown(told.mark)}
     body.append({"type": "FactSet", "facts": [*facts, mark]})
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",

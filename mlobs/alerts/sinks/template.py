@@ -19,8 +19,8 @@ from mlobs.alerts.sinks.told import Told
 TEMPLATE_CHARACTERS_MAX = 4000
 FIELDS = (
     "status", "title", "summary", "description", "rule", "severity", "component", "value", "value_text",
-    "since", "started", "resolved", "fingerprint", "source", "runbook_url", "trace_url", "server_url", "top",
-    "firing",
+    "since", "started", "resolved", "end", "fingerprint", "source", "runbook_url", "trace_url", "server_url",
+    "top", "firing",
 )  # fmt: skip
 
 

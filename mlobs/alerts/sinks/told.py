@@ -20,11 +20,14 @@ LINKS_MAX = 8
 NOTICES = {
     "flapping": "It changes too often; the next news comes when it is calm.",
     "calm": "It is calm again.",
+    "again": "It was told as ended; its sender has said since that it fires, and not that it ended again.",
     "budget": "The budget of pages of this week is spent; more goes elsewhere.",
 }
+# Reasons of an end after which nobody knows whether all is well.
+UNSURE = ("too_few", "no_data", "given_up", "rule_gone", "unknown")
 OWN = (
-    "rule", "severity", "since", "resolved", "value", "most of it", "description", "fingerprint", "delivery",
-    "alerts", "more alerts",
+    "rule", "severity", "since", "resolved", "value", "value now", "most of it", "description", "fingerprint",
+    "delivery", "alerts", "more alerts",
 )  # fmt: skip
 _HIDDEN = {"severity", "component", "alertname"}  # Shown elsewhere.
 
@@ -46,6 +49,11 @@ class Told:
         return self.field("status") == "resolved"
 
     @property
+    def is_well(self) -> bool:
+        """Return whether the trouble is over, and not only that nobody can say any more."""
+        return self.resolved and _text(self.known.get("end"), "reason") not in UNSURE
+
+    @property
     def headline(self) -> str:
         """Return one line: the status and the title."""
         return f"[{self.field('status').upper() or 'ALERT'}] {self.title}"
@@ -57,9 +65,22 @@ class Told:
 
     @property
     def text(self) -> str:
-        """Return what is wrong, and the notice if there is one."""
-        told = [self.field("description"), NOTICES.get(self.field("notice"), "")]
-        return "\n".join(part for part in told if part)
+        """Return what is wrong, or why that is over and what was wrong; and the notice if there is one."""
+        why, what = self.field("end"), self.field("description")
+        if _text(self.known.get("end"), "reason") == "rule_gone":  # The description says it, too.
+            what = ""
+        if why and what and not self.field("notice"):
+            what = f"While it fired: {what}"
+        told = [why, what]
+        return "\n".join(part for part in (*told, NOTICES.get(self.field("notice"), "")) if part)
+
+    @property
+    def mark(self) -> str:
+        """Return the fingerprint to look for on the server's pages; of a group of one, the alert's."""
+        alerts = self.known.get("alerts")
+        only = alerts[0] if isinstance(alerts, list) and len(alerts) == 1 else None
+        found = _text(only, "fingerprint")
+        return line(found, LINE_CHARACTERS_MAX) if found else self.field("fingerprint")
 
     @property
     def listed(self) -> list[str]:
@@ -75,6 +96,7 @@ class Told:
             "since": self.field("since"),
             "resolved": self.field("resolved"),
             "value": self.field("value_text") or self.field("value"),
+            "value now": _text(self.known.get("end"), "value_text") if self.resolved else "",
             "most of it": self.field("top"),
             **_shown(self.labels),
         }
@@ -85,6 +107,8 @@ class Told:
         value = self.known.get(name)
         if name == "top":
             return _top(value)
+        if name == "end":
+            return lines(_text(value, "text"), TEXT_CHARACTERS_MAX)
         if value is None or isinstance(value, dict | list):
             return ""
         if isinstance(value, float):
@@ -105,10 +129,7 @@ def told(body: bytes, delivery: str) -> Told:
     known: dict[str, Any] = found if isinstance(found, dict) else {}
     alerts = known.get("alerts")
     rows = [one for one in alerts if isinstance(one, dict)] if isinstance(alerts, list) else []
-    shown = tuple(
-        line(f"{one.get('status', '')}: {one.get('summary') or one.get('title') or one.get('rule') or ''}")
-        for one in rows[:ALERTS_SHOWN_MAX]
-    )
+    shown = tuple(_listed(one) for one in rows[:ALERTS_SHOWN_MAX])
     return Told(
         known=known,
         delivery=delivery,
@@ -117,6 +138,18 @@ def told(body: bytes, delivery: str) -> Told:
         alerts=shown if len(rows) > 1 else (),
         more=max(len(rows) - len(shown), 0),
     )
+
+
+def _listed(alert: dict[str, Any]) -> str:
+    """Return one line about an alert of a list; of one that ended, also why."""
+    what = alert.get("summary") or alert.get("title") or alert.get("rule") or ""
+    why = _text(alert.get("end"), "text")
+    return line(f"{alert.get('status', '')}: {what}{f' ({why})' if why else ''}", LINE_CHARACTERS_MAX)
+
+
+def _text(given: object, name: str) -> str:
+    found = given.get(name) if isinstance(given, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _links(known: dict[str, Any]) -> dict[str, str]:

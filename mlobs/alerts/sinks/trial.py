@@ -6,6 +6,7 @@ from typing import Any
 from mlobs.alerts.message import VERSION, iso
 
 RULE = "MlobsTest"
+ENDED = "Whoever ran mlobs alerts test asked for an end, too."
 
 
 def trial(status: str, *, now_s: float) -> tuple[str, dict[str, Any]]:
@@ -27,6 +28,9 @@ def trial(status: str, *, now_s: float) -> tuple[str, dict[str, Any]]:
         "since": iso(now_s),
         "started": iso(now_s),
         "resolved": iso(now_s) if status == "resolved" else None,
+        "end": {"reason": "sender", "text": ENDED, "value": None, "value_text": None}
+        if status == "resolved"
+        else None,
         "fingerprint": fingerprint,
         "links": {},
         "top": None,

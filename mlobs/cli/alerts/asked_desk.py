@@ -1,7 +1,8 @@
 """Whom `mlobs alerts deliveries`, `redrive` and `silence` ask: a server, or a file of deliveries itself."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ if TYPE_CHECKING:
     from mlobs.alerts.desk import Desk
     from mlobs.alerts.outbox import Outbox
     from mlobs.alerts.silencing import Silencing
+    from mlobs.server.client import Client
 
+HEALTH_SECONDS = 5.0
 MISSING = (
     "The server knows nothing of deliveries: it is of an older release. Upgrade it, or name its file of "
     "deliveries with --file."
@@ -43,9 +46,9 @@ def deliveries(arguments: argparse.Namespace, query: Mapping[str, Any]) -> dict[
     asked = {name: str(value) for name, value in query.items() if value is not None}
     if arguments.file is None:
         from mlobs.cli.alerts.desk_routes import DELIVERIES
-        from mlobs.cli.asking import ask
 
-        found: dict[str, Any] = ask(arguments.server, DELIVERIES, asked, missing=MISSING)
+        with _server(arguments.server, MISSING) as server:
+            found: dict[str, Any] = server.get(DELIVERIES, asked, missing=MISSING)
         return found
     with _Opened(arguments.file) as outbox:
         return _desk(outbox).deliveries(asked)
@@ -63,10 +66,9 @@ def redrive(arguments: argparse.Namespace, wanted: Mapping[str, Any]) -> dict[st
 
     if arguments.file is None:
         from mlobs.cli.alerts.desk_routes import REDRIVE
-        from mlobs.cli.asking import client
 
-        with client(arguments.server) as asked:
-            found: dict[str, Any] = asked.post(REDRIVE, dict(wanted), missing=MISSING)
+        with _server(arguments.server, MISSING) as server:
+            found: dict[str, Any] = server.post(REDRIVE, dict(wanted), missing=MISSING)
         return found
     with _Opened(arguments.file) as outbox:
         return _desk(outbox).redrive(json.dumps(wanted).encode())
@@ -81,9 +83,9 @@ def silences(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     if arguments.file is None:
         from mlobs.cli.alerts.silence_routes import SILENCES
-        from mlobs.cli.asking import ask
 
-        found: dict[str, Any] = ask(arguments.server, SILENCES, missing=NO_SILENCES)
+        with _server(arguments.server, NO_SILENCES) as server:
+            found: dict[str, Any] = server.get(SILENCES, missing=NO_SILENCES)
         return found
     with _Opened(arguments.file) as outbox:
         return _silencing(outbox).listed()
@@ -107,15 +109,46 @@ def silence(arguments: argparse.Namespace, wanted: Mapping[str, Any], end: str =
         from urllib.parse import quote
 
         from mlobs.cli.alerts.silence_routes import SILENCES
-        from mlobs.cli.asking import client
 
         path = f"{SILENCES}/{quote(end, safe='')}/end" if end else SILENCES
-        with client(arguments.server) as asked:
-            found: dict[str, Any] = asked.post(path, dict(wanted), missing=NO_SILENCES)
+        with _server(arguments.server, NO_SILENCES) as server:
+            found: dict[str, Any] = server.post(path, dict(wanted), missing=NO_SILENCES)
         return found
     with _Opened(arguments.file) as outbox:
         made = _silencing(outbox)
         return made.end(end, str(wanted["who"])) if end else made.silence(wanted)
+
+
+@contextmanager
+def _server(url: str | None, missing: str) -> Iterator["Client"]:
+    """Give a client of the server; where it lacks what is asked, find out whether it is a receiver.
+
+    Raises:
+        QueryError: The server refuses, or is none of those that can be asked.
+    """
+    from mlobs.cli.asking import client
+    from mlobs.errors import QueryError
+
+    with client(url) as server:
+        try:
+            yield server
+        except QueryError as error:
+            if str(error) == missing and _receives(server.url):
+                raise QueryError(
+                    f"At {server.url} is mlobs alerts receive, which cannot be asked. Name its file with "
+                    "--file: alerts-received.sqlite in the folder that it names at its start."
+                ) from None
+            raise
+
+
+def _receives(url: str) -> bool:
+    """Return whether `mlobs alerts receive` answers there, of which no server has the page."""
+    import requests
+
+    try:
+        return requests.get(f"{url}/-/healthy", timeout=HEALTH_SECONDS).text == "healthy\n"
+    except requests.RequestException:
+        return False
 
 
 def _desk(outbox: "Outbox") -> "Desk":

@@ -1,6 +1,7 @@
 """`mlobs alerts backtest`: what rules would have done, before they ship."""
 
 import argparse
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ exit status: 0 replayed, 1 a rule could not be replayed, 2 nothing could be aske
 """
 MISSING = "The server cannot replay rules: it is of an older release. Upgrade it."
 SECONDS_MAX = 3600.0
+WEEK_S = 7 * 86_400
 
 
 def register(verbs: Any) -> None:
@@ -112,3 +114,10 @@ def _print(answer: dict[str, Any]) -> None:
     pages = sum(rule["alerts_per_week"] for rule in good if rule["severity"] == "critical")
     alerts = sum(rule["alerts"] for rule in good)
     talk.print(f"{plain(pages, 4)} critical alerts a week, {alerts} alerts in all")
+    begin, end = (datetime.fromisoformat(answer[name]) for name in ("from", "to"))
+    replayed_s = (end - begin).total_seconds()
+    if alerts and 0 < replayed_s < WEEK_S:
+        talk.print(
+            f"What a week has is drawn from {duration(replayed_s)}: each alert counts "
+            f"{plain(WEEK_S / replayed_s, 4)} times in it. --since 7d replays a whole week."
+        )

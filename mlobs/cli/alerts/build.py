@@ -49,8 +49,8 @@ def _build(arguments: argparse.Namespace) -> int:
     settings = load(AlertSettings)
     base = runbooks(settings)
     rules = all_rules(settings)
-    rendered = files(rules, runbook_base=base)
-    rendered[FILE] = grafana_file(rules, runbook_base=base, source=arguments.datasource)
+    rendered = files(rules, runbook_base=base, own=settings.rules)
+    rendered[FILE] = grafana_file(rules, runbook_base=base, source=arguments.datasource, own=settings.rules)
     rendered[OBJECT_FILE] = rule_object(rendered[RULES_FILE])
     try:
         for name, text in rendered.items():
@@ -69,8 +69,11 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def runbooks(settings: "AlertSettings") -> str:
-    """Return what the address of a runbook begins with: as it is set, or the server of this machine."""
+    """Return what the address of a runbook begins with: as it is set, or where people reach the server."""
+    from mlobs.cli.addresses import public
     from mlobs.settings import ServerSettings, load
 
     server = load(ServerSettings)
-    return settings.runbook_base or f"http://{server.host}:{server.port}/runbooks"
+    scheme = "http" if server.tls_certificate is None else "https"
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return settings.runbook_base or f"{public(server, f'{scheme}://{host}:{server.port}')}/runbooks"

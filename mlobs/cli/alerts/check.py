@@ -18,7 +18,8 @@ examples:
   mlobs alerts example > rules.yml && mlobs alerts check rules.yml
   mlobs alerts check /etc/prometheus/rules/*.yml --json
 
-exit status: 0 nothing wrong, 1 something is, 2 a file cannot be read
+exit status: 0 nothing wrong, 1 a rule has a problem, 2 a file cannot be read, or has a field, a name or a
+value that there is not
 """
 
 

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from mlobs.alerts.receive.receiving import Receiving
 from mlobs.alerts.telling import Telling
 from mlobs.cli.alerts.mounted import PATH
+from mlobs.cli.refusals import Refusals, of_webhooks
 from mlobs.errors import ServerError, SettingError, StoreError
 from mlobs.server.access.middleware import LOOPBACK
 from mlobs.server.counts import Counts
@@ -114,6 +115,7 @@ class Receiver:
         self._telling.start()
         receiving.start()
         undo.callback(receiving.stop)
+        undo.callback(Refusals(lambda: of_webhooks(receiving.samples())).begin())
         web = uvicorn.Server(configuration(self._app()))
         ready: Future[None] = Future()
         thread = threading.Thread(

@@ -33,7 +33,7 @@ def _test(arguments: argparse.Namespace) -> int:
     from mlobs.alerts.sinks.trial import trial
     from mlobs.cli.printing import visible
     from mlobs.errors import SettingError
-    from mlobs.settings import AlertSettings, from_flags
+    from mlobs.settings import AlertSettings, from_flags, variable
 
     settings = from_flags(AlertSettings, routes=arguments.routes)
     configs = None if settings.routes is None else read_routes(settings.routes).sinks
@@ -42,7 +42,13 @@ def _test(arguments: argparse.Namespace) -> int:
     if name not in names:
         came = "No sink was named" if name is None else f"There is no sink {name!r}"
         there = f"there are {', '.join(names)}"
-        none = "there is none; set MLOBS_ALERT_ROUTES to a file"
+        routes, url, secret = (
+            variable(AlertSettings, field) for field in ("routes", "webhook_url", "webhook_secret")
+        )
+        none = (
+            "there is none here, whatever a server has. Name its file of sinks with --routes or "
+            f"{routes}, or its webhook with {url} and {secret}"
+        )
         raise SettingError(f"{came}; {there if names else none}.")
     # Only this one is made: what is wrong with others is no matter here.
     sink = roster(settings, None if configs is None else {name: configs[name]})[name]

@@ -142,12 +142,15 @@ def _token() -> str:
 def _groups(source: str) -> "Sequence[Group]":
     from mlobs.alerts.grafana import grafana_file
     from mlobs.alerts.rulefile import all_rules
+    from mlobs.cli.alerts.build import runbooks
     from mlobs.dashboards.grafana.rules import read_groups
-    from mlobs.settings import AlertSettings, ServerSettings, load
+    from mlobs.settings import AlertSettings, load
 
-    settings, server = load(AlertSettings), load(ServerSettings)
-    base = settings.runbook_base or f"http://{server.host}:{server.port}/runbooks"
-    return read_groups(grafana_file(all_rules(settings), runbook_base=base, source=source))
+    settings = load(AlertSettings)
+    text = grafana_file(
+        all_rules(settings), runbook_base=runbooks(settings), source=source, own=settings.rules
+    )
+    return read_groups(text)
 
 
 def _contact(url: str) -> "Contact":

@@ -18,12 +18,13 @@ Problem = str | None
 
 @dataclass
 class Api:
-    """What was taken, what was refused and why."""
+    """What was taken, what was refused and why; `says` are bodies it answers instead, with its success."""
 
     url: str
     taken: list[Any] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     busy: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    says: list[bytes] = field(default_factory=list)
 
 
 def slack_problem(sent: Any) -> Problem:
@@ -125,7 +126,7 @@ def api(kind: str) -> Iterator[Api]:
                 self._answer(400, wrong.encode(), {})
             else:
                 seen.taken.append(sent)
-                self._answer(good, said, {})
+                self._answer(good, seen.says.pop(0) if seen.says else said, {})
 
         def _answer(self, status, body, headers):
             self.send_response(status)

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from mlobs.alerts.sinks import SinkConfig, build
+from mlobs.alerts.sinks.excuses import of_pagerduty, of_slack, of_teams
 from mlobs.alerts.sinks.pagerduty import for_pagerduty
 from mlobs.alerts.sinks.slack import for_slack
 from mlobs.alerts.sinks.teams import for_teams
 from mlobs.alerts.sinks.told import told
 from tests.alerts.sinks.apis import api, pagerduty_problem, slack_problem, teams_problem
 from tests.alerts.sinks.messages import DELIVERY, NASTY, NOW_S, body, message
+from tests.examples import examples
 
 KEY = "k" * 32
 
@@ -113,6 +115,102 @@ def test_what_the_sink_says_is_in_the_receipt(sink):
     assert "'dedup_key' is invalid" in answer.text
 
 
+TEAMS_SAYS = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {}"
+PAGE = b"<!DOCTYPE html><html><title>Log in</title>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "says", "outcome", "part"),
+    [
+        ("slack", b"ok", "delivered", "200"),
+        ("slack", b"", "delivered", "200"),
+        ("slack", b'{"ok":true}', "delivered", "200"),
+        ("slack", b"Message received.", "delivered", "200"),
+        (
+            "slack",
+            b"invalid_payload",
+            "dead",
+            "200, but it says that it refused the message (invalid_payload)",
+        ),
+        ("slack", b'{"ok":false,"error":"channel_is_archived"}', "dead", "(channel_is_archived)"),
+        ("slack", b'{"ok":false,"error":"ratelimited"}', "failed", "ratelimited"),
+        ("slack", b"rate_limited", "failed", "rate_limited"),
+        ("slack", b"service_unavailable", "failed", "service_unavailable"),
+        ("slack", PAGE, "failed", "200, but with a web page, which Slack never sends"),
+        ("teams", b"1", "delivered", "202"),
+        ("teams", TEAMS_SAYS.format(429).encode(), "failed", "HTTP error 429"),
+        ("teams", TEAMS_SAYS.format(503).encode(), "failed", "HTTP error 503"),
+        ("teams", TEAMS_SAYS.format(413).encode(), "dead", "HTTP error 413"),
+        ("teams", b"Webhook message delivery failed", "failed", "delivery failed"),
+        (
+            "teams",
+            b'{"error":{"code":"WorkflowTriggerIsNotEnabled"}}',
+            "failed",
+            "WorkflowTriggerIsNotEnabled",
+        ),
+        ("teams", PAGE, "failed", "is a proxy in between?"),
+        ("pagerduty", b"", "delivered", "202"),
+        ("pagerduty", b'{"status":"invalid event","message":"no key"}', "dead", "(no key)"),
+        ("pagerduty", PAGE, "failed", "is a proxy in between?"),
+    ],
+)
+def test_a_success_that_says_it_is_none_is_none(kind, says, outcome, part, sink):
+    """Some answer 200 whatever became of it, and a proxy answers 200 with a page to log in at."""
+    with api(kind) as there:
+        there.says = [says]
+        answer = sink(kind, there.url).send(DELIVERY, body(), now_s=NOW_S)
+    assert answer.outcome == outcome
+    assert part in answer.text
+
+
+@given(says=st.binary(max_size=200), status=st.integers(200, 299))
+def test_nothing_that_is_said_beside_a_success_raises(says, status):
+    """And what is not known is believed."""
+    for doubt in (of_slack, of_teams, of_pagerduty):
+        found = doubt(status, says.decode("utf-8", "replace"), NOW_S)
+        assert found is None or found.outcome in {"failed", "dead"}
+
+
+ENDED = {"reason": "within_limit", "text": "It is 2% now, after 12%.", "value": 0.02, "value_text": "2%"}
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams", "pagerduty"])
+def test_an_end_says_why_before_what_was_wrong(kind, sink):
+    """Whether it is better, or only nothing is measured any more."""
+    with api(kind) as there:
+        made = sink(kind, there.url, title="${status}: ${end}")
+        made.send(DELIVERY, body(status="resolved", end=ENDED), now_s=NOW_S)
+    shown = json.dumps(there.taken[0], ensure_ascii=False).replace("\\\\", "")
+    assert "resolved: It is 2% now, after 12%." in shown
+    assert shown.index("It is 2% now") < shown.index("While it fired: 12% of the calls")
+    assert "value now" in shown
+
+
+@pytest.mark.parametrize(("reason", "well"), [("within_limit", True), ("sender", True), ("no_data", False)])
+def test_an_end_of_which_nobody_knows_whether_all_is_well_is_not_green(reason, well):
+    """Green is what people sleep on."""
+    shown = told(body(status="resolved", severity="critical", end={**ENDED, "reason": reason}), DELIVERY)
+    assert for_slack(shown)["attachments"][0]["color"] == ("#2e8540" if well else "#d98e04")
+    card = for_teams(shown)["attachments"][0]["content"]
+    assert card["body"][0]["color"] == ("Good" if well else "Warning")
+
+
+def test_in_a_list_each_alert_that_ended_says_why():
+    """They need not have ended for the same reason."""
+    alerts = [message(status="resolved", end=ENDED), message()]
+    shown = told(body(alerts=alerts), DELIVERY)
+    assert shown.alerts == (
+        "resolved: Calls of the model fail (It is 2% now, after 12%.)",
+        "firing: Calls of the model fail",
+    )
+
+
+def test_of_a_rule_that_is_gone_nothing_is_told_as_if_it_were_measured():
+    """The reason is all there is to say."""
+    end = {**ENDED, "reason": "rule_gone", "text": "The rule is gone."}
+    assert told(body(status="resolved", end=end), DELIVERY).text == "The rule is gone."
+
+
 def test_a_group_of_alerts_is_a_list():
     """And says how many more there are."""
     alerts = [message(summary=f"alert {n}", status="firing" if n % 2 else "resolved") for n in range(50)]
@@ -124,6 +222,15 @@ def test_a_group_of_alerts_is_a_list():
         assert "It changes too often" in text
     assert slack_problem(for_slack(shown)) is None
     assert teams_problem(for_teams(shown)) is None
+
+
+def test_a_group_of_one_alert_shows_the_fingerprint_that_the_alerts_page_has():
+    """While PagerDuty still knows the group by its own."""
+    shown = told(body(alerts=[message(fingerprint="a1")], fingerprint="9r0up"), DELIVERY)
+    assert "`a1`" in json.dumps(for_slack(shown))
+    assert shown.mark == "a1"
+    assert shown.field("fingerprint") == "9r0up"
+    assert told(body(alerts=[message(), message()], fingerprint="9r0up"), DELIVERY).mark == "9r0up"
 
 
 def test_templates_of_the_user_are_filled_in_and_values_are_escaped(sink):
@@ -181,7 +288,7 @@ ANYTHING = st.recursive(
     max_leaves=8,
 )
 NAMES = (
-    "status title summary description rule severity component value top labels links alerts notice "
+    "status title summary description rule severity component value top end labels links alerts notice "
     "runbook_url trace_url server_url started resolved"
 )
 MESSAGES = st.fixed_dictionaries(
@@ -189,7 +296,7 @@ MESSAGES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     known=MESSAGES,
     labels=st.dictionaries(WORDS, WORDS, max_size=30),

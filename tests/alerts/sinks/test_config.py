@@ -140,7 +140,7 @@ def test_hosts_that_may_be_private_can_be_listed_for_all_sinks(monkeypatch):
     """In MLOBS_ALERT_ALLOW; a typo there is said."""
     monkeypatch.setenv("WHERE", "https://10.0.0.7/x")
     configs = ADAPTER.validate_python({"x": {"type": "slack", "url": {"env": "WHERE"}}})
-    with pytest.raises(SettingError, match=r"10\.0\.0\.7, a private address"):
+    with pytest.raises(SettingError, match=r"10\.0\.0\.7 is a private address"):
         roster(load(AlertSettings), configs)
     assert list(roster(load(AlertSettings, allow="hooks.internal, 10.0.0.0/24"), configs)) == ["x"]
     with pytest.raises(SettingError, match=r"MLOBS_ALERT_ALLOW cannot be used: ' 10\.0\.0/240 ' came"):

@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import given
@@ -96,7 +96,7 @@ def test_an_address_that_would_always_be_refused_is_said_at_the_start(monkeypatc
     config = building.WebhookConfig.model_validate(
         {"type": "webhook", "url": "http://169.254.169.254/", "secret": {"env": "SECRET"}}
     )
-    with pytest.raises(SettingError, match=r"The sink 'x': 169.254.169.254 is at .*MLOBS_ALERT_ALLOW"):
+    with pytest.raises(SettingError, match=r"The sink 'x': 169.254.169.254 is a link.*MLOBS_ALERT_ALLOW"):
         building.build("x", config)
 
 
@@ -145,6 +145,87 @@ def test_a_redirect_into_our_network_is_not_followed():
         sink.answers = [(307, {"Location": inside.url})]
         answer = post(sink.url).send(b"{}", {}, now_s=NOW_S)
     assert (answer.outcome, len(inside.arrived)) == ("dead", 0)
+
+
+def test_a_sink_at_an_ipv6_address_is_reached_and_named_with_brackets():
+    """In its Host header, too."""
+    with webhook_at_ipv6() as (port, hosts):
+        made = post(f"http://[::1]:{port}/x", allow=("::1",))
+        answer = made.send(b"{}", {}, now_s=NOW_S)
+    assert (answer.outcome, made.address, hosts) == (
+        "delivered",
+        f"http://[::1]:{port}",
+        [f"[::1]:{port}"],
+    )
+    assert "an address of this machine" in post("http://[::1]:1/").send(b"", {}, now_s=NOW_S).text
+
+
+@contextmanager
+def webhook_at_ipv6():
+    hosts = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            hosts.append(self.headers["host"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+
+    try:
+        server = Server(("::1", 0), Handler)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1], hosts
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("behave", ["nothing", "bytes"])
+def test_a_success_whose_body_never_ends_is_a_receipt(monkeypatch, behave):
+    """The status is known; to send it again would page twice."""
+    monkeypatch.setattr(module, "BODY_SECONDS_MAX", 0.2)
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def talk():
+        connection, _ = listener.accept()
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n" + b"o" * (behave == "bytes"))
+        over.wait(30)
+        connection.close()
+
+    thread = threading.Thread(target=talk, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    made = Post(url, Guard(["127.0.0.0/8"]), trust(None, "x"), doubt=lambda *_: None)
+    try:
+        assert made.send(b"{}", {}, now_s=NOW_S).outcome == "delivered"
+    finally:
+        over.set()
+        thread.join(30)
+        listener.close()
+
+
+def test_where_ipv6_leads_nowhere_a_sink_is_reached_by_ipv4():
+    """However many addresses of the one it has before the other."""
+    with webhook() as sink:
+        port = sink.url.split(":")[2].split("/")[0]
+        addresses = [f"100::{n}" for n in range(1, 9)] + ["127.0.0.1"]
+        made = post(
+            f"http://hooks.example.org:{port}/",
+            allow=("100::/64", "127.0.0.0/8"),
+            addresses=iter([addresses]),
+        )
+        assert made.send(b"{}", {}, now_s=NOW_S).outcome == "delivered"
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch):

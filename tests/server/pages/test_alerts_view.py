@@ -25,6 +25,7 @@ ALERT = {
     "started": "2026-05-01T11:30:00Z",
     "fingerprint": "ab/12",
     "trace_ids": ["old", "../x", "new"],
+    "page": "MlobsToolFailureRatio",
 }
 
 
@@ -44,6 +45,20 @@ def test_an_alert_from_elsewhere_may_lack_nearly_everything():
         "",
     )
     assert row["lasted_ms"] is None
+
+
+def test_an_alert_without_a_runbook_here_links_to_none():
+    row = view.row({**ALERT, "page": None}, "ratio", NOW_NS)
+    assert row["runbook"] == ""
+
+
+def test_why_it_ended_and_what_contributed_most_are_shown_where_they_are_known():
+    end = {"reason": "within_limit", "text": "It is 1% now.", "value": 0.01, "value_text": "1%"}
+    top = {"dimension": "error.type", "value": "timeout", "share": 0.5}
+    row = view.row({**ALERT, "end": end, "top": top}, "ratio", NOW_NS)
+    assert (row["why"], row["most"]) == ("It is 1% now.", ("error.type", "timeout (50 %)"))
+    older = view.row({**ALERT, "end": "?", "top": {"dimension": 1}}, "ratio", NOW_NS)
+    assert (older["why"], older["most"]) == ("", None)
 
 
 def test_the_proposed_silence_fits_just_this_alert():

@@ -1,6 +1,8 @@
 """The page of alerts, and that of one. What they show is told by another part of the server."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,7 +11,7 @@ from mlobs.errors import QueryError
 from mlobs.server.access.scopes import ADMIN, allows
 from mlobs.server.ask.ranges import DAY_NS
 from mlobs.server.pages import prose
-from mlobs.server.pages.alerts import view
+from mlobs.server.pages.alerts import leads, view
 from mlobs.server.pages.amounts import NONE
 from mlobs.server.pages.examples import examples
 from mlobs.server.pages.handling import message, page, parameters, told
@@ -96,7 +98,7 @@ def show_one(request: Request) -> Response:
         live_s=ONE_LIVE_SECONDS if alert["state"] != "over" else 0,
         alert=alert,
         rule=found["rule"],
-        limit=(found["rule"] or {}).get("limit_text") or NONE,
+        limit=_limit(found["rule"]),
         chart=view.picture(found, period.axis()),
         values_error=found["values_error"],
         too_long=long,
@@ -106,7 +108,9 @@ def show_one(request: Request) -> Response:
             min(period.range.since_ns, now_ns - 30 * DAY_NS),
             now_ns,
         ),
-        runbook=prose.blocks(found["runbook"]["text"])[1:] if found["runbook"] else None,
+        all_traces=leads.traces(alert, found["rule"]),
+        feature=leads.feature(alert),
+        runbook=_runbook(found["runbook"], alert),
         runbook_page=found["runbook"]["page"] if found["runbook"] else "",
         episodes=view.rows(found["episodes"], {alert["rule"]: unit}, now_ns),
         deliveries=found["deliveries"],
@@ -118,6 +122,19 @@ def show_one(request: Request) -> Response:
 
 
 ROUTES = (page(view.PATH, show), page(f"{view.PATH}/{{source}}/{{fingerprint}}", show_one))
+
+
+def _limit(rule: Mapping[str, Any] | None) -> str:
+    """Return a rule's limit, none of whose digits may be left out, with percent as pages write them."""
+    text = (rule or {}).get("limit_text") or NONE
+    return text.replace("%", " %") if rule is not None and rule["unit"] == "ratio" else text
+
+
+def _runbook(found: Mapping[str, Any] | None, alert: Mapping[str, Any]) -> list[prose.Block] | None:
+    """Return a runbook without its title, for this alert; None where there is none."""
+    if found is None:
+        return None
+    return prose.blocks(leads.filled(found["text"], alert["labels"], alert["trace_ids"]))[1:]
 
 
 def _one_of(name: str, came: str, known: tuple[str, ...]) -> str:

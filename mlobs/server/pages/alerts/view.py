@@ -19,7 +19,6 @@ OWN = "mlobs"
 # Of these the value is 1 while they hold, which says nothing.
 CONDITIONS = {"silence": "silent", "drift": "moved"}
 ALARMS = (m.DRIFT_ALARM.name, m.DRIFT_FLEET_ALARM.name)
-OWN_RULES = "Mlobs"  # Each of these has a runbook of its name.
 MARKS = {"critical": "bad", "page": "bad", "error": "bad", "warning": "warn"}
 LABELS_SHOWN = 6
 LENGTHS = {
@@ -77,18 +76,34 @@ def row(alert: Row, unit: str, now_ns: int) -> dict[str, Any]:
         "summary": alert.get("summary") or rule or "an alert",
         "chips": list(labels.items())[:LABELS_SHOWN],
         "chips_left": max(0, len(labels) - LABELS_SHOWN),
-        "told_value": CONDITIONS.get(unit) or alert.get("value_text") or value(alert.get("value"), unit),
+        "told_value": CONDITIONS.get(unit) or measured(alert.get("value"), alert.get("value_text"), unit),
         "condition": unit in CONDITIONS,
         "fired": fired,
         "began": began,
         "lasted_ms": lasted_ms(began, str(alert.get("resolved") or ""), now_ns),
         "trace_ids": ids,
-        "runbook": f"/runbooks/{rule}.md" if rule.startswith(OWN_RULES) and rule.isalnum() else "",
+        "runbook": f"/runbooks/{alert['page']}.md" if alert.get("page") else "",
         "runbook_url": _page(alert.get("runbook_url")),
         "since": alert.get("since"),
+        "why": _words(alert.get("end"), "text"),
+        "most": most(alert.get("top")),
         "silence": alert.get("silence"),
         "taken": alert.get("taken"),
     }
+
+
+def most(top: object) -> tuple[str, str] | None:
+    """Return what contributes most to an alert, as a dimension and its value with a share, if that is known.
+
+    >>> most({"dimension": "error.type", "value": "timeout", "share": 0.8}), most(None)
+    (('error.type', 'timeout (80 %)'), None)
+    """
+    named = {part: _words(top, part) for part in ("dimension", "value")}
+    if not named["dimension"]:
+        return None
+    share = top.get("share") if isinstance(top, Mapping) else None
+    told = f" ({ratio(share)})" if isinstance(share, int | float) and 0 <= share <= 1 else ""
+    return named["dimension"], f"{named['value']}{told}"
 
 
 def where(source: str, fingerprint: str) -> str:
@@ -104,6 +119,17 @@ def value(measured: float | None, unit: str) -> str:
     """
     times, told = UNITS.get(unit, UNITS["number"])
     return told(None if measured is None else measured * times)
+
+
+def measured(given: float | None, text: object, unit: str) -> str:
+    """Return a value in the words it came with; shares as all pages write them, where it is known to be one.
+
+    >>> measured(0.06897, "6.897%", "ratio"), measured(2e9, "1.863GiB", "bytes")
+    ('6.9 %', '1.863GiB')
+    """
+    if isinstance(text, str) and text and (unit != "ratio" or given is None):
+        return text
+    return value(given, unit)
 
 
 def lasted_ms(began: str, ended: str, now_ns: int) -> float | None:
@@ -188,6 +214,12 @@ def tabs(chosen: str, counts: Mapping[str, int]) -> list[dict[str, Any]]:
         }
         for name, title in names.items()
     ]
+
+
+def _words(given: object, name: str) -> str:
+    """Return a text of what may be an object, or "" if it is none."""
+    found = given.get(name) if isinstance(given, Mapping) else None
+    return found if isinstance(found, str) else ""
 
 
 def _page(url: object) -> str:
