@@ -118,7 +118,7 @@ def main(endpoint: str, runs: int, token: str) -> None:
     for number in range(runs):
         shop(number)
     others()
-    if not mlobs.flush():
+    if not mlobs.flush(60):
         raise SystemExit("not everything was taken")
     mlobs.shutdown()
 

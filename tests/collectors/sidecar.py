@@ -39,7 +39,7 @@ class Sidecar:
 
 def fetched(address: str) -> list[str]:
     """Return the lines of a page."""
-    with urllib.request.urlopen(address, timeout=10) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         return answer.read().decode().splitlines()
 
 

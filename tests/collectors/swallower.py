@@ -48,7 +48,7 @@ def swallowing(target: str, wanted: int) -> Iterator[tuple[str, Swallower]]:
             headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
             passed = urllib.request.Request(swallower.target + self.path, body, headers, method="POST")
             try:
-                with urllib.request.urlopen(passed, timeout=30) as answer:
+                with urllib.request.urlopen(passed, timeout=120) as answer:
                     self._answer(answer.status, answer.read())
             except urllib.error.HTTPError as error:
                 self._answer(error.code, error.read())

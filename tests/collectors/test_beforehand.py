@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from mlobs.cli.collector.beforehand import check_ports, doubts, tokens
-from mlobs.cli.collector.reading import Source, read
+from mlobs.cli.collector.beforehand import absences, check_ports, tokens
+from mlobs.cli.collector.destinations import Configured, destinations
+from mlobs.cli.collector.reading import Source, merged, read
+from mlobs.cli.collector.watching import ask_all
 from mlobs.errors import SettingError
 from tests.processes import free_port
 
@@ -32,9 +34,17 @@ def configured(exporter="endpoint: http://h", extension="token: none", protocols
     return [Source("my.yaml", text.replace("PROTOCOLS", protocols))]
 
 
+def settings(files, **environment):
+    """Return the configuration, read."""
+    return Configured(merged(files), read(files, environment), environment)
+
+
 def said(files, **environment):
-    """Return the doubts."""
-    return doubts(files, read(files, environment), environment)
+    """Return what is said of whoever is sent to, but not that all is well."""
+    configured = settings(files, **environment)
+    lines = absences(configured)
+    ask_all(destinations(configured), lines.append)
+    return [line for line in lines if not line.endswith((" answers.", " and takes the token."))]
 
 
 @contextmanager
@@ -129,10 +139,11 @@ def test_where_nobody_answers_it_is_said_what_becomes_of_what_comes(more, told):
     assert said(configured(f"endpoint: '{url}'{more}")) == [f"Nobody answers at {url} yet; what comes {told}"]
 
 
-def test_of_tls_that_does_not_come_about_nothing_is_said():
-    """The collector may have the certificates for it."""
+def test_of_tls_that_only_the_collector_can_speak_nothing_is_said():
+    """It may have the certificates for it."""
     with saying(b"no TLS\r\n") as url:
-        assert said(configured(f"endpoint: '{url.replace('http', 'https')}'")) == []
+        tls = "tls: {ca_pem: '...'}"
+        assert said(configured(f"endpoint: '{url.replace('http', 'https')}', {tls}")) == []
 
 
 def test_users_passwords_and_queries_of_an_endpoint_are_not_told():
@@ -225,9 +236,19 @@ def test_a_token_file_that_is_not_there_yet_is_a_doubt_and_a_file_of_headers_a_r
     files = configured(f"endpoint: '{url}', {auth}", f"filename: '{absent}'")
     [doubt] = said(files)
     assert doubt.startswith(f"The token file {absent} is not there yet (no such file or directory); what is")
-    assert tokens(files, read(files, {}), {}) == {"otlp_http": f"the token in {absent}"}
+    assert tokens(settings(files)) == {"otlp_http": f"the token in {absent}"}
     with pytest.raises(SettingError, match="takes its headers from it"):
         said(configured(f"endpoint: '{url}', headers: '${{file:{absent}}}'"))
+
+
+def test_a_token_file_for_senders_that_is_not_there_is_a_doubt(tmp_path):
+    """The collector starts all the same, and refuses everybody."""
+    files = configured(extension=f"filename: '{tmp_path}/absent'")
+    [doubt] = absences(settings(files))
+    assert doubt.startswith(f"The file {tmp_path}/absent with the token that senders are to show cannot be")
+    assert doubt.endswith("and whoever sends is refused. Write it and start the collector again.")
+    (tmp_path / "absent").write_text("token")
+    assert absences(settings(files)) == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "a..b"])

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mlobs.cli.collector.build import rendered, with_secrets
 from mlobs.cli.collector.checks import check
@@ -21,11 +20,12 @@ from mlobs.semconv.dialects.rows import TENANT
 from mlobs.semconv.events import EVENTS
 from mlobs.semconv.metrics import DERIVED, METRICS
 from tests.processes import MLOBS
+from tests.yamls import loaded
 
 FOLDER = Path(__file__).parents[2] / "collectors"
-BUILDER = yaml.safe_load((FOLDER / "builder.yaml").read_text())
+BUILDER = loaded((FOLDER / "builder.yaml").read_text())
 FILES = [file for file in sorted(FOLDER.rglob("*.yaml")) if file.stem != "builder"]
-PARTS = {str(file.relative_to(FOLDER).with_suffix("")): yaml.safe_load(file.read_text()) for file in FILES}
+PARTS = {str(file.relative_to(FOLDER).with_suffix("")): loaded(file.read_text()) for file in FILES}
 SIDECAR = PARTS["sidecar"]
 SECTIONS = ("receivers", "processors", "connectors", "exporters", "extensions")
 # Whole configurations, as `mlobs collector` puts them together.
@@ -90,7 +90,7 @@ FOREIGN |= set(PROVIDER_AND_FORMAT) | {TENANT.name}
 # What the collector itself calls things.
 THEIRS = {
     "host.name", "redaction.ignored.count", "otel.metric.overflow", "span.name", "span.kind", "status.code",
-    "collector.instance.id",
+    "collector.instance.id", "tailsampling.cached_decision", "tailsampling.policy",
 }  # fmt: skip
 # Values with dots: providers, and what other tools call kinds of spans.
 VALUES = {*PROVIDERS, *PROVIDERS.values(), *PAIRS.values()}

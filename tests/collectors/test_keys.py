@@ -231,6 +231,7 @@ def refused(folder, section, name, told):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("section", "name"), [(one, name) for one in COMPONENTS for name in COMPONENTS[one]])
 def test_the_collector_takes_every_key_we_know_and_refuses_what_we_refuse(tmp_path, section, name):
     """In every map of every component: it stops at the first few, so what it named is taken out again."""
@@ -292,7 +293,7 @@ def test_a_value_of_another_kind_is_refused_where_the_collector_refuses_it(tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_keys_are_what_the_sources_say():
     """`mlobs collector keys` was run after the versions changed."""
     require("go")

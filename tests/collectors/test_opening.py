@@ -4,7 +4,6 @@ import socket
 import time
 
 import pytest
-import yaml
 
 from mlobs import assets
 from mlobs.cli.collector.checks import check
@@ -18,9 +17,10 @@ from tests import sink
 from tests.collectors import sidecar
 from tests.collectors.test_files import collector
 from tests.collectors.test_losses import arrive, post, request
-from tests.collectors.test_tiers import until
 from tests.collectors.test_validate import GOOD
+from tests.collectors.waiting import until
 from tests.processes import free_port
+from tests.yamls import loaded
 
 GIVEN = {
     "MLOBS_ENDPOINT": "https://server:4318",
@@ -169,11 +169,11 @@ def test_a_port_that_is_taken_is_one_sentence_with_the_variable(tmp_path, variab
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_token_that_is_refused_is_told_at_the_start_counted_and_alerted_and_mended_by_the_file(tmp_path):
     """The collector goes on, or a service might not start; what it sends meanwhile is dropped."""
     receiver = sink.start()
-    receiver.answers += [(401, {})] * 2
+    receiver.answers += [(401, {})] * 1000
     token = tmp_path / "token"
     token.write_text("old\n")
     with sidecar.running(tmp_path, receiver.url, MLOBS_TOKEN_FILE=str(token)) as beside:
@@ -190,9 +190,11 @@ def test_a_token_that_is_refused_is_told_at_the_start_counted_and_alerted_and_me
         ]
         assert entry.way.dropped == {"otlp_http gave up": 1}
         token.write_text("new\n")
+        receiver.answers.clear()
+        until(lambda: "answers now and takes the token." in (tmp_path / "collector.log").read_text())
         assert post(beside.http, "/v1/traces", request(["kept"]))
         arrive(receiver, {"kept"})
-    rules = yaml.safe_load((assets.root() / "alerts" / "mlobs.rules.yml").read_text())
+    rules = loaded((assets.root() / "alerts" / "mlobs.rules.yml").read_text())
     [alert] = [
         rule
         for group in rules["groups"]

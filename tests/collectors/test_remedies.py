@@ -195,3 +195,14 @@ def test_only_samplers_on_this_machine_are_sent_to_without_tls(monkeypatch, samp
         monkeypatch.setenv("MLOBS_SAMPLERS", samplers)
     given = argparse.Namespace(configuration="gateway", sink=[], endpoint="")
     assert variables(given).get("MLOBS_SAMPLER_INSECURE") == insecure
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
+    """The collector would read the file of no name, and not start; a script has often just left it empty."""
+    monkeypatch.setenv("MLOBS_HEADERS_FILE", "")
+    monkeypatch.setenv("MLOBS_TOKEN_FILE", "")
+    monkeypatch.setenv("ELSE", "")
+    found = variables(argparse.Namespace(configuration="sidecar", sink=[], endpoint="http://server"))
+    assert "MLOBS_HEADERS_FILE" not in found
+    assert "MLOBS_TOKEN_FROM_FILE" not in found
+    assert found["ELSE"] == ""

@@ -20,6 +20,7 @@ from tests import sink
 from tests.collectors import sidecar
 from tests.collectors.test_files import collector
 from tests.collectors.test_validate import GOOD
+from tests.collectors.waiting import until
 from tests.processes import free_port, server
 
 # The first run on a machine compiles the collector.
@@ -35,7 +36,7 @@ def receiver():
 def provider(address):
     """Return an SDK that sends each span at once, and waits for the acknowledgement."""
     made = TracerProvider(resource=Resource.create({a.SERVICE_NAME.name: "shop"}))
-    made.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{address}/v1/traces")))
+    made.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{address}/v1/traces", timeout=60)))
     return made
 
 
@@ -56,19 +57,19 @@ def test_every_span_arrives_once(tmp_path, receiver):
     """The queue is on disk and sends in batches: neither may lose or double a span."""
     with sidecar.running(tmp_path, receiver.url) as running:
         sent = send(running.http, 200)
-        arrived = receiver.named("step", count=200, within_s=20)
+        arrived = receiver.named("step", count=200)
     assert {span.span_id for span in arrived} == sent
     assert len({span.trace_id for span in arrived}) == 1
     assert arrived[0].resource[a.SERVICE_NAME.name] == "shop"
     assert arrived[0].resource["host.name"]
 
 
-def trace(url, trace_id, spans, within_s=20):
+def trace(url, trace_id, spans, within_s=120):
     """Return a trace of the server once it has so many spans."""
     until = time.monotonic() + within_s
     while True:
         with contextlib.suppress(urllib.error.HTTPError):  # 404 until it is loaded
-            found = json.load(urllib.request.urlopen(f"{url}/api/traces/{trace_id}", timeout=10))["spans"]
+            found = json.load(urllib.request.urlopen(f"{url}/api/traces/{trace_id}", timeout=60))["spans"]
             if len(found) >= spans or time.monotonic() > until:
                 return found
         assert time.monotonic() < until, f"the server does not have trace {trace_id}"
@@ -90,7 +91,7 @@ def shop():
         answer(number)
 
 shop()
-mlobs.flush()
+mlobs.flush(60)
 mlobs.shutdown()
 """
 
@@ -99,12 +100,9 @@ def test_what_the_sdk_made_is_what_the_server_stored(tmp_path):
     """Decorators, sidecar, server: each span once, its tokens exact, the secret nowhere."""
     with server(tmp_path) as url, sidecar.running(tmp_path, url) as running:
         command = [sys.executable, "-c", PROGRAM, running.http, KEY]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr
-        until = time.monotonic() + 20
-        while not (traces := json.load(urllib.request.urlopen(f"{url}/api/traces", timeout=10))["traces"]):
-            assert time.monotonic() < until, "no trace arrived"
-            time.sleep(0.1)
+        traces = until(lambda: json.load(urllib.request.urlopen(f"{url}/api/traces", timeout=60))["traces"])
         spans = trace(url, traces[0]["trace_id"], 41)
     assert len(spans) == 41
     assert len({span["span_id"] for span in spans}) == 41
@@ -131,7 +129,7 @@ def test_secrets_stay_and_token_counts_pass(tmp_path, receiver):
             span.add_event("note", {"text": f"Bearer {'abcdef0123456789' * 2}"})
             raise ValueError(f"bad key {KEY}")
         made.shutdown()
-        (seen,) = receiver.named("chat ****", within_s=20)
+        (seen,) = receiver.named("chat ****")
     bodies = b"".join(body for _, body in receiver.bodies)
     assert KEY.encode() not in bodies
     assert b"abcdef0123456789" not in bodies
@@ -154,9 +152,7 @@ def test_a_crash_loses_nothing_that_was_acknowledged(tmp_path, receiver):
         sent = send(running.http, 50)
         running.kill()
     with sidecar.running(tmp_path, receiver.url):
-        until = time.monotonic() + 30
-        while {span.span_id for span in receiver.spans()} < sent and time.monotonic() < until:
-            time.sleep(0.1)
+        until(lambda: {span.span_id for span in receiver.spans()} >= sent)
     assert {span.span_id for span in receiver.spans()} == sent
 
 

@@ -27,7 +27,7 @@ def derived(tier: Tier) -> list[str]:
     accepted = {"Accept": "application/openmetrics-text; version=1.0.0"}
     asked = urllib.request.Request(tier.derived, headers=accepted)
     try:
-        with urllib.request.urlopen(asked, timeout=10) as answer:
+        with urllib.request.urlopen(asked, timeout=60) as answer:
             return answer.read().decode().splitlines()
     except urllib.error.URLError:
         return []
@@ -42,15 +42,18 @@ def gateway(folder: Path, endpoint: str, samplers: list[str], **more: str) -> It
 
 
 @contextmanager
-def sampler(folder: Path, endpoint: str, **more: str) -> Iterator[Tier]:
-    """Run tier two, which waits two seconds for a trace and one for what comes after its root."""
+def sampler(folder: Path, endpoint: str, more: tuple[str, ...] = (), **given: str) -> Iterator[Tier]:
+    """Run tier two, which waits two seconds for a trace and one for what comes after its root.
+
+    `more` are files that come after its own.
+    """
     variables = {
         "MLOBS_ENDPOINT": endpoint,
         "MLOBS_SAMPLER_WAIT": "2s",
         "MLOBS_SAMPLER_WAIT_AFTER_ROOT": "1s",
-        **more,
+        **given,
     }
-    with _running("sampler", "SAMPLER", folder, variables) as tier:
+    with _running("sampler", "SAMPLER", folder, variables, more=more) as tier:
         yield tier
 
 
@@ -69,7 +72,12 @@ def all_in_one(folder: Path, endpoint: str, sinks: tuple[str, ...] = (), **more:
 
 @contextmanager
 def _running(
-    name: str, family: str, folder: Path, variables: dict[str, str], sinks: tuple[str, ...] = ()
+    name: str,
+    family: str,
+    folder: Path,
+    variables: dict[str, str],
+    sinks: tuple[str, ...] = (),
+    more: tuple[str, ...] = (),
 ) -> Iterator[Tier]:
     build()
     http, grpc, health, metrics, shown = (free_port() for _ in range(5))
@@ -91,7 +99,7 @@ def _running(
     }
     log = folder / f"{name}.log"
     chosen = [word for sink in sinks for word in ("--sink", sink)]
-    with process(*MLOBS, "collector", "run", name, *chosen, log=log, env=environment) as started:
+    with process(*MLOBS, "collector", "run", name, *more, *chosen, log=log, env=environment) as started:
         wait_for(f"http://127.0.0.1:{health}/", log)
         yield Tier(
             started,

@@ -28,7 +28,7 @@ from tests.parts import require
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/sbin")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 OWNERS = {"prometheus-data": 65534, "alertmanager-data": 65534}  # As in those images; ours are 10001's.
-STOP_S_MAX = 40
+STOP_S_MAX = 90
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Engine:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
 
     def stop(self, service: str, number: int = signal.SIGTERM) -> None:
@@ -179,7 +179,7 @@ class Engine:
         done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
 
-    def wait(self, service: str, argv: Sequence[str], seconds: float = 120) -> None:
+    def wait(self, service: str, argv: Sequence[str], seconds: float = 240) -> None:
         """Wait until a command succeeds as the service would run it, as its health check does."""
         until = time.monotonic() + seconds
         while (done := self.run(service, argv)).returncode:

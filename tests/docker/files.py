@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from dockerfile_parse import DockerfileParser
 
 from mlobs._secret_files import ENDING, file_variables
 from mlobs.settings import SETTINGS, variable
+from tests.yamls import loaded
 
 TOP = Path(__file__).parents[2]
 DOCKER = TOP / "docker"
 KUBERNETES = DOCKER / "kubernetes"
-COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+COMPOSE = loaded((DOCKER / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # What programs of ours read, and what of it is secret.
 FILES = {file for kind in SETTINGS for file in file_variables(kind).values()}

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 
-import jsonschema
 import pytest
 import yaml
 
@@ -38,15 +37,18 @@ PROMETHEUS = yaml.safe_load((DOCKER / "prometheus.yml").read_text())
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", [names[-1] for names in FILES])
 def test_a_file_has_the_shape_that_compose_takes(name):
     """Compose's own schema, from its own module."""
+    import jsonschema  # It takes a second to load.
+
     schema = json.loads((modules.module(modules.COMPOSE) / "schema/compose-spec.json").read_text())
     jsonschema.validate(yaml.safe_load((DOCKER / name).read_text()), schema)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("names", FILES, ids=str)
 def test_compose_itself_reads_the_files(names):
     """Merges, variables, networks, volumes and dependencies: its loader refuses what does not fit."""
@@ -256,6 +258,18 @@ def test_alertmanager_gives_the_server_what_only_prometheus_evaluates_and_tells_
     [hook] = receivers[route["receiver"]]["webhook_configs"]
     assert hook["url"] == f"http://server:{SERVICES['server']['environment']['MLOBS_PORT']}{PATH}"
     assert mounts("alertmanager")[0].source == "./alertmanager.yml"
+
+
+def test_prometheus_scrapes_what_the_rules_ask_for_by_jobs_that_an_alert_watches():
+    """A rule about what nobody scrapes never fires; a job of another name may be down and nobody is told."""
+    told = {one["job_name"]: one["static_configs"] for one in PROMETHEUS["scrape_configs"]}
+    [rule] = [rule for rule in catalogue(AlertSettings()) if rule.name == "MlobsTargetDown"]
+    watched = re.search(r'job=~"([^"]+)"', rule.indicator.promql)[1]
+    assert all(re.fullmatch(watched, name) for name in told)
+    hosts = {
+        target.partition(":")[0] for found in told.values() for one in found for target in one["targets"]
+    }
+    assert hosts == {"server", "pod", "gateway", "sampler", "alertmanager", "127.0.0.1"}
 
 
 def test_prometheus_takes_the_configuration_and_the_rules(tmp_path):

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from packaging.utils import canonicalize_name
 from mlobs.cli import NOUNS
 from mlobs.cli.collector.configurations import CONFIGURATIONS, DEFAULT_SINK, WEIGHTS
 from tests.docker.files import DOCKER, IMAGES, KNOWN, SERVICES, STAGES, TOP, image_environment, lineage, said
+from tests.server.test_access import certificate as certificate
 
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
 TEXT = (DOCKER / "Dockerfile").read_text()
@@ -211,9 +213,10 @@ def test_the_tools_of_the_build_are_pinned_too():
     assert Requirement(backend).specifier.contains(locked[Requirement(backend).name][0])
 
 
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
-def test_the_health_check_says_what_readyz_says(status, healthy):
-    """Run as Docker would, against a server that is ready and one that is not."""
+def test_the_health_check_says_what_readyz_says(status, healthy, secure, certificate):
+    """Run as Docker would, against a server that is ready and one that is not, with TLS and without."""
 
     class Ready(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -225,9 +228,15 @@ def test_the_health_check_says_what_readyz_says(status, healthy):
             """Say nothing."""
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Ready)
+    environment = {**os.environ, "MLOBS_PORT": str(server.server_port)}
+    environment.pop("MLOBS_TLS_CERTIFICATE", None)
+    if secure:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate.chain, certificate.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        environment["MLOBS_TLS_CERTIFICATE"] = str(certificate.chain)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     words = json.loads(said("server", "HEALTHCHECK")[-1].text.partition("CMD ")[2])
-    environment = {**os.environ, "MLOBS_PORT": str(server.server_port)}
     done = subprocess.run([sys.executable, *words[1:]], env=environment, capture_output=True, check=False)
     server.shutdown()
     server.server_close()

@@ -11,12 +11,15 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from mlobs.alerts.catalogue import catalogue
 from mlobs.cli.collector.binary import binary
 from mlobs.cli.collector.configurations import variables_of_all
 from mlobs.semconv.metrics import DERIVED, JUDGED
+from mlobs.settings import AlertSettings
 from tests.collectors.sidecar import build
 from tests.docker import modules
 from tests.docker.files import IMAGES, KNOWN, KUBERNETES, SERVICES, TOP, image_environment, said
+from tests.yamls import loaded
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -86,7 +89,7 @@ def closed(schema):
 def test_the_prometheus_operator_takes_its_objects(kind):
     """By the definitions that its release installs."""
     crds = modules.module(modules.OPERATOR) / "example/prometheus-operator-crd"
-    crd = yaml.safe_load((crds / f"monitoring.coreos.com_{kind.lower()}s.yaml").read_text())
+    crd = loaded((crds / f"monitoring.coreos.com_{kind.lower()}s.yaml").read_text())
     [version] = [one for one in crd["spec"]["versions"] if one["storage"]]
     schema = version["schema"]["openAPIV3Schema"]
     schema["properties"]["metadata"] = {
@@ -95,7 +98,7 @@ def test_the_prometheus_operator_takes_its_objects(kind):
     }
     # Its patterns are Go's, so it is not checked against the schema of schemas first.
     validator = jsonschema.Draft202012Validator(closed(schema))
-    found = objects(kind)
+    found = [*objects(kind), *(one for one in built("alertmanager") if one["kind"] == kind)]
     assert found
     for one in found:
         validator.validate(one)
@@ -105,7 +108,7 @@ def test_the_prometheus_operator_takes_its_objects(kind):
 def test_the_rules_are_those_of_the_rule_file():
     """One catalogue, two wrappings."""
     [rule] = objects("PrometheusRule")
-    assert rule["spec"] == yaml.safe_load((TOP / "alerts/mlobs.rules.yml").read_text())
+    assert rule["spec"] == loaded((TOP / "alerts/mlobs.rules.yml").read_text())
 
 
 def test_every_pod_is_as_the_restricted_profile_wants_it():
@@ -239,6 +242,51 @@ def test_services_monitors_probes_and_budgets_find_what_they_name():
     for name, address in (("sampler", "MLOBS_SAMPLER_GRPC"), ("gateway", "MLOBS_GATEWAY_HTTP")):
         told = variables(containers()[name])[address]
         assert int(told.rpartition(":")[2]) in ports(chosen({"app.kubernetes.io/name": name})[0]).values()
+
+
+def test_every_target_belongs_to_a_job_that_an_alert_watches():
+    """Who relabels a job otherwise is told by nobody that a target of it is down."""
+    [rule] = [rule for rule in catalogue(AlertSettings()) if rule.name == "MlobsTargetDown"]
+    watched = re.search(r'job=~"([^"]+)"', rule.indicator.promql)[1]
+    monitors = [*objects("ServiceMonitor"), *objects("PodMonitor"), *built("alertmanager")]
+    for monitor in monitors:
+        told = monitor["spec"]
+        for endpoint in told.get("endpoints") or told["podMetricsEndpoints"]:
+            [job] = [one["replacement"] for one in endpoint["relabelings"] if one["targetLabel"] == "job"]
+            assert re.fullmatch(watched, job), monitor["metadata"]["name"]
+
+
+def test_the_server_is_reached_while_its_disk_is_full():
+    """A pod that is not ready has no address: webhooks and people would be cut off."""
+    server = containers()["server"]
+    paths = {
+        server[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
+    assert paths == {"/healthz"}
+
+
+@pytest.mark.parametrize("name", ["gateway", "mlobs-sidecar"])
+def test_a_volume_has_room_for_full_queues_and_the_compaction_of_one(name):
+    """The kubelet evicts a pod that has more in an emptyDir than it may, and the service in it."""
+    [pod] = [
+        pod
+        for pod in pods()
+        if containers()[name] in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+    ]
+    [limit] = [
+        int(one["emptyDir"]["sizeLimit"].removesuffix("Gi")) << 30
+        for one in pod["spec"]["volumes"]
+        if one["name"].endswith("queue")
+    ]
+    texts = [
+        (TOP / "collectors" / Path(argument).relative_to("--config=file:/etc/mlobs")).read_text()
+        for argument in containers()[name]["args"]
+        if argument.startswith("--config=file:/etc/mlobs/")
+    ]
+    sizes = [int(size) for text in texts for size in re.findall(r"queue_size: (?:\$\{env:\w+:-)?(\d+)", text)]
+    # A sidecar has one for each signal, a gateway eight of traces, and its sink two, of metrics and logs.
+    queues = {"mlobs-sidecar": 3 * sizes, "gateway": [*8 * sizes[:1], *2 * sizes[1:]]}[name]
+    assert limit >= sum(queues) + 2 * max(queues)
 
 
 def test_the_policies_let_through_what_talks_and_nothing_else():

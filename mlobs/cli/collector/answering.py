@@ -9,8 +9,10 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from mlobs.cli.collector.securing import Broken, Trust, Untrusted, failed, speaks
+
 ANSWER_SECONDS = 3.0
-Answer = int | Literal["nobody", "no http", "not known"]
+Answer = int | Literal["nobody", "no http", "no grpc", "tls", "not known", "not tried"] | Untrusted | Broken
 
 
 class _Staying(urllib.request.HTTPRedirectHandler):
@@ -20,16 +22,26 @@ class _Staying(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def answer(url: str, headers: Mapping[str, str]) -> Answer:
+def answer(url: str, headers: Mapping[str, str], trusted: Trust | None = None) -> Answer:
     """Return the status that is answered, or what else is known of who answers.
 
-    Where TLS does not come about, nothing is known: the collector may have the certificates for it.
+    Args:
+        url: Where.
+        headers: Sent along.
+        trusted: Whom the exporter trusts; None where only the collector knows, and then nothing is known of
+            TLS that does not come about.
     """
+    found = _answer(url, headers, trusted)
+    # Who speaks TLS hangs up, or answers with 400.
+    return "tls" if found in ("no http", 400) and _has_tls(url) else found
+
+
+def _answer(url: str, headers: Mapping[str, str], trusted: Trust | None) -> Answer:
     try:
         place, told = _without_user(url)
         told |= {**headers, "Content-Type": "application/x-protobuf"}
         asked = urllib.request.Request(place, b"", told)  # noqa: S310  only http and https come here
-        with urllib.request.build_opener(_Staying).open(asked, timeout=ANSWER_SECONDS) as answered:
+        with _opener(trusted).open(asked, timeout=ANSWER_SECONDS) as answered:
             return int(answered.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -40,12 +52,23 @@ def answer(url: str, headers: Mapping[str, str]) -> Answer:
     except OSError as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLError):
-            return "not known"
+            return failed(reason) if trusted and not trusted.name else "not known"
         if isinstance(reason, ConnectionResetError | BrokenPipeError):
             return "no http" if url.startswith("http://") else "not known"
         return "nobody"
     except ValueError:  # A header that no HTTP may have, or a name that is no name.
         return "not known"
+
+
+def _opener(trusted: Trust | None) -> urllib.request.OpenerDirector:
+    if trusted is None or trusted.name:  # A name of its own is more than these can be asked with.
+        return urllib.request.build_opener(_Staying)
+    return urllib.request.build_opener(_Staying, urllib.request.HTTPSHandler(context=trusted.context))
+
+
+def _has_tls(url: str) -> bool:
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme == "http" and speaks(parts.hostname or "", parts.port or 80)
 
 
 def _without_user(url: str) -> tuple[str, dict[str, str]]:

@@ -22,8 +22,11 @@ CONFIGURATIONS: Mapping[str, tuple[str, ...]] = {
     "all-in-one": ("parts/secrets", "parts/dialects", "parts/measures", "parts/sampling", "all-in-one"),
 }
 DEFAULT_SINK = "mlobs"
-# Counts come out right after sampling only if the sampler writes what a trace stands for.
-SAMPLER, WEIGHTS = "tail_sampling", "--feature-gates=processor.tailsamplingprocessor.usetracestate"
+# Counts come out right after sampling only if the sampler writes what a trace stands for, and of late
+# spans which policy kept their trace.
+SAMPLER = "tail_sampling"
+_GATE = "processor.tailsamplingprocessor"
+WEIGHTS = f"--feature-gates={_GATE}.usetracestate,{_GATE}.recordpolicy"
 _TO = {
     "traces": "MLOBS_TRACES_TO",
     "metrics": "MLOBS_METRICS_TO",

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlobs.cli.collector.reading import Document, filled, map_at, parsed
+from mlobs.cli.collector.components import FORMER
+from mlobs.cli.collector.reading import VARIABLE, Document, filled, map_at, parsed
 from mlobs.errors import SettingError
 
 FILE = re.compile(r"\$\{file:(.*)\}")
@@ -22,12 +23,28 @@ class Credentials:
         file: Where they, or the token, are read from; "" for the configuration itself.
         again: Whether the collector reads that file again when it changes.
         absent: Why the file with the token cannot be read, which the collector starts without; else "".
+        variable: The variable that names the file, or could; "" where the configuration itself does.
+        alone: Whether that file holds the token alone, not a line with a header.
     """
 
     headers: Mapping[str, str] | None
     file: str = ""
     again: bool = False
     absent: str = ""
+    variable: str = ""
+    alone: bool = False
+
+
+def kind_of(name: str) -> str:
+    """Return what an exporter is, by its name."""
+    kind = name.split("/")[0]
+    return FORMER["exporters"].get(kind, kind)
+
+
+def client(name: str, exporters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an exporter sends with; one that balances the load has it further in."""
+    settings = map_at(exporters, name)
+    return map_at(map_at(settings, "protocol"), "otlp") if kind_of(name) == "load_balancing" else settings
 
 
 def credentials(
@@ -37,30 +54,40 @@ def credentials(
 
     Args:
         name: The exporter.
-        raw: The exporters of the configuration, variables left as they are.
+        raw: The configuration, variables left as they are.
         document: The configuration, variables replaced.
         given: The variables.
 
     Raises:
         SettingError: A file that the collector takes its headers from cannot be read.
     """
-    settings = map_at(map_at(document.data, "exporters"), name)
-    told = map_at(raw, name).get("headers")
+    settings = client(name, map_at(document.data, "exporters"))
+    told = client(name, map_at(raw, "exporters")).get("headers")
     file = named(told, given)
     headers = _headers(parsed(_text(file)) if file else settings.get("headers"))
     auth = map_at(settings, "auth")
     extension = str(auth.get("authenticator") or "")
+    from_file = variable(map_at(map_at(raw, "extensions"), extension).get("filename"))
     if not extension or auth.get("enabled", True) is not True:
-        return Credentials(headers, file if headers else "")
+        if headers:
+            return Credentials(headers, file, variable=variable(told))
+        return Credentials(headers, variable=from_file or variable(told), alone=bool(from_file))
     if extension.split("/")[0] != AUTHENTICATOR:
         return Credentials(None)
-    return _with_token(headers, map_at(map_at(document.data, "extensions"), extension))
+    found = _with_token(headers, map_at(map_at(document.data, "extensions"), extension))
+    return replace(found, variable=from_file, alone=True)
 
 
 def named(told: Any, given: Mapping[str, str]) -> str:
     """Return the file that a value is taken from, "" for another value."""
     found = FILE.fullmatch(filled(told, given)) if isinstance(told, str) else None
     return found[1] if found else ""
+
+
+def variable(told: Any) -> str:
+    """Return the variable that a value comes from, "" where it stands in the configuration."""
+    found = VARIABLE.search(told) if isinstance(told, str) else None
+    return found["name"] if found else ""
 
 
 def _with_token(headers: Mapping[str, str] | None, extension: Mapping[str, Any]) -> Credentials:

@@ -8,17 +8,23 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mlobs.cli.collector.beforehand import check_ports, doubts, tokens
+from mlobs.cli.collector.beforehand import absences, check_certificates, check_ports, tokens
 from mlobs.cli.collector.binary import binary
 from mlobs.cli.collector.config import add_configuration, added
 from mlobs.cli.collector.configurations import SAMPLER, VARIABLES, WEIGHTS, routes, sources
+from mlobs.cli.collector.destinations import Configured
 from mlobs.cli.collector.exposure import is_loopback
+from mlobs.cli.collector.folders import check_held, cramped
+from mlobs.cli.collector.judging import unread, warnings
 from mlobs.cli.collector.opening import opening
 from mlobs.cli.collector.reading import Source, merged, read, required
+from mlobs.cli.collector.watching import watch
 from mlobs.errors import SettingError
+from mlobs.settings import TRUSTED
 
 ENDPOINT = "MLOBS_ENDPOINT"
-TOKEN_FILE, FROM_FILE = "MLOBS_TOKEN_FILE", "MLOBS_TOKEN_FROM_FILE"
+TOKEN_FILE, FROM_FILE, ELSE = "MLOBS_TOKEN_FILE", "MLOBS_TOKEN_FROM_FILE", "MLOBS_TOKEN_ELSE"
+CERTIFICATE, OF_SAMPLERS = "MLOBS_CERTIFICATE", "MLOBS_SAMPLER_CERTIFICATE"
 SAMPLERS, INSECURE = "MLOBS_SAMPLERS", "MLOBS_SAMPLER_INSECURE"
 SCRAPE, JOB = "MLOBS_SIDECAR_SCRAPE", "MLOBS_SIDECAR_SCRAPE_JOB"
 # Variables of configurations that are numbers, by how their names end.
@@ -55,13 +61,19 @@ def add_endpoint(verb: argparse.ArgumentParser) -> None:
 
 def variables(arguments: argparse.Namespace) -> dict[str, str]:
     """Return the environment the collector gets."""
-    found = {**routes(arguments.configuration, arguments.sink), **os.environ}
+    # The collector takes an empty variable for set, and would read the file of no name.
+    given = {name: value for name, value in os.environ.items() if value or not name.startswith("MLOBS_")}
+    found = {**routes(arguments.configuration, arguments.sink), **given}
     if arguments.endpoint:
         found[ENDPOINT] = arguments.endpoint
-    if all(map(is_loopback, found.get(SAMPLERS, "127.0.0.1:4337").strip("[] ").split(","))):
+    here = all(map(is_loopback, found.get(SAMPLERS, "127.0.0.1:4337").strip("[] ").split(",")))
+    if here and OF_SAMPLERS not in found:
         found.setdefault(INSECURE, "true")
     if found.get(TOKEN_FILE):
         found.setdefault(FROM_FILE, "true")
+        found[ELSE] = ""  # Beside a file it would be warned of at each start.
+    if TRUSTED in found:
+        found.setdefault(CERTIFICATE, found[TRUSTED])
     return found
 
 
@@ -81,6 +93,7 @@ def command(verb: str, files: list[Source], environment: dict[str, str]) -> list
         told = "; ".join(f"${name}{f' ({about})' if about else ''}" for name, about in missing.items())
         raise SettingError(f"The configuration needs variables that are not set. Set them: {told}.")
     _check_numbers(files, environment)
+    _check_trust(files, environment)
     if environment.get(SCRAPE, "").strip("[] ") and not environment.get(JOB):
         raise SettingError(
             f"${SCRAPE} is set and ${JOB} is not, so that the series of all services would be one. "
@@ -94,6 +107,17 @@ def command(verb: str, files: list[Source], environment: dict[str, str]) -> list
     configs = [f"--config=file:{Path(file.name).absolute()}" for file in files]
     samples = any(name.split("/")[0] == SAMPLER for name in merged(files).get("processors") or {})
     return [str(built), *([verb] if verb else []), *configs, *([WEIGHTS] if samples else [])]
+
+
+def _check_trust(files: list[Source], environment: dict[str, str]) -> None:
+    """With certificates to trust the collector speaks TLS, whatever else is said."""
+    asked = {name for file in files for name in VARIABLES.findall(file.text)}
+    for open_, trusted in ((INSECURE, OF_SAMPLERS), ("MLOBS_OTLP_INSECURE", "MLOBS_OTLP_CERTIFICATE")):
+        if trusted in asked and environment.get(trusted) and environment.get(open_, "").lower() == "true":
+            raise SettingError(
+                f"${open_} is true and ${trusted} is set, and with a certificate to trust the collector "
+                f"speaks TLS all the same. Unset one of them."
+            )
 
 
 def _check_numbers(files: list[Source], environment: dict[str, str]) -> None:
@@ -116,14 +140,19 @@ def _check_numbers(files: list[Source], environment: dict[str, str]) -> None:
 
 def _run(arguments: argparse.Namespace) -> NoReturn:
     environment = variables(arguments)
-    files = sources(arguments.configuration, arguments.sink, added(arguments))
+    more = added(arguments)
+    files = sources(arguments.configuration, arguments.sink, more)
     started = command("", files, environment)
     document = read(files, environment)
+    configured = Configured(merged(files), document, environment)
     ports = check_ports(files, document)
-    said = opening(arguments.configuration, document, tokens(files, document, environment))
-    for line in (*said, *ports, *doubts(files, document, environment)):
+    check_certificates(configured)
+    check_held(configured)
+    said = opening(arguments.configuration, document, tokens(configured))
+    found = warnings(arguments.configuration, files, more, configured)
+    odd = unread(files, os.environ)
+    for line in (*said, *found, *odd, *ports, *cramped(configured), *absences(configured)):
         print(f"mlobs: {line}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    watch(configured)
     # Replaces this process, so that signals and exit status are the collector's own.
     os.execve(started[0], started, environment)  # noqa: S606  a list of our own, and no shell wanted

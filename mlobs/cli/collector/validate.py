@@ -7,14 +7,12 @@ import sys
 from typing import Any
 
 from mlobs.cli.collector.binary import binary
-from mlobs.cli.collector.checks import check
 from mlobs.cli.collector.config import add_configuration, added
-from mlobs.cli.collector.configurations import CONFIGURATIONS, VARIABLES, sources
+from mlobs.cli.collector.configurations import sources
+from mlobs.cli.collector.judging import judged, unread
 from mlobs.cli.collector.reading import read
-from mlobs.cli.collector.replacing import replaced
 from mlobs.cli.collector.run import add_endpoint, command, variables
 from mlobs.cli.printing import console
-from mlobs.cli.surroundings import misspelt
 
 
 def register(verbs: Any) -> None:
@@ -30,13 +28,10 @@ def _validate(arguments: argparse.Namespace) -> int:
     more = added(arguments)
     files = sources(arguments.configuration, arguments.sink, more)
     environment = variables(arguments)
-    findings = check(read(files, environment))
-    if arguments.configuration in CONFIGURATIONS:
-        shipped = len(files) - len(more)
-        findings += replaced(files[:shipped], files[shipped:])
+    findings = judged(arguments.configuration, files, more, read(files, environment))
     for finding in findings:
         print(finding, file=sys.stderr)
-    for remark in misspelt(os.environ, {name for file in files for name in VARIABLES.findall(file.text)}):
+    for remark in unread(files, os.environ):
         print(f"note: {remark}", file=sys.stderr)
     wrong = sum(finding.level == "error" for finding in findings)
     if wrong:
