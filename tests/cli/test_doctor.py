@@ -6,8 +6,10 @@ import socket
 import threading
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.cli import main
+from mlobs.cli.doctor import steps
 
 
 @pytest.fixture
@@ -97,6 +99,33 @@ def test_an_endpoint_that_refuses(doctor, served, answer, sentence):
     assert status == 1
     assert sentence in found["reason"]
     assert any("collector in between" in remark for remark in found["remarks"])
+
+
+def test_a_span_that_something_in_between_keeps_is_looked_for_with_loss(doctor, served, monkeypatch):
+    """And a sampler has no leave to drop it."""
+    monkeypatch.setattr(steps, "JUDGED_SECONDS", 0.5)
+    bodies = []
+
+    class Swallowing(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+
+        def do_POST(self):
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Swallowing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        status, found = doctor(f"http://127.0.0.1:{server.server_address[1]}", served.url)
+        server.shutdown()
+    assert (status, found["steps"][-1]["step"]) == (1, "arrival")
+    assert f"mlobs doctor --loss --server {served.url}" in found["reason"]
+    [span] = ExportTraceServiceRequest.FromString(bodies[0]).resource_spans[0].scope_spans[0].spans
+    assert [(one.key, one.value.bool_value) for one in span.attributes] == [("mlobs.keep", True)]
 
 
 def test_a_proxy_that_leaves_loopback_alone_is_no_remark(doctor, served, monkeypatch):

@@ -18,6 +18,9 @@ from mlobs.cli import main
         (["--loss", "--prometheus", "a:9090"], "'a:9090' is no address"),
         (["--loss", "--prometheus", "http://127.0.0.1:1", "--since", "soon"], "such as 15m, 6h or 7d"),
         (["--loss", "--prometheus", "http://127.0.0.1:1"], "No Prometheus answers at http://127.0.0.1:1"),
+        (["--no-collectors"], "--no-collectors goes with --loss"),
+        (["--loss", "--no-collectors", "--sidecar", "http://a:1"], "Leave one of them out"),
+        (["--loss", "--no-collectors", "--prometheus", "http://a:1"], "do not go with it"),
         (["--loss", "--sidecar", "8888"], "'8888' is no address"),
         (["--loss", "--for", "0"], "more than 0 and at most 86400 seconds"),
         (["--loss", "--server", "http://127.0.0.1:1"], "http://127.0.0.1:1"),
@@ -69,3 +72,12 @@ def test_a_named_collector_that_does_not_answer_is_an_error(served, capsys):
     """Of one that nobody named, there may be none."""
     assert main(["doctor", "--loss", "--server", served.url, "--sampler", "http://127.0.0.1:1"]) == 2
     assert "Nothing answers at http://127.0.0.1:1/metrics" in capsys.readouterr().err
+
+
+def test_collectors_of_another_way_are_left_out_when_told_so(served, website, monkeypatch, capsys):
+    """What answers at the port of a sidecar is not even asked."""
+    monkeypatch.setenv("MLOBS_SIDECAR_METRICS_PORT", website.rpartition(":")[2])
+    assert main(["doctor", "--loss", "--server", served.url]) == 2
+    assert "a page of metrics" in capsys.readouterr().err
+    assert main(["doctor", "--loss", "--server", served.url, "--no-collectors"]) in {0, 1}
+    assert "sidecar" not in capsys.readouterr().out

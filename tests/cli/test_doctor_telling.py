@@ -3,9 +3,11 @@
 import argparse
 import json
 
+import pytest
+
 from mlobs.cli.doctor import loss
 from mlobs.cli.doctor.telling import Span, sentences, settled
-from mlobs.server.ledger.account import LOST, MISSING, MORE, RESTART, UNKNOWN, Account, Finding, Line
+from mlobs.server.ledger.account import LOST, MISSING, MORE, MOVING, RESTART, UNKNOWN, Account, Finding, Line
 from mlobs.server.ledger.entries import Entry, Way
 
 WINDOW = Span("in 10 s", seconds=10, reading_s=0.5, read_s=1_000)
@@ -50,7 +52,8 @@ def test_without_a_window_the_rate_is_that_since_the_hop_itself_was_started():
 
 def test_what_was_dropped_and_what_is_missing_are_summed_up():
     """The last line is what people read."""
-    assert sentences(ledger(12, LOST), WINDOW)[-1].startswith("12 records were dropped, see above.")
+    assert sentences(ledger(12, LOST), WINDOW)[-1].startswith("12 records were lost, see above.")
+    assert sentences(ledger(0, LOST), WINDOW)[-1].startswith("Whole traces were lost, see above.")
     assert sentences(Account((), ()), WINDOW) == [
         "Nothing came in these 10 s; without --for it tells of all since each hop began."
     ]
@@ -71,10 +74,22 @@ def test_what_cannot_be_told_is_not_told_as_not_missing():
     both = Account(both.lines, (*both.findings, lost, Finding(UNKNOWN, "logs", "server", 0, "No server.")))
     assert sentences(both, WINDOW)[-1] == (
         "No counter shows anything missing (in 10 s); 12 went with the counts of a restart, see above. "
-        "3 were dropped as told above."
+        "3 records were lost as told above."
     )
+    unjudged = Account(both.lines, (Finding(RESTART, "traces", "sampler", 0, "7 traces."),))
+    assert "; some traces went with the counts of a restart, see above." in sentences(unjudged, WINDOW)[-1]
     silent = Account(both.lines, (Finding(UNKNOWN, "logs", "server", 0, "No server."),))
     assert sentences(silent, WINDOW)[-1].startswith("Nothing is missing (in 10 s)")
+
+
+def test_what_had_not_come_on_when_last_read_is_not_told_as_not_missing():
+    """Prometheus reads at different moments; who asks again knows."""
+    held = ledger(12, MOVING)
+    assert sentences(held, WINDOW)[-1] == (
+        "No counter shows anything missing (in 10 s); 12 had not come on when last read, see above."
+    )
+    both = Account(held.lines, (*held.findings, Finding(UNKNOWN, "logs", "gateway", 3, "3 logs.")))
+    assert "; 3 cannot be told, 12 had not come on" in sentences(both, WINDOW)[-1]
 
 
 def test_a_hop_that_sent_what_waited_before_is_explained():
@@ -94,8 +109,29 @@ def test_a_program_reads_no_surplus_that_reading_explains(monkeypatch, capsys):
 
     hops = [hop("sidecar", 900.0, 1_000, 1_000), hop("gateway", 890.0, 1_010, 1_010)]
     span = Span("ever", reading_s=0.5, read_s=1_000)
-    monkeypatch.setattr(loss, "_source", lambda _arguments: (lambda: hops, (), lambda: span))
+    monkeypatch.setattr(loss, "_source", lambda _arguments: (lambda: hops, {}, lambda: span))
     assert loss.loss(argparse.Namespace(json=True)) == 0
     told = json.loads(capsys.readouterr().out)
     assert [one for one in told["findings"] if one["kind"] == MORE] == []
-    assert (told["on_their_way"], told["missing"]) == (10, 0)
+    assert (told["on_their_way"], told["missing"], told["lost"]) == (10, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("sent", "dropped", "waiting", "status"),
+    [(100, {}, 0, 0), (60, {}, 40, 0), (90, {"queue_full": 10}, 0, 1), (90, {}, 0, 1)],
+)
+def test_the_exit_status_is_1_where_something_is_gone_for_good(
+    monkeypatch, capsys, sent, dropped, waiting, status
+):
+    """Not where all is there, or waits: for cron."""
+    monkeypatch.setattr(loss, "CONFIRM_SECONDS", 0.0)
+    way = {"next": Way(sent=sent, dropped=dropped, waiting=waiting, holds=waiting > 0)}
+    hops = [
+        Entry("programs", "shop", "traces", began_s=900.0, came=100, ways=way, onward="next"),
+        Entry("server", "server", "traces", began_s=890.0, came=sent, ways={"": Way(sent=sent)}),
+    ]
+    span = Span("ever", reading_s=0.5, read_s=1_000)
+    monkeypatch.setattr(loss, "_source", lambda _arguments: (lambda: hops, {}, lambda: span))
+    assert loss.loss(argparse.Namespace(json=False)) == status
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("Nothing is missing") == (status == 0)

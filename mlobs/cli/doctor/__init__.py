@@ -13,26 +13,33 @@ environment. One span of the service mlobs-doctor is sent and looked for.
 --loss sends nothing. It reads what programs, collectors and the server count, and sets it against each
 other: what was made, sent, taken, left out, dropped, waits, is stored. Collectors that no flag names are
 looked for at MLOBS_SIDECAR_METRICS_PORT, MLOBS_GATEWAY_METRICS_PORT and MLOBS_SAMPLER_METRICS_PORT of
-this machine. Where hops were not started together, compare a while:
+this machine; with --no-collectors none is. Where hops were not started together, compare a while:
 
   mlobs doctor --loss --for 60
   mlobs doctor --loss --gateway http://gateway:8889 --sampler http://sampler-0:8890 --for 60
   mlobs doctor --loss --prometheus http://prometheus:9090 --since 6h
 
 The table has a line for each hop: what came to it (of programs: what they made), what it refused (the
-sender still has that), left out by sampling, dropped, still holds, and sent on or stored. Below it:
+sender still has that), left out by sampling or a filter, dropped, still holds, and sent on or stored.
+Below it:
 
   MISSING   came to a hop or was sent to it, and is nowhere; no counter explains it
-  lost      was dropped, and by what
-  restart   went, or its count, when a hop was started again
+  lost      was dropped, and by what, or went when a hop was started again
+  restart   was left out by sampling, or lost, in a hop that lost its counts when it was started again
   unknown   cannot be told, and why
+  moving    had not come on when it was last read; no more than readings of different moments explain
   surplus   more came to a hop than the one before it counted
+  filter    was left out by a filter of the collector's, as it was told to
 
-exit status: 0 all is well, 1 something is not (with --loss: something is missing that no counter
-explains), 2 could not be asked
+exit status: 0 all is well, 1 something is not, 2 could not be asked. With --loss 1 means that something is
+gone for good in the time looked at, MISSING or lost; what waits, is on its way, left out or cannot be told
+is no loss. Without --for or --prometheus that time is all since each hop began, so for cron take one;
+cron mails what is printed:
+
+  */10 * * * *  said=$(mlobs doctor --loss --for 60 2>&1) || echo "$said"
 """
-LOSS_ONLY = ("sidecar", "gateway", "sampler", "prometheus", "since", "seconds")
-FLAGS = {"seconds": "for"}
+LOSS_ONLY = ("sidecar", "gateway", "sampler", "no_collectors", "prometheus", "since", "seconds")
+FLAGS = {"seconds": "for", "no_collectors": "no-collectors"}
 
 
 def register(nouns: Any) -> None:
@@ -55,6 +62,12 @@ def register(nouns: Any) -> None:
             metavar="URL",
             help=f"a {hop}'s page of its own metrics; may come again",
         )
+    loss.add_argument(
+        "--no-collectors",
+        action="store_true",
+        default=None,
+        help="look for no collector: those of this machine are of another way",
+    )
     loss.add_argument("--prometheus", metavar="URL", help="ask this Prometheus, which scrapes them all")
     loss.add_argument("--since", metavar="TIME", help="of the last 15m, 6h, 7d; with --prometheus (1h)")
     loss.add_argument(

@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,13 +22,13 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def loss(arguments: argparse.Namespace) -> int:
-    """Print the ledger; return 1 where something is missing that no counter explains.
+    """Print the ledger; return 1 where something is gone for good, and 0 where all is there or on its way.
 
     Raises:
         SettingError: Flags do not go together, or one cannot be used.
         ServerError: A hop that was named does not answer.
     """
-    look, silent, of = _source(arguments)
+    look, guessed, of = _source(arguments)
     found = account(look(), whole=True)
     if found.missing:
         # What was on its way between two hops is there by now; what is lost is not.
@@ -39,28 +39,30 @@ def loss(arguments: argparse.Namespace) -> int:
     if arguments.json:
         from mlobs.cli.printing import print_json
 
-        print_json({"missing": found.missing, "of": span.words, "on_their_way": moved, **_document(found)})
+        told = {"missing": found.missing, "lost": found.lost, "of": span.words, "on_their_way": moved}
+        print_json({**told, **_document(found)})
     else:
-        _print(found, span, moved, silent)
-    return 1 if found.missing else 0
+        _print(found, span, moved, guessed)
+    return 1 if found.lost else 0
 
 
 def _source(
     arguments: argparse.Namespace,
-) -> tuple[Callable[[], Sequence[Entry]], Sequence[Page], Callable[[], Span]]:
-    """Return what reads the hops, the pages that do not answer, and what tells the time it is of."""
+) -> tuple[Callable[[], Sequence[Entry]], Mapping[Page, bool], Callable[[], Span]]:
+    """Return what reads the hops, the pages nobody named, and what tells the time it is of."""
     named = {hop: getattr(arguments, hop) for hop in ("sidecar", "gateway", "sampler")}
     if arguments.prometheus is not None:
-        if any(named.values()) or arguments.seconds is not None or arguments.server is not None:
+        more = (arguments.no_collectors, arguments.seconds, arguments.server)
+        if any(named.values()) or any(one is not None for one in more):
             raise SettingError(
-                "--prometheus knows all hops that it scrapes, so --server, --sidecar, --gateway, --sampler "
-                "and --for do not go with it. Leave them out."
+                "--prometheus knows all hops that it scrapes, so --server, --sidecar, --gateway, --sampler, "
+                "--no-collectors and --for do not go with it. Leave them out."
             )
         window_s = _length(arguments.since or SINCE)
         query = QUERY.replace("WINDOW", f"{window_s}s")
         return (
             lambda: of_matrix(ask_prometheus(arguments.prometheus, query, time.time())),
-            (),
+            {},
             lambda: Span(f"the last {arguments.since or SINCE}, by Prometheus"),
         )
     if arguments.since is not None:
@@ -68,11 +70,13 @@ def _source(
             "--since needs somebody who remembers: name a Prometheus with --prometheus, or compare from now "
             "on with --for SECONDS."
         )
-    asked = pages(named)
+    if arguments.no_collectors and any(named.values()):
+        raise SettingError("--no-collectors came, and the address of one. Leave one of them out.")
+    asked = [] if arguments.no_collectors else pages(named)
     if arguments.seconds is not None:
         return _window(arguments, asked)
     latest = read(arguments.server, asked)
-    silent, taken = latest.silent, False
+    guessed, taken = _guessed(asked, latest), False
 
     def look() -> Sequence[Entry]:
         nonlocal latest, taken
@@ -83,12 +87,17 @@ def _source(
         words = "all that was counted since each hop was started"
         return Span(words, reading_s=latest.took_s, read_s=latest.time_s)
 
-    return look, silent, of
+    return look, guessed, of
+
+
+def _guessed(asked: Sequence[Page], found: Reading) -> dict[Page, bool]:
+    """Return the pages that nobody named, and whether something answers there."""
+    return {page: page not in found.silent for page in asked if not page.named}
 
 
 def _window(
     arguments: argparse.Namespace, asked: Sequence[Page]
-) -> tuple[Callable[[], Sequence[Entry]], Sequence[Page], Callable[[], Span]]:
+) -> tuple[Callable[[], Sequence[Entry]], Mapping[Page, bool], Callable[[], Span]]:
     if not 0 < arguments.seconds <= 86_400:
         raise SettingError(
             f"--for={arguments.seconds:g} came; more than 0 and at most 86400 seconds were expected."
@@ -103,7 +112,8 @@ def _window(
         took[1:] = [now.took_s]
         return between(first.entries, now.entries, first.time_s)
 
-    return look, first.silent, lambda: Span(f"in {arguments.seconds:g} s", arguments.seconds, sum(took))
+    guessed = _guessed(asked, first)
+    return look, guessed, lambda: Span(f"in {arguments.seconds:g} s", arguments.seconds, sum(took))
 
 
 def _length(text: str) -> int:
@@ -120,7 +130,7 @@ def _document(found: Account) -> dict[str, Any]:
     }
 
 
-def _print(found: Account, of: Span, moved: float, silent: Sequence[Page]) -> None:
+def _print(found: Account, of: Span, moved: float, guessed: Mapping[Page, bool]) -> None:
     from mlobs.cli.printing import print_rows, visible
 
     print_rows(
@@ -129,8 +139,14 @@ def _print(found: Account, of: Span, moved: float, silent: Sequence[Page]) -> No
     *told, last = sentences(found, of, moved)
     for line in told:
         print(visible(line))
-    for page in silent:
-        print(f"note    No {page.hop} answers at {page.url}; if there is one, name it with --{page.hop}.")
+    for page, answers in guessed.items():
+        if not answers:
+            print(f"note    No {page.hop} answers at {page.url}; if there is one, name it with --{page.hop}.")
+        elif found.missing:
+            print(
+                f"note    The {page.hop} was found at {page.url} and named by nobody. If it is of another "
+                "way, name those of this one, or ask with --no-collectors."
+            )
     print(last)
 
 
@@ -146,7 +162,7 @@ def _row(line: Line) -> dict[str, object]:
         "made or came": round(line.came),
         "elsewhere": round(line.own),
         "refused": round(sum(line.refused.values())),
-        "left out": round(line.sampled_out),
+        "left out": round(line.sampled_out + sum(line.filtered.values())),
         "dropped": round(lost),
         "waiting": waiting,
         "sent or stored": round(line.sent),

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,7 +89,8 @@ def read(server: str | None, asked: Sequence[Page], *, since_s: float = 0, first
         if text is None:
             silent.append(page)
         else:
-            found += entries_of(read_samples(text), _place(page), hop=page.hop, now_s=time.time())
+            told = entries_of(read_samples(text), _place(page), hop=page.hop, now_s=time.time())
+            found += [replace(one, named=page.named) for one in told]
     if not first:
         own = _server(server, since_s, programs=False)
     return Reading(began_s, [*programs, *found, *own], silent, time.time() - began_s)

@@ -3,10 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlobs.server.ledger.account import LOST, MISSING, MORE, RESTART, UNKNOWN, Account, Finding, Line
+from mlobs.server.ledger.account import (
+    FILTERED,
+    LOST,
+    MISSING,
+    MORE,
+    MOVING,
+    NOTE,
+    RESTART,
+    UNKNOWN,
+    Account,
+    Finding,
+    Line,
+)
 
 MARKS = {
-    MISSING: "MISSING", LOST: "lost   ", RESTART: "restart", UNKNOWN: "unknown", MORE: "surplus"
+    MISSING: "MISSING", LOST: "lost   ", RESTART: "restart", UNKNOWN: "unknown", MORE: "surplus",
+    MOVING: "moving ", FILTERED: "filter ", NOTE: "note   ",
 }  # fmt: skip
 ORDER = tuple(MARKS)
 # Counts move in leaps: a collector sends, and counts, by batches.
@@ -78,23 +91,31 @@ def sentences(found: Account, of: Span, moved: float = 0) -> list[str]:
         return [*told, last]
     counts = {kind: sum(one.count for one in found.findings if one.kind == kind) for kind in ORDER}
     unsettled = [
-        f"{counts[kind]:,.0f} {words}"
-        for kind, words in ((UNKNOWN, "cannot be told"), (RESTART, "went with the counts of a restart"))
-        if counts[kind]
+        f"{f'{counts[kind]:,.0f}' if counts[kind] else 'some traces'} {words}"
+        for kind, words in (
+            (UNKNOWN, "cannot be told"),
+            (RESTART, "went with the counts of a restart"),
+            (MOVING, "had not come on when last read"),
+        )
+        # What nobody says at all has no count either, but is no trace of this time.
+        if counts[kind] or (kind == RESTART and any(one.kind == RESTART for one in found.findings))
     ]
     if unsettled:
-        last = f"No counter shows anything missing ({of.words}); {' and '.join(unsettled)}, see above."
-        if counts[LOST]:
-            last += f" {counts[LOST]:,.0f} were dropped as told above."
+        last = f"No counter shows anything missing ({of.words}); {', '.join(unsettled)}, see above."
+        if found.lost:
+            last += f" {_lost(counts[LOST])} lost as told above."
         return [*told, last]
     rest = f"({of.words}): all that came to a hop was sent on or stored, left out by sampling"
-    if counts[LOST]:
-        last = (
-            f"{counts[LOST]:,.0f} records were dropped, see above. Nothing else is missing {rest}, or waits."
-        )
+    if found.lost:
+        last = f"{_lost(counts[LOST])} lost, see above. Nothing else is missing {rest}, or waits."
     else:
         last = f"Nothing is missing {rest}, or waits there."
     return [*told, last]
+
+
+def _lost(records: float) -> str:
+    """Return how much is gone; of traces that were dropped whole nobody counts the spans."""
+    return f"{records:,.0f} records were" if records else "Whole traces were"
 
 
 def ordered(findings: Sequence[Finding]) -> list[Finding]:

@@ -1,7 +1,8 @@
 """Sets what the hops counted against each other. Pure.
 
 Inside a hop: what came is sent, dropped, left out or waits. Between two: what one sent the next has taken.
-A hop that was started again has lost its counts from before; then its neighbours are compared across it.
+A hop that was started again has lost its counts from before; then its neighbours are compared across it. What
+is gone in it they show only as far as nobody else sends to the hop behind, so its own counts are told too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,8 @@ from mlobs.server.ledger.entries import HOPS, PROGRAMS, SERVER, SIGNALS, Entry, 
 
 SLACK_S = 2.0  # Clocks and starts may differ by so much.
 MISSING, RESTART, LOST, UNKNOWN, MORE = "missing", "restart", "lost", "unknown", "more"
+FILTERED, MOVING, NOTE = "filtered", "moving", "note"
+AGAIN = "They are on their way, or lost: ask again a little later."
 WORDS = {"traces": "spans", "metrics": "metric points", "logs": "log records"}
 
 
@@ -19,8 +22,11 @@ class Finding:
     """Something to know about a signal.
 
     Args:
-        kind: "missing": no counter explains it. "restart": lost, or not counted, in a restart.
-            "lost": dropped and counted. "unknown": cannot be told. "more": more came out than went in.
+        kind: "missing": no counter explains it. "lost": dropped and counted, or gone in a restart. "restart":
+            left out by sampling, or lost, in a hop whose counts a restart took. "unknown": cannot be told.
+            "more": more came out than went in. "filtered": left out by a filter, as it was told to.
+            "moving": no more than the counts are off by, for they are not of one moment. "note": how
+            something was counted.
         signal: One of SIGNALS.
         where: A hop, or two with an arrow between them.
         count: How many records.
@@ -39,7 +45,7 @@ class Line:
     """One hop, all its processes together.
 
     `missing` are those that came and are nowhere; `lost_before` those that the hop before sent and this one
-    did not get.
+    did not get; `gap` those that came and are nowhere in counts of which a restart took a part.
     """
 
     hop: str
@@ -50,12 +56,14 @@ class Line:
     sent: float = 0
     dropped: dict[str, float] = field(default_factory=dict)
     refused: dict[str, float] = field(default_factory=dict)
+    filtered: dict[str, float] = field(default_factory=dict)
     sampled_out: float = 0
     waiting: float = 0
     waiting_bytes: float = 0
     on_disk: float = 0
     missing: float = 0
     lost_before: float = 0
+    gap: float = 0
     complete: bool = True
     samples: bool = False
     holds: bool = False
@@ -81,6 +89,11 @@ class Account:
         """How many records are missing that no counter explains."""
         return sum(one.count for one in self.findings if one.kind == MISSING)
 
+    @property
+    def lost(self) -> bool:
+        """Whether anything is gone for good: missing, dropped, or lost in a restart."""
+        return any(one.kind in {MISSING, LOST} for one in self.findings)
+
 
 def account(entries: Iterable[Entry], *, whole: bool) -> Account:
     """Return the ledger of what every process said.
@@ -90,17 +103,20 @@ def account(entries: Iterable[Entry], *, whole: bool) -> Account:
         whole: Whether every hop is among them. Where collectors may be in between that nobody asked, they may
             have left spans out, so that nothing can be said to be missing between programs and server.
     """
-    held = list(entries)
-    lines: list[Line] = []
+    # A collector that was only looked for and has had nothing is of another way, not one that lost all.
+    held = [one for one in entries if one.named or not one.idle]
     findings: list[Finding] = []
+    chains = []
     for signal in SIGNALS:
         of_signal = [one for one in held if one.signal == signal]
         hops = [_line(hop, signal, [one for one in of_signal if one.hop == hop], findings) for hop in HOPS]
         there = [line for line in hops if line is not None]
         if any(line.came or line.own for line in there):
-            findings += _between(there, whole=whole)
-            findings += _unheard(there)
-            lines += there
+            findings += _past(there, _between(there, whole=whole))
+            chains.append(there)
+    lines = [line for there in chains for line in there]
+    for there in chains:
+        findings += _unheard(there, _stuck(lines))
     return Account(tuple(lines), tuple(findings))
 
 
@@ -119,16 +135,35 @@ def _line(hop: str, signal: str, entries: Sequence[Entry], findings: list[Findin
         line.samples |= one.samples
         line.blur += one.blur
         _add(line.refused, one.refused)
-        _add(line.dropped, one.filtered)
+        _add(line.filtered, one.filtered)
         _settle(line, one, findings)
         if one.began_s is not None:
             line.began_s = min(line.began_s or one.began_s, one.began_s)
             line.newest_s = max(line.newest_s or one.began_s, one.began_s)
-        findings += [Finding(LOST, signal, one.place, 0, f"{one.place}: {note}.") for note in one.notes]
+        findings += [Finding(NOTE, signal, one.place, 0, f"{one.place}: {note}.") for note in one.notes]
+        findings += _cut(one)
     for reason, count in line.dropped.items():
         says = f"{count:,.0f} {WORDS[signal]} were dropped in {_named(hop)}: {reason}."
         findings.append(Finding(LOST, signal, hop, count, says))
+    for name, count in line.filtered.items():
+        says = f"{count:,.0f} {WORDS[signal]} were left out in {_named(hop)} by {name}."
+        findings.append(Finding(FILTERED, signal, hop, count, says))
     return line
+
+
+def _cut(one: Entry) -> list[Finding]:
+    """Say which traces there was no room for, or no time; how many spans they had nobody counts."""
+    found = []
+    if one.unjudged:
+        says = (
+            f"{one.place}: {one.unjudged:,.0f} traces were in its memory when it was last read before it was "
+            "started again. If it was killed they are lost, and counted as left out."
+        )
+        found.append(Finding(RESTART, one.signal, one.place, 0, says))
+    return found + [
+        Finding(LOST, one.signal, one.place, 0, f"{one.place}: {count:,.0f} traces were dropped {why}.")
+        for why, count in one.cut.items()
+    ]
 
 
 def _add(into: dict[str, float], more: Mapping[str, float]) -> None:
@@ -151,8 +186,8 @@ def _settle(line: Line, one: Entry, findings: list[Finding]) -> None:
         elif one.undecided:
             line.waiting += max(0.0, gap)
             line.holds = True
-        elif gap > 0 and one.complete:
-            _miss(line, one, gap, findings, "came and were neither kept nor left out")
+        else:
+            _miss(line, one, gap, findings, "neither kept nor left out")
     worst = 0.0
     for name, way in one.ways.items():
         rest = through - _gone(way)
@@ -165,8 +200,7 @@ def _settle(line: Line, one: Entry, findings: list[Finding]) -> None:
         if way.waiting is None and way.holds:
             rest = min(rest, 0.0)
         worst = max(worst, rest)
-    if worst > one.blur and one.complete:
-        _miss(line, one, worst, findings, "came, and were neither sent nor dropped, and none waits")
+    _miss(line, one, worst, findings, "neither sent nor dropped, and none waits")
 
 
 def _gone(way: Way) -> float:
@@ -174,9 +208,25 @@ def _gone(way: Way) -> float:
 
 
 def _miss(line: Line, one: Entry, count: float, findings: list[Finding], how: str) -> None:
-    line.missing += count
-    says = f"{count:,.0f} {WORDS[one.signal]} are missing inside {one.place}: they {how}."
-    findings.append(Finding(MISSING, one.signal, one.place, count, says))
+    """Tell of what came to a process and is nowhere: missing, if its counts are whole and of one moment."""
+    counted = f"{count:,.0f} {WORDS[one.signal]}"
+    if count <= 0.5:
+        return
+    if count <= one.blur:
+        kind = MOVING
+        says = f"{counted} that came to {one.place} were {how}, when it was last read. {AGAIN}"
+    elif one.complete:
+        kind = MISSING
+        line.missing += count
+        says = f"{counted} are missing inside {one.place}: they came, and were {how}."
+    else:
+        kind = UNKNOWN
+        line.gap += count
+        says = (
+            f"{counted} that came to {one.place} were {how}, by its counts, of which a restart took a part: "
+            "they were lost there, or sent just before it and not counted."
+        )
+    findings.append(Finding(kind, one.signal, one.place, count, says))
 
 
 def _between(lines: Sequence[Line], *, whole: bool) -> list[Finding]:
@@ -203,14 +253,22 @@ def _young(line: Line, upper: Line) -> bool:
 
 def _edge(upper: Line, across: Sequence[Line], lower: Line, *, whole: bool) -> list[Finding]:
     where = f"{upper.hop} -> {lower.hop}"
-    known = sum(one.waiting + one.sampled_out + sum(one.dropped.values()) - one.own for one in across)
+    known = sum(one.waiting + _given_up(one) + one.missing - one.own for one in across)
     short = upper.sent - lower.came - known
+    if short > 0:  # The gaps of hops in between are told already.
+        short = max(0.0, short - sum(one.gap for one in across))
     blur = upper.blur + lower.blur
     if short < -max(blur, 0.5):
-        return [Finding(MORE, upper.signal, where, -short, _more(upper, lower, -short))]
-    if short <= max(blur, 0.5):
+        return [_more(upper, lower, -short)]
+    if short <= 0.5:
         return []
     counted = f"{short:,.0f} {WORDS[upper.signal]}"
+    if short <= blur:
+        says = (
+            f"{counted} that {_named(upper.hop)} sent had not come to {_named(lower.hop)} when each was last "
+            f"read, which was not at one moment. {AGAIN}"
+        )
+        return [Finding(MOVING, upper.signal, where, short, says)]
     if _young(lower, upper):
         says = (
             f"{counted} that {_named(upper.hop)} sent are not in the counts of {_named(lower.hop)}, which "
@@ -226,13 +284,11 @@ def _edge(upper: Line, across: Sequence[Line], lower: Line, *, whole: bool) -> l
         )
         return [Finding(UNKNOWN, upper.signal, where, short, says)]
     lower.lost_before += short
-    says = (
-        f"{counted} are missing between {_named(upper.hop)} and {_named(lower.hop)}: {upper.sent:,.0f} were "
-        f"acknowledged to {_named(upper.hop)}, and {lower.came:,.0f} came to {_named(lower.hop)}."
-    )
-    if (upper.hop, lower.hop) == (PROGRAMS, SERVER):
-        says += " If a collector is in between, name its page of metrics: it may have left them out."
-    return [Finding(MISSING, upper.signal, where, short, says)]
+    return [_gone_between(upper, lower, short)]
+
+
+def _given_up(line: Line) -> float:
+    return line.sampled_out + sum(line.filtered.values()) + sum(line.dropped.values())
 
 
 def _crossed(upper: Line, across: Sequence[Line], where: str, short: float, counted: str) -> Finding:
@@ -249,24 +305,86 @@ def _crossed(upper: Line, across: Sequence[Line], where: str, short: float, coun
         )
         return Finding(UNKNOWN, upper.signal, where, short, says)
     says = f"{counted} were lost in {passed} when it was started again, or on the way there."
-    return Finding(RESTART, upper.signal, where, short, says)
+    return Finding(LOST, upper.signal, where, short, says)
 
 
-def _more(upper: Line, lower: Line, count: float) -> str:
+def _gone_between(upper: Line, lower: Line, short: float) -> Finding:
+    above, below = _named(upper.hop), _named(lower.hop)
+    says = (
+        f"{short:,.0f} {WORDS[upper.signal]} are missing between {above} and {below}: {upper.sent:,.0f} were "
+        f"acknowledged to {above}, and {lower.came:,.0f} came to {below}."
+    )
+    if (upper.hop, lower.hop) == (PROGRAMS, SERVER):
+        says += " If a collector is in between, name its page of metrics: it may have left them out."
+    return Finding(MISSING, upper.signal, f"{upper.hop} -> {lower.hop}", short, says)
+
+
+def _more(upper: Line, lower: Line, count: float) -> Finding:
+    where = f"{upper.hop} -> {lower.hop}"
     counted = f"{count:,.0f} {WORDS[upper.signal]}"
     begin = f"{counted} more came to {_named(lower.hop)} than {_named(upper.hop)} counted: "
+    if upper.hop == PROGRAMS and upper.signal == "metrics":
+        says = (
+            "an export of metrics cannot count itself, so the last of each program is in no count, "
+            "nor are those of programs that do not count."
+        )
+        return Finding(NOTE, upper.signal, where, count, begin + says)
     if upper.hop == PROGRAMS:
-        return begin + "from programs that do not count or were killed, after their last count, or twice."
-    return begin + "from elsewhere, twice because an answer was lost, or counted before a restart."
+        says = "from programs that do not count or were killed, after their last count, or twice."
+    else:
+        says = "from elsewhere, twice because an answer was lost, or counted before a restart."
+    return Finding(MORE, upper.signal, where, count, begin + says)
 
 
-def _unheard(lines: Sequence[Line]) -> list[Finding]:
+def _past(lines: Sequence[Line], found: Sequence[Finding]) -> list[Finding]:
+    """Set what the first collector lacks against what the server has too much: that went past the collectors.
+
+    Other programs may have sent as much to the server while that was lost, so it cannot be told.
+    """
+    if len(lines) < 3 or (lines[0].hop, lines[-1].hop) != (PROGRAMS, SERVER):
+        return list(found)
+    upper, lower, last, server = lines[0], lines[1], lines[-2], lines[-1]
+    short = next(
+        (one for one in found if (one.kind, one.where) == (MISSING, f"{upper.hop} -> {lower.hop}")), None
+    )
+    more = next((one for one in found if one.kind == MORE and one.where.endswith(f"-> {SERVER}")), None)
+    if short is None or more is None:
+        return list(found)
+    around = min(short.count, more.count)
+    lower.lost_before -= around
+    says = (
+        f"{around:,.0f} {WORDS[upper.signal]} that the programs sent did not come to {_named(lower.hop)}, "
+        f"and as many more came to the server than {_named(last.hop)} sent: they went past the collectors, "
+        "or were lost while others came. Where the collectors are of another way, ask with --no-collectors."
+    )
+    rest = [one for one in found if one is not short and one is not more]
+    rest.append(Finding(UNKNOWN, upper.signal, f"{PROGRAMS} -> {SERVER}", around, says))
+    if short.count - around > 0.5:
+        rest.append(_gone_between(upper, lower, short.count - around))
+    if more.count - around > 0.5:
+        rest.append(_more(last, server, more.count - around))
+    return rest
+
+
+def _stuck(lines: Sequence[Line]) -> str:
+    """Return where metrics wait, were refused or dropped: a program's counts may be among them."""
+    held = [
+        one.hop
+        for one in lines
+        if one.signal == "metrics"
+        and (one.holds or one.waiting or one.waiting_bytes or one.dropped or one.refused)
+    ]
+    return " and ".join(_named(hop) for hop in held)
+
+
+def _unheard(lines: Sequence[Line], stuck: str) -> list[Finding]:
     """Say which hops say nothing."""
     signal, there = lines[0].signal, {line.hop for line in lines}
     words = WORDS[signal]
+    unheard = f"No program says how many {words} it made (those with mlobs.init() do"
+    unheard += f", in metrics, and metrics are held up or lost in {stuck})" if stuck else ")"
     said = {
-        PROGRAMS: f"No program says how many {words} it made (those with mlobs.init() do), so what is lost "
-        "before the first hop cannot be seen.",
+        PROGRAMS: f"{unheard}, so what is lost before the first hop cannot be seen.",
         SERVER: f"No server says how many {words} it took and stored.",
     }
     return [Finding(UNKNOWN, signal, hop, 0, says) for hop, says in said.items() if hop not in there]

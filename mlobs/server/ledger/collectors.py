@@ -29,8 +29,12 @@ LEFT_OUT: tuple[tuple[str, Mapping[str, str]], ...] = (
     (f"{TAIL}_sampling_trace_dropped_too_early", {}),
     (f"{TAIL}_traces_dropped_too_large", {}),
 )
-EARLY = "traces were dropped before their decision: more came at once than MLOBS_SAMPLER_TRACES"
-LARGE = "traces were dropped as larger than MLOBS_SAMPLER_TRACE_BYTES"
+# Those of them that no policy left out, but the want of room.
+CUT: Mapping[str, str] = {
+    f"{TAIL}_sampling_trace_dropped_too_early": "before they were judged, for more came at once than "
+    "MLOBS_SAMPLER_TRACES",
+    f"{TAIL}_traces_dropped_too_large": "for they were larger than MLOBS_SAMPLER_TRACE_BYTES",
+}
 LOAD_BALANCING, OURS = "load_balancing", "/mlobs"
 
 
@@ -76,7 +80,8 @@ def _entry(samples: Sequence[Sample], place: str, signal: str, hop: str, began_s
         for one in chosen(samples, f"otelcol_processor_filter_{FILTERED[signal]}_filtered")
         if one.value and not one.labels.get("filter", OF_COPIES[0]).startswith(OF_COPIES)
     }
-    judges = signal == "traces" and any(one.name.startswith(TAIL) for one in samples)
+    # One that has judged nothing yet says nothing of judging.
+    judges = signal == "traces" and (hop == SAMPLER or any(one.name.startswith(TAIL) for one in samples))
     kept = [one.value for one in chosen(samples, INCOMING, processor=KEPT, otel_signal=signal)]
     exporters = _exporters(samples, signal)
     return Entry(
@@ -92,9 +97,9 @@ def _entry(samples: Sequence[Sample], place: str, signal: str, hop: str, began_s
         kept=sum(kept) if judges and kept else None,
         undecided=_undecided(samples) if judges else 0,
         left_out=sum(total(samples, name, **labels) for name, labels in LEFT_OUT) if judges else 0,
+        cut={why: count for name, why in CUT.items() if (count := total(samples, name))} if judges else {},
         ways={name: _way(samples, signal, every, fed_later=judges) for name, every in exporters.items()},
         onward=_onward(list(exporters)),
-        notes=_notes(samples) if judges else (),
     )
 
 
@@ -160,11 +165,3 @@ def _refused(samples: Sequence[Sample], unit: str) -> dict[str, float]:
         "an error in the collector": total(samples, f"otelcol_receiver_failed_{unit}", receiver=OTLP),
     }
     return {reason: count for reason, count in found.items() if count}
-
-
-def _notes(samples: Sequence[Sample]) -> tuple[str, ...]:
-    said = (
-        (total(samples, f"{TAIL}_sampling_trace_dropped_too_early"), EARLY),
-        (total(samples, f"{TAIL}_traces_dropped_too_large"), LARGE),
-    )
-    return tuple(f"{count:,.0f} {words}" for count, words in said if count)

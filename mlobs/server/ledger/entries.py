@@ -1,7 +1,7 @@
 """What one process says of one signal. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 SIGNALS = ("traces", "metrics", "logs")
@@ -50,12 +50,15 @@ class Entry:
         kept: The spans that it kept; None where that is not counted.
         undecided: The traces that are not judged yet.
         left_out: The traces that were left out.
+        unjudged: Those of them that it had in memory when it was last read before it was started again.
+        cut: The traces that were lost for want of room, by reason; nobody counts their spans.
         ways: Where it sends to, by name.
         onward: The way to the next hop.
         complete: False where it was started again meanwhile, so that its counts lack what was before.
         rows: Of the server, what its tables have; it outlives the process.
         blur: How many the counts may be off by, because they are not of one moment.
         notes: What else it counted, in sentences.
+        named: Whether somebody said that it is on the way; else it was only looked for.
     """
 
     hop: str
@@ -72,12 +75,20 @@ class Entry:
     kept: float | None = None
     undecided: float = 0
     left_out: float = 0
+    unjudged: float = 0
+    cut: Counted = field(default_factory=dict)
     ways: Mapping[str, Way] = field(default_factory=lambda: {"": Way()})
     onward: str = ""
     complete: bool = True
     rows: float | None = None
     blur: float = 0
     notes: tuple[str, ...] = ()
+    named: bool = True
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing came to it at all, taken or refused."""
+        return not (self.came or self.own or self.way.sent or any(self.refused.values()))
 
     @property
     def way(self) -> Way:
@@ -90,6 +101,8 @@ class Entry:
 
 
 def read_entry(document: Mapping[str, Any]) -> Entry:
-    """Return what `document` made, read back."""
+    """Return what `document` made, read back; what a server of a later release says besides is left out."""
+    known = {one.name for one in fields(Entry)}
+    told = {name: value for name, value in document.items() if name in known}
     ways = {name: Way(**way) for name, way in document["ways"].items()}
-    return Entry(**{**document, "ways": ways, "notes": tuple(document["notes"])})
+    return Entry(**{**told, "ways": ways, "notes": tuple(document["notes"])})

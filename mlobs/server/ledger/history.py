@@ -12,7 +12,7 @@ from typing import Any
 
 from mlobs.semconv import loss
 from mlobs.semconv import metrics as m
-from mlobs.server.ledger.collectors import UPTIME, entries_of, hop_of
+from mlobs.server.ledger.collectors import TAIL, UPTIME, entries_of, hop_of
 from mlobs.server.ledger.entries import COLLECTORS, PROGRAMS, Entry
 from mlobs.server.ledger.own import STARTED, of_page
 from mlobs.server.ledger.samples import Sample, plain
@@ -25,11 +25,12 @@ _COLLECTOR = (
 )  # fmt: skip
 _OURS = ("mlobs_sdk_.*", "mlobs_server_items_.*", m.SERVER_PENDING_BYTES.prometheus, STARTED)
 QUERY = f'{{__name__=~"otelcol_({"|".join(_COLLECTOR)})|{"|".join(_OURS)}"}}[WINDOW]'
+ON_MEMORY = f"{TAIL}_sampling_traces_on_memory"
 GAUGES = {
     "otelcol_exporter_queue_size",
     "otelcol_exporter_queue_capacity",
     "otelcol_exporter_in_flight_requests",
-    "otelcol_processor_tail_sampling_sampling_traces_on_memory",
+    ON_MEMORY,
     m.SERVER_PENDING_BYTES.prometheus,
     loss.SDK_WAITING.prometheus,
     STARTED,
@@ -75,6 +76,7 @@ def _target(instance: str, held: Sequence[Held]) -> list[Entry]:
     collects = any(name.startswith("otelcol_") for name in names)
     told = next((labels[HOP_LABEL] for _, labels, _ in held if labels.get(HOP_LABEL) in COLLECTORS), None)
     hop = told or hop_of(grown)
+    unjudged = _unjudged(held)
 
     def entries(page: Sequence[Sample]) -> list[Entry]:
         if collects:
@@ -90,6 +92,7 @@ def _target(instance: str, held: Sequence[Held]) -> list[Entry]:
             before=before.get((one.place, one.signal), 0) if one.hop == PROGRAMS else 0,
             complete=not restarted or one.hop == PROGRAMS,  # The server adds programs up over restarts.
             blur=blurs.get((one.hop, one.place, one.signal), 0),
+            unjudged=unjudged if one.samples else 0,
         )
         for one in entries(grown)
     ]
@@ -100,11 +103,18 @@ def _most(one: Entry) -> float:
 
 
 def _page(held: Sequence[Held], value: Callable[[Points], float]) -> list[Sample]:
-    """Return a page of metrics as it would be had everything begun at the first reading."""
-    return [
-        Sample(name, labels, points[-1][1] if name in GAUGES else value(points))
-        for name, labels, points in held
-    ]
+    """Return a page of metrics as it would be had everything begun at the first reading.
+
+    What a collector that has ended says last of its queue is no news: another one reads the queue now.
+    """
+    last = max(points[-1][0] for _, _, points in held)
+
+    def one(name: str, points: Points) -> float:
+        if name not in GAUGES:
+            return value(points)
+        return points[-1][1] if points[-1][0] == last or not name.startswith("otelcol_") else 0.0
+
+    return [Sample(name, labels, one(name, points)) for name, labels, points in held]
 
 
 def _growth(points: Points, began: float) -> float:
@@ -120,6 +130,20 @@ def _at_the_edges(points: Points, times: tuple[float, ...]) -> float:
     values = dict(points)
     ends = {times[:2], times[-2:]} if len(times) > 1 else set()
     return sum(max(0.0, values[after] - values.get(before, 0.0)) for before, after in ends if after in values)
+
+
+def _unjudged(held: Sequence[Held]) -> float:
+    """Return how many traces a sampler had in memory when it was last read before it was started again."""
+    ends = [
+        at
+        for name, _, points in held
+        if name in UPTIME
+        for (at, before), (_, after) in pairwise(points)
+        if after < before
+    ]
+    lives = sorted(points[-1][0] for name, _, points in held if name in UPTIME)
+    held_then = [dict(points) for name, _, points in held if name == ON_MEMORY]
+    return sum(values.get(at, 0.0) for at in (*ends, *lives[:-1]) for values in held_then)
 
 
 def _restarted(held: Sequence[Held]) -> bool:

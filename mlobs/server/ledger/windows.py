@@ -46,6 +46,7 @@ def _grown(then: Entry, now: Entry) -> Entry:
         filtered=_less(now.filtered, then.filtered),
         kept=None if now.kept is None else now.kept - (then.kept or 0),
         left_out=now.left_out - then.left_out,
+        cut=_less(now.cut, then.cut),
         ways={name: _way(then.ways.get(name, Way()), way) for name, way in now.ways.items()},
     )
 
@@ -60,7 +61,7 @@ def _is_same(then: Entry, now: Entry) -> bool:
 def _restarted(then: Entry, now: Entry) -> Entry:
     """Return what is known of a process that was started again; the server's tables outlive it."""
     if now.hop != SERVER or now.rows is None or then.rows is None:
-        return replace(now, complete=False)
+        return replace(now, complete=False, samples=then.samples or now.samples)
     stored = now.rows - then.rows
     lost = sum(now.way.dropped.values())
     way = replace(now.way, sent=stored)

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlobs.server.ledger.account import MISSING, MORE, RESTART, UNKNOWN, account
+from mlobs.server.ledger.account import (
+    FILTERED,
+    LOST,
+    MISSING,
+    MORE,
+    MOVING,
+    NOTE,
+    RESTART,
+    UNKNOWN,
+    account,
+)
 from mlobs.server.ledger.entries import HOPS, Entry, Way, read_entry
 from mlobs.server.ledger.windows import between
 
@@ -136,6 +146,7 @@ def test_what_a_hop_forgets_is_found_inside_it(entries, taken, data):
 def test_an_entry_survives_json(entries):
     """The server sends them to the command."""
     assert [read_entry(one.document()) for one in entries] == entries
+    assert [read_entry({**one.document(), "of_a_later_release": 1}) for one in entries] == entries
 
 
 def _twice(one):
@@ -193,7 +204,43 @@ def test_what_went_into_a_hop_that_was_started_again_and_never_came_out_is_its_r
         gateway=hop("gateway", 90, 90),
         server=hop("server", 90, 90),
     )
-    assert findings(entries) == [(RESTART, "programs -> gateway", 10)]
+    assert findings(entries) == [(LOST, "programs -> gateway", 10)]
+    assert account(entries, whole=True).lost
+
+
+def test_what_a_sampler_that_was_started_again_left_out_or_lost_is_no_loss_for_sure():
+    """Its counts are gone, so nobody knows which; an exit status must not guess."""
+    sampler = hop("sampler", 40, 40, complete=False, samples=True, kept=40)
+    entries = [*chain()[:3], sampler, hop("server", 90, 90)]
+    assert findings(entries) == [(RESTART, "gateway -> server", 10)]
+    assert not account(entries, whole=True).lost
+    [silent] = between([sampler], [replace(sampler, came=0, samples=False, began_s=90.0)], 50.0)
+    assert silent.samples  # One that has judged nothing yet does not say so.
+
+
+def test_what_a_filter_left_out_is_no_loss_and_no_gap():
+    """Somebody told it to; also where the hop is looked across."""
+    left_out = replace(hop("gateway", 100, 95), filtered={"filter/health": 5})
+    entries = chain(gateway=left_out, server=hop("server", 95, 95))
+    found = account(entries, whole=True)
+    assert [(one.kind, one.where, one.count) for one in found.findings] == [(FILTERED, "gateway", 5)]
+    assert (found.missing, found.lost) == (0, False)
+    across = chain(gateway=replace(left_out, complete=False), server=hop("server", 95, 95))
+    assert findings(across) == [(FILTERED, "gateway", 5)]
+
+
+def test_traces_that_were_cut_for_want_of_room_are_a_loss_though_nobody_counts_their_spans():
+    """And only those of the time that is looked at."""
+    why = "for they were larger than MLOBS_SAMPLER_TRACE_BYTES"
+    sampler = hop("sampler", 100, 60, samples=True, kept=60, left_out=5, cut={why: 2})
+    entries = [*chain()[:3], sampler, hop("server", 60, 60)]
+    found = account(entries, whole=True)
+    assert [(one.kind, one.says) for one in found.findings] == [
+        (LOST, f"sampler: 2 traces were dropped {why}.")
+    ]
+    assert found.lost
+    [grown] = between([sampler], [sampler], 50.0)
+    assert grown.cut == {}
 
 
 def test_what_may_wait_in_a_hop_that_was_started_again_is_not_known_yet():
@@ -204,6 +251,16 @@ def test_what_may_wait_in_a_hop_that_was_started_again_is_not_known_yet():
         server=hop("server", 90, 90),
     )
     assert findings(entries) == [(UNKNOWN, "programs -> gateway", 10)]
+
+
+def test_a_collector_that_was_only_looked_for_and_has_had_nothing_is_not_on_the_way():
+    """It may belong to somebody else on this machine; one that was named has to have had what was sent."""
+    idle = hop("sidecar", 0, 0)
+    gateway = hop("gateway", 100, 100)
+    assert findings(chain(sidecar=replace(idle, named=False), gateway=gateway)) == []
+    assert (MISSING, "programs -> sidecar", 100) in findings(chain(sidecar=idle, gateway=gateway))
+    refused = replace(idle, named=False, refused={"the collector took no more": 3})
+    assert (MISSING, "programs -> sidecar", 100) in findings(chain(sidecar=refused, gateway=gateway))
 
 
 def test_a_server_that_began_later_than_the_programs_cannot_be_compared():
@@ -239,6 +296,7 @@ def test_the_server_is_counted_by_its_rows_over_a_restart():
     now = [hop("server", 20, 20, began_s=90.0, rows=620, own=30)]
     [grown] = between(then, now, 50.0)
     assert (grown.complete, grown.came, grown.way.sent) == (True, 120, 120)
+    assert not account([grown], whole=True).lost
 
 
 def test_a_hop_that_is_gone_makes_its_kind_incomplete():
@@ -246,6 +304,64 @@ def test_a_hop_that_is_gone_makes_its_kind_incomplete():
     then = [hop("sidecar", 10, 10), replace(hop("sidecar", 10, 10), place="other")]
     grown = between(then, [hop("sidecar", 12, 12)], 50.0)
     assert [(one.place, one.complete) for one in grown] == [("sidecar", True), ("other", False)]
+
+
+def test_the_gap_of_a_hop_that_was_started_again_is_told_though_others_cover_it():
+    """Who sends straight to the gateway brings as many as the sidecar lost."""
+    entries = chain(
+        sidecar=hop("sidecar", 100, 75, complete=False),
+        gateway=hop("gateway", 300, 300),
+        server=hop("server", 300, 300),
+    )
+    assert findings(entries) == [(UNKNOWN, "sidecar", 25), (MORE, "programs -> gateway", 200)]
+    alone = chain(
+        sidecar=hop("sidecar", 100, 75, complete=False),
+        gateway=hop("gateway", 75, 75),
+        server=hop("server", 75, 75),
+    )
+    assert findings(alone) == [(UNKNOWN, "sidecar", 25)]  # Not twice, once by its neighbours.
+    last = chain(server=hop("server", 100, 75, complete=False))
+    assert findings(last) == [(UNKNOWN, "server", 25)]
+
+
+def test_what_readings_of_different_moments_may_hide_is_told_and_no_loss():
+    """Of a Prometheus, which reads one hop after the other."""
+    entries = chain(gateway=hop("gateway", 100, 100, blur=60), server=hop("server", 70, 40, blur=40))
+    found = account(entries, whole=True)
+    assert [(one.kind, one.where, one.count) for one in found.findings] == [
+        (MOVING, "server", 30),
+        (MOVING, "gateway -> server", 30),
+    ]
+    assert not found.lost
+
+
+def test_what_went_past_the_collectors_is_not_missing_before_them():
+    """Those of another way may answer at the ports where ours would."""
+    others = {name: hop(name, 40, 40) for name in ("sidecar", "gateway")}
+    assert findings(chain(**others)) == [(UNKNOWN, "programs -> server", 60)]
+    less = chain(**others, server=hop("server", 90, 90))
+    assert findings(less) == [(UNKNOWN, "programs -> server", 50), (MISSING, "programs -> sidecar", 10)]
+    more = chain(**others, server=hop("server", 105, 105))
+    assert findings(more) == [(UNKNOWN, "programs -> server", 60), (MORE, "gateway -> server", 5)]
+
+
+def of_metrics(entries):
+    return [replace(one, signal="metrics") for one in entries]
+
+
+def test_metrics_that_programs_could_not_count_are_no_surplus():
+    """What an export holds is counted in the next one, and the last has none."""
+    entries = of_metrics(chain(programs=hop("programs", 80, 80, waiting=0)))
+    assert findings(entries) == [(NOTE, "programs -> sidecar", 20)]
+
+
+def test_programs_are_not_said_to_be_without_counts_while_their_metrics_wait():
+    """A program's counts are metrics, and go the same way."""
+    spans = chain()[1:]
+    waiting = replace(hop("sidecar", 50, 0, holds=True), signal="metrics")
+    [silent] = [one for one in account([*spans, waiting], whole=True).findings if one.signal == "traces"]
+    assert "metrics are held up or lost in the sidecar" in silent.says
+    assert "held up" not in account(spans, whole=True).findings[0].says
 
 
 @pytest.mark.parametrize("missing", ["programs", "server"])

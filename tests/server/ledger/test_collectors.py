@@ -75,7 +75,8 @@ def test_a_sampler_s_page_says_what_was_kept_left_out_and_lost():
     assert added.missing == 0
     [line] = added.lines
     assert (line.sampled_out, line.sent, line.waiting) == (97, 140, 0)
-    assert "2 traces were dropped before their decision" in added.findings[0].says
+    assert "2 traces were dropped before they were judged" in added.findings[0].says
+    assert added.lost
 
 
 def test_spans_that_a_sampler_kept_and_did_not_send_are_missing():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mlobs.semconv import loss
 from mlobs.semconv import metrics as m
-from mlobs.server.ledger.account import account
+from mlobs.server.ledger.account import MOVING, RESTART, UNKNOWN, account
 from mlobs.server.ledger.history import of_matrix
 
 START = 1_700_000_000
@@ -16,10 +16,10 @@ def series(name, values, instance="sidecar:8888", begins=0, **labels):
     return {"metric": {"__name__": name, "job": "c", "instance": instance, **labels}, "values": points}
 
 
-def sidecar(accepted, sent, uptime, queue=(0,)):
-    otlp, exporter = {"receiver": "otlp"}, {"exporter": "otlp_http"}
+def sidecar(accepted, sent, uptime, queue=(0,), **more):
+    otlp, exporter = {"receiver": "otlp", **more}, {"exporter": "otlp_http", **more}
     return [
-        series("otelcol_process_uptime_seconds_total", uptime),
+        series("otelcol_process_uptime_seconds_total", uptime, **more),
         series("otelcol_receiver_accepted_spans_total", accepted, **otlp),
         series("otelcol_exporter_sent_spans_total", sent, **exporter),
         series("otelcol_exporter_queue_size", queue * len(sent), data_type="traces", **exporter),
@@ -39,6 +39,46 @@ def test_a_counter_that_goes_back_began_anew_and_its_hop_is_not_complete():
     """What it counted between its last sample and the crash, nobody knows."""
     [found] = of_matrix(sidecar([100, 150, 20, 40], [100, 140, 20, 40], [50, 65, 5, 20]))
     assert (found.came, found.way.sent, found.complete) == (50 + 20 + 20, 40 + 20 + 20, False)
+
+
+def test_what_a_hop_lost_in_a_restart_is_told_by_its_own_counts():
+    """Its queue was on a disk that was full: 746 that it acknowledged never came back."""
+    held = sidecar([0, 9000, 9746, 0, 0], [0, 9000, 9000, 0, 0], [5, 20, 35, 5, 20])
+    [found] = account(of_matrix(held), whole=True).findings[:1]
+    assert (found.kind, found.where, found.count) == (MOVING, "sidecar sidecar:8888", 746)
+    held = sidecar([0, 0, 9000, 9746, 0, 0, 0], [0, 0, 9000, 9000, 0, 0, 0], [5, 20, 35, 50, 5, 20, 35])
+    [found] = account(of_matrix(held), whole=True).findings[:1]
+    assert (found.kind, found.where, found.count) == (UNKNOWN, "sidecar sidecar:8888", 746)
+
+
+def test_what_the_queue_of_a_killed_process_held_is_not_said_to_wait_for_ever():
+    """Where the instance's id is a label, its last words stay beside those of the next process."""
+    full = sidecar([0, 0, 746], [0, 0, 0], [5, 20, 35], queue=(9,), service_instance_id="1")
+    anew = sidecar([0, 0, 0], [0, 0, 0], [5, 20, 35], begins=3, service_instance_id="2")
+    held = [*full, *anew]
+    [found] = account(of_matrix(held), whole=True).findings[:1]
+    assert (found.kind, found.count) == (UNKNOWN, 746)
+
+
+def test_what_a_sampler_had_in_memory_before_a_restart_is_told():
+    """Its counts of what it left out hold them too."""
+    hop = {"instance": "sampler:8890", "collector": "sampler"}
+    held = [
+        series("otelcol_process_uptime_seconds_total", [50, 65, 5, 20], **hop),
+        series("otelcol_receiver_accepted_spans_total", [0, 100, 0, 50], receiver="otlp", **hop),
+        series("otelcol_processor_tail_sampling_sampling_traces_on_memory", [0, 7, 0, 3], **hop),
+        series(
+            "otelcol_processor_tail_sampling_global_count_traces_sampled",
+            [0, 9, 0, 4],
+            sampled="false",
+            **hop,
+        ),
+    ]
+    [told] = [one for one in account(of_matrix(held), whole=True).findings if one.kind == RESTART]
+    assert told.says.startswith(
+        "sampler sampler:8890: 7 traces were in its memory when it was last read before"
+    )
+    assert not [one for one in of_matrix(held[2:]) if one.unjudged]
 
 
 def test_a_counter_that_appears_later_than_its_target_began_at_nought():

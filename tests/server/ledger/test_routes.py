@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import UTC, datetime
 
 import pytest
 import requests
@@ -103,8 +104,9 @@ def test_from_a_time_on_programs_are_counted_by_their_growth(served):
     for at, made in ((-100, 1000), (-40, 1010), (-2, 1060)):
         program(served, service, "older", now - 5000, now + at, made=made, exported=made)
     program(served, service, "younger", now - 30, now - 2, made=8, exported=8)
-    found = ledger(served, **{"from": "60s"})
-    assert found["since_s"] == pytest.approx(now - 60, abs=30)
+    since = datetime.fromtimestamp(now - 60, UTC).isoformat()  # However long it took to send.
+    found = ledger(served, **{"from": since})
+    assert found["since_s"] == pytest.approx(now - 60, abs=1)
     older = entry(found, "programs", "traces", f"{service} older")
     younger = entry(found, "programs", "traces", f"{service} younger")
     assert (older.came, younger.came) == (50, 8)
