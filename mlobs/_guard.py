@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from mlobs.errors import MlobsError
+
 log = logging.getLogger("mlobs")
 failures: dict[str, int] = {}
 
@@ -15,10 +17,10 @@ def failed(doing: str, outcome: str = "Your call went on; its span is incomplete
         outcome: What that means for the program.
     """
     failures[doing] = failures.get(doing, 0) + 1
-    if failures[doing] == 1:
-        log.warning(
-            "mlobs failed while %s. %s",
-            doing,
-            outcome,
-            exc_info=sys.exception(),
-        )
+    if failures[doing] > 1:
+        return
+    error = sys.exception()
+    if isinstance(error, MlobsError):  # raised on purpose: its sentence says it all
+        log.warning("mlobs failed while %s: %s %s", doing, error, outcome)
+    else:
+        log.warning("mlobs failed while %s. %s", doing, outcome, exc_info=error)

@@ -1,6 +1,8 @@
 """Gives scores to calls. Edge: it emits log records through the OpenTelemetry API."""
 
+import logging
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +18,14 @@ from opentelemetry.trace import (
 )
 
 from mlobs import _guard
+from mlobs.errors import SettingError
 from mlobs.semconv import attributes as a
+from mlobs.semconv.context import SESSION_KEY
 from mlobs.semconv.events import EVALUATION_RESULT, FAIL, FEEDBACK, PASS
 from mlobs.semconv.rows import Attribute
+
+log = logging.getLogger("mlobs")
+_astray: set[str] = set()  # names of scores that belong to nothing; the first is told of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ def score(
 ) -> None:
     """Record a score of the current call, or of any other by its ids.
 
+    Inside `mlobs.session` and outside any call, it is a score of that session.
+
     Args:
         name: What was judged, such as "helpful".
         value: The score: a finite number, or a truth value, which is 1 or 0 and pass or fail.
@@ -70,8 +79,9 @@ def score(
     """
     try:
         number, label = _judgement(name, value, label)
-        context = get_current() if trace_id is None else _at(trace_id, span_id)
+        context = get_current() if trace_id is span_id is None else _at(name, trace_id, span_id)
         span = get_current_span(context)
+        session = context.get(SESSION_KEY) or getattr(span, "session", None)
         given: dict[Attribute, str | float | None] = {
             a.EVALUATION_NAME: str(name),
             a.EVALUATION_SCORE: number,
@@ -80,6 +90,8 @@ def score(
             a.EVALUATION_EXPLANATION: explanation,
             a.RESPONSE_ID: response_id,
             a.REQUEST_MODEL: _model(span),
+            a.SESSION_ID: getattr(session, "id", None),
+            a.USER_ID: getattr(session, "user", None),
         }
         record = LogRecord(
             event_name=EVALUATION_RESULT.name,
@@ -87,12 +99,16 @@ def score(
             context=context,
             attributes={row.name: value for row, value in given.items() if value is not None},
         )
-        get_logger("mlobs").emit(record)
+        logger = get_logger("mlobs")
+        logger.emit(record)
+        named = span.get_span_context().is_valid or given[a.SESSION_ID] or response_id
+        if not named and logger.enabled():  # a library may score where nobody has switched anything on
+            _tell_astray(name)
         span_of = span.get_span_context().span_id
         for listener in listeners:
             listener(Score(str(name), number, label, by, explanation, span_of))
     except Exception:  # noqa: BLE001 # never into the user's program
-        _guard.failed("recording a score")
+        _guard.failed("recording a score", "The score was left out.")
 
 
 def feedback(
@@ -126,16 +142,32 @@ def _judgement(name: str, value: float | None, label: str | None) -> tuple[float
     """Return number and label of a score.
 
     Raises:
-        ValueError: There is neither, or the number is none.
+        SettingError: There is neither, or the number is none.
     """
     if isinstance(value, bool):
         label = label or (PASS if value else FAIL)
-    number = None if value is None else float(value)
-    if number is None and label is None:
-        raise ValueError(f"score({name!r}) has neither a value nor a label")
+    if value is None and label is None:
+        raise SettingError(f"score({name!r}) has neither a value nor a label; give it one of them.")
+    try:
+        number = None if value is None else float(value)
+    except (TypeError, ValueError):
+        raise SettingError(
+            f"score({name!r}, {value!r}): a number was expected; a word goes into label=."
+        ) from None
     if number is not None and not math.isfinite(number):
-        raise ValueError(f"score({name!r}, {value!r}): a finite number was expected")
+        raise SettingError(f"score({name!r}, {value!r}): a finite number was expected.")
     return number, label
+
+
+def _tell_astray(name: str) -> None:
+    """Say once that there is nothing a score could belong to."""
+    if not _astray:
+        log.warning(
+            "mlobs.score(%r) was called outside of any call and session, so it belongs to none. "
+            "Call it inside one, or name the call: trace_id=.",
+            name,
+        )
+    _astray.add(name)
 
 
 def _model(span: Any) -> str | None:
@@ -146,6 +178,29 @@ def _model(span: Any) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _at(trace_id: str, span_id: str | None) -> Context:
-    where = SpanContext(int(trace_id, 16), int(span_id or "1", 16), is_remote=True, trace_flags=TraceFlags(1))
+def _at(name: str, trace_id: str | None, span_id: str | None) -> Context:
+    """Return the context of a call by its ids.
+
+    Raises:
+        SettingError: They are none.
+    """
+    if trace_id is None:
+        raise SettingError(f"score({name!r}, span_id={span_id!r}) has no trace_id; give both.")
+    trace = _number(name, "trace_id", trace_id, 32)
+    span = 1 if span_id is None else _number(name, "span_id", span_id, 16)
+    where = SpanContext(trace, span, is_remote=True, trace_flags=TraceFlags(1))
     return set_span_in_context(NonRecordingSpan(where), Context())
+
+
+def _number(name: str, argument: str, given: str, digits: int) -> int:
+    """Return an id of so many hex digits as a number.
+
+    Raises:
+        SettingError: It is something else, or all noughts, which stands for no id.
+    """
+    if re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", str(given)) is None or not int(given, 16):
+        raise SettingError(
+            f"score({name!r}, {argument}={given!r}): {digits} hex digits were expected, not all of them 0; "
+            f"of a number: format({argument}, '0{digits}x')."
+        )
+    return int(given, 16)

@@ -14,7 +14,6 @@ told. They cannot redact, so `redacted` means off for them: only decorated calls
 """
 
 import os
-import sys
 import threading
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlobs import _guard
 from mlobs.errors import SettingError
 from mlobs.instrument.arrivals import when_imported
+from mlobs.instrument.gaps import switched_on, watch_gaps
 from mlobs.instrument.libraries import (
     GROUP,
     IMPORTS,
@@ -122,17 +122,17 @@ def activate(
     """Switch on what is installed, once a process; later calls return the first one's report.
 
     Args:
-        content: "full" lets the instrumentations record messages; "redacted" and "off" do not. Else
-            MLOBS_CONTENT, else off.
+        content: "full" lets the instrumentations record messages; "redacted" and "off" do not. Else what
+            MLOBS_CONTENT says of model calls.
         tracer_provider: Gets their spans; else the process's.
         meter_provider: Gets their metrics; else the process's.
         logger_provider: Gets their events; else the process's.
 
     Raises:
-        SettingError: `content` is none of the three.
+        SettingError: `content` is none of the three, or a variable has a value that cannot be used.
     """
     global _report  # a process is switched on once
-    policy = content or os.environ.get("MLOBS_CONTENT", "").strip().lower() or "off"
+    policy = content or _policy()
     if policy not in {"off", "redacted", "full"}:
         raise SettingError(
             f"content={policy!r} cannot be used: one of 'off', 'redacted', 'full' was expected."
@@ -147,10 +147,12 @@ def activate(
         watch(content=full)
         providers = Providers(full, tracer_provider, meter_provider, logger_provider)
         natives = [one for one, native in NATIVES.items() if is_native(one, native) and not _disabled(one)]
-        for choice in choose(_found(), _problem, natives):
+        choices = choose(_found(), _problem, natives)
+        for choice in choices:
             _settle(_report, choice, providers)
         for library in natives:
             _settle_native(_report, library, providers)
+        watch_gaps(choices, natives, _disabled)
     except Exception:  # noqa: BLE001 # never into the user's program
         _guard.failed("switching on the installed instrumentations")
     return _report
@@ -159,6 +161,18 @@ def activate(
 def current_report() -> Report | None:
     """Return what `activate` did in this process, or None if it was not called."""
     return _report
+
+
+def _policy() -> str:
+    """Return what the environment says of the content of model calls.
+
+    Raises:
+        SettingError: A variable has a value that cannot be used.
+    """
+    from mlobs.settings import SdkSettings, load, read_content  # they import pydantic
+
+    modes = read_content(load(SdkSettings).content)
+    return modes.get("llm", modes[""])
 
 
 def _apply_policy(environment: Any, *, full: bool) -> None:
@@ -219,7 +233,7 @@ def _settle(report: Report, choice: Choice, providers: Providers) -> None:
         outcome.state, outcome.reason = "skipped", f"{outcomes[0].package} is used for {choice.library}"
 
     def arrived() -> None:
-        theirs = next((one for one in _everyone(choice) if _is_on(one)), None)
+        theirs = switched_on(choice)
         if theirs is not None:
             outcomes[0].state = "skipped"
             outcomes[0].reason = f"the program has switched on {theirs.package} itself"
@@ -232,20 +246,6 @@ def _settle(report: Report, choice: Choice, providers: Providers) -> None:
         when_imported(choice.imports, arrived)
     else:  # its requirements are there, so only the name it is imported by is not known here
         arrived()
-
-
-def _everyone(choice: Choice) -> list[Candidate]:
-    return [*choice.usable, *(candidate for candidate, _ in choice.refused)]
-
-
-def _is_on(candidate: Candidate) -> bool:
-    """Return whether a program has switched an instrumentation on, or is doing so right now.
-
-    Its one instance is made for that and nothing else; what is asked of the instance is true only
-    once it is done, and it is its first act that imports the library.
-    """
-    kind = getattr(sys.modules.get(candidate.module), candidate.attribute, None)
-    return getattr(kind, "_instance", None) is not None
 
 
 def _switch_on(candidate: Candidate, outcome: Outcome, providers: Providers) -> bool:

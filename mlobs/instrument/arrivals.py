@@ -149,4 +149,4 @@ def _run(act: Callable[[], None]) -> None:
     try:
         act()
     except Exception:  # noqa: BLE001 # never into the user's program
-        _guard.failed("switching on an instrumentation")
+        _guard.failed("switching on an instrumentation", "The program goes on without it.")

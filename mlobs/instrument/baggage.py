@@ -17,8 +17,9 @@ from opentelemetry.context import Context
 
 from mlobs import _guard
 from mlobs.errors import SettingError
-from mlobs.instrument.context import SESSION_KEY, Session
+from mlobs.instrument.context import Session
 from mlobs.semconv import attributes as a
+from mlobs.semconv.context import SESSION_KEY
 
 VARIABLE = "MLOBS_BAGGAGE"
 ENTRIES_MAX = 64

@@ -21,11 +21,12 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Span, SpanContext, Status,
 
 from mlobs import _guard
 from mlobs.instrument.baggage import session_of
-from mlobs.instrument.context import CALL_KEY, SESSION_KEY, SPAN_KEY, Session
+from mlobs.instrument.context import CALL_KEY, SPAN_KEY, Session
 from mlobs.instrument.sites import Site, Value
 from mlobs.instrument.usage import Usage, latest, read_tier, read_usage
 from mlobs.instrument.values import CHARACTERS_MAX, freeze
 from mlobs.semconv import attributes as a
+from mlobs.semconv.context import SESSION_KEY
 from mlobs.semconv.events import EXCEPTION
 
 FRAMES_MAX = 64

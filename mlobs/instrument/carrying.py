@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from opentelemetry.context import Context
 
 from mlobs import _guard
-from mlobs.instrument.context import CALL_KEY, SESSION_KEY, current, restore, switch
+from mlobs.instrument.context import CALL_KEY, current, restore, switch
 from mlobs.instrument.propagation import extract, inject
+from mlobs.semconv.context import SESSION_KEY
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # The key OpenTelemetry keeps the current span under has no public name, but a public setter.
 SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 CALL_KEY = create_key("mlobs-call")
-SESSION_KEY = create_key("mlobs-session")
 
 
 @dataclass(frozen=True, slots=True)

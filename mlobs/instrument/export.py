@@ -23,6 +23,7 @@ from mlobs import _guard
 from mlobs.instrument import encode
 from mlobs.instrument.calls import Call, now_ns
 from mlobs.instrument.halving import halves
+from mlobs.instrument.losses import fault, sentence
 from mlobs.instrument.outbox import REASONS, Outbox
 from mlobs.instrument.scrubbing import scrub
 from mlobs.instrument.tallies import Tally
@@ -66,10 +67,17 @@ class Exporter:
         self._version = version
         self._observe = observe
         self._spool = Spool(settings.spool, settings.spool_bytes_max) if settings.spool else None
+        if self._spool is not None and self._spool.problem:
+            log.warning(
+                "MLOBS_SPOOL=%s cannot be used: %s. Spans that the endpoint does not take are lost; "
+                "name a folder that this process may write to.",
+                self._spool.folder,
+                self._spool.problem,
+            )
         self.outbox = Outbox(settings.queue_spans_max)
         self.exported = 0
         self._settled = 0  # of the spans that were taken from the outbox, wherever they went
-        self.reachable: bool | None = None  # None until the first try
+        self.last: Answer | None = None  # of the endpoint's answers; None until the first
         self._epoch_ns = time.time_ns() - now_ns()
         self._warned_s = -WARN_EVERY_S
         self._reset()
@@ -85,6 +93,7 @@ class Exporter:
         self._reset()
 
     def _reset(self) -> None:
+        self._posting = False
         self._flushes: list[threading.Event] = []
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -93,6 +102,11 @@ class Exporter:
         self._next_try_s = 0.0
         self._thread = threading.Thread(target=self._run, name="mlobs-export", daemon=True)
         self._thread.start()
+
+    @property
+    def reachable(self) -> bool | None:
+        """Return whether the endpoint answered last; None until the first try."""
+        return None if self.last is None else self.last.outcome != "unreachable"
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -144,6 +158,13 @@ class Exporter:
             self._settled += left
         done = not self._thread.is_alive() and sum(self.dropped.values()) == lost
         return done and not self._spooled()
+
+    def losses(self) -> str:
+        """Return what to tell about lost spans after `shutdown`, empty where none are lost."""
+        lost, waiting = self.dropped, self.tally().waiting  # with a thread that has not come back in time
+        reason = "unanswered" if self._posting else "shutdown"
+        lost[reason] = lost.get(reason, 0) + waiting
+        return sentence(lost, self.last, self._transport.address)
 
     def _spooled(self) -> bool:
         """Return whether something waits on the disk."""
@@ -274,12 +295,11 @@ class Exporter:
 
     def _post(self, body: bytes) -> Answer:
         timeout_s = max(0.1, min(self._settings.timeout_s, self._deadline_s - time.monotonic()))
-        answer = self._transport.post(body, timeout_s)
-        self.reachable = answer.outcome != "unreachable"
-        if answer.outcome in {"retry", "unreachable"}:
-            self._warn("%s does not take spans (%s); they wait.", self._transport.address, answer.words)
-        elif answer.outcome == "rejected":
-            self._warn("%s answered %s", self._transport.address, answer.words)
+        self._posting = True
+        self.last = answer = self._transport.post(body, timeout_s)
+        self._posting = False
+        if answer.outcome != "split" and (told := fault(answer, self._transport.address, wait=True)):
+            self._warn(told)
         return answer
 
     def _put_away(self, body: bytes, spans: int, reason: str) -> None:
@@ -293,10 +313,10 @@ class Exporter:
         else:
             self._stopping.wait(seconds)  # a shutdown has less time than this, and wants to know
 
-    def _warn(self, sentence: str, *values: object) -> None:
+    def _warn(self, told: str) -> None:
         if time.monotonic() - self._warned_s > WARN_EVERY_S:
             self._warned_s = time.monotonic()
-            log.warning(sentence, *values)
+            log.warning("%s", told)
 
     def _follow_clock(self) -> None:
         epoch_ns = time.time_ns() - now_ns()

@@ -36,10 +36,11 @@ from mlobs.instrument.sites import settle
 from mlobs.instrument.suppression import watch
 from mlobs.instrument.tallies import observe_records, observe_spans
 from mlobs.instrument.transport.choice import GRPC_ENDPOINT, transport_of
+from mlobs.instrument.transport.http import TrustingSession
 from mlobs.prices.book import use
 from mlobs.prices.file import load_prices
 from mlobs.semconv import attributes as a
-from mlobs.settings import SdkSettings, load
+from mlobs.settings import TRUSTED, SdkSettings, load
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import LoggerProvider
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlobs")
 
+PROVIDER = "_CREDENTIAL_PROVIDER"  # variables that end in it name a session of the program's own
 UNREACHED_S_MAX = 1.0  # what a program's end may wait for an endpoint that never answered
 
 
@@ -200,11 +202,8 @@ def shutdown(timeout_s: float = 5.0) -> bool:
     ours = _telemetry.exporter
     deadline_s = time.monotonic() + timeout_s
     done = ours.shutdown(timeout_s) if ours else True
-    if ours is not None and ours.dropped.get("unreachable"):
-        log.warning(
-            "%d spans were lost: nothing took them at the endpoint. Start a server with: mlobs up",
-            ours.dropped["unreachable"],
-        )
+    if ours is not None and (told := ours.losses()):
+        log.warning("%s", told)
     if ours is not None and not ours.reachable:
         deadline_s = min(deadline_s, time.monotonic() + UNREACHED_S_MAX)
     providers = (_telemetry.tracers, _telemetry.loggers)
@@ -326,14 +325,25 @@ def _install_logs(settings: SdkSettings, resource: "Resource") -> None:
 
 def _exporter(settings: SdkSettings, module: str, name: str, path: str) -> Any:
     """Return the SDK's exporter of metrics or logs; it reads what else there is from OTEL_EXPORTER_OTLP_*."""
+    # MLOBS_CERTIFICATE, which ours reads where the standard variable is not set, and theirs does not know.
+    file = None if os.environ.get(TRUSTED) else settings.certificate
     if settings.protocol == "grpc":
         package = "opentelemetry.exporter.otlp.proto.grpc"
         made = getattr(require(f"{package}.{module}", extra="grpc", feature="OTLP over gRPC"), name)
         endpoint = settings.endpoint if "endpoint" in settings.model_fields_set else GRPC_ENDPOINT
-        return made(endpoint=endpoint, timeout=settings.timeout_s)
+        trust: dict[str, Any] = {}
+        files = (file, settings.client_key, settings.client_certificate)
+        if file is not None and all(one is None or one.is_file() for one in files):  # else spans say so
+            from grpc import ssl_channel_credentials
+
+            trust["credentials"] = ssl_channel_credentials(*(one and one.read_bytes() for one in files))
+        return made(endpoint=endpoint, timeout=settings.timeout_s, **trust)
     package = "opentelemetry.exporter.otlp.proto.http"
     made = getattr(import_module(f"{package}.{module}"), name)
-    return made(endpoint=f"{settings.endpoint}{path}", timeout=settings.timeout_s)
+    trust = {} if file is None else {"certificate_file": str(file)}
+    if settings.certificate is not None and not any(name.endswith(PROVIDER) for name in os.environ):
+        trust["session"] = TrustingSession()
+    return made(endpoint=f"{settings.endpoint}{path}", timeout=settings.timeout_s, **trust)
 
 
 def _unless_always_on(sampler: "Sampler") -> "Sampler | None":

@@ -16,7 +16,8 @@ from opentelemetry.propagators.textmap import Getter, Setter, TextMapPropagator
 
 from mlobs import _guard
 from mlobs.instrument.baggage import BAGGAGE_KEY, session_in, session_of, with_baggage
-from mlobs.instrument.context import CALL_KEY, SESSION_KEY, SPAN_KEY, current, restore, switch
+from mlobs.instrument.context import CALL_KEY, SPAN_KEY, current, restore, switch
+from mlobs.semconv.context import SESSION_KEY
 
 HEADERS_MAX = 1000  # looked at; a request has 30
 HEADER_CHARACTERS_MAX = 8192  # as long as baggage may be; the others are shorter

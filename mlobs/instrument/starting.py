@@ -65,7 +65,7 @@ class FirstCall:
             try:
                 init()
             except Exception:  # noqa: BLE001 # never into the user's program
-                _guard.failed("switching on below `mlobs run`")
+                _guard.failed("switching on below `mlobs run`", "The program goes on; nothing is recorded.")
             finally:
                 self._under_way = False
                 if active.recorder is self:

@@ -339,7 +339,7 @@ SERVER_EXPIRED = Metric(
     "mlobs.server.expired",
     "counter",
     "{row}",
-    "Rows that went because they were too old, or the store too large.",
+    "Spans, log records and metric points that went because they were too old, or the store too large.",
     (a.SIGNAL, a.REASON),
 )
 ALERT_FIRING = Metric("mlobs.alert.firing", "gauge", "{alert}", "Alerts that fire now.", (a.RULE,))

@@ -1,10 +1,13 @@
 """`mlobs run`: any program, no code changed, and nothing else about it changed either."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pytest
 from mlobs.cli.run import BOOTSTRAP, guessed, prepared, resolve
 from mlobs.errors import SettingError
 from tests.activation.conftest import environment
-from tests.processes import free_port, process, wait_for
+from tests.processes import free_port, process
 from tests.sink import Sink
 
 OPENAI = """
@@ -156,6 +159,28 @@ def test_a_program_that_does_not_know_of_mlobs_sends_its_model_calls(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("content", "kept"), [("redacted,tool=full", False), ("off,llm=full", True)])
+def test_content_is_said_for_each_kind_of_call(
+    start: Callable[..., Started], sink: Sink, content: str, kept: bool
+):
+    """As `mlobs.init` takes it; instrumentations cannot redact, so what is not full is off for them."""
+    done = start("app.py", app=OPENAI + "ask()", variables={"MLOBS_CONTENT": content})
+    assert (done.returncode, done.stderr) == (0, "")
+    sink.named("chat gpt-x")
+    assert ("SECRET" in repr(sink.bodies)) is kept
+
+
+@pytest.mark.slow
+def test_a_setting_that_cannot_be_used_is_said_in_sentences(start: Callable[..., Started], sink: Sink):
+    done = start("app.py", app=OPENAI + "print(ask())", variables={"MLOBS_CONTENT": "redacted,tol=full"})
+    assert done.returncode == 0
+    assert "sunny" in done.stdout
+    assert "MLOBS_CONTENT='redacted,tol=full' cannot be used" in done.stderr
+    assert "did you mean 'tool'?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
 def test_processes_that_the_program_starts_have_it_too(start: Callable[..., Started], sink: Sink):
     done = start(
         "app.py",
@@ -263,10 +288,19 @@ def wsgi(environ, start_response):
     log = tmp_path / "log"
     run = [sys.executable, "-m", "mlobs", "run", *command]
     with process(*run, log=log, cwd=tmp_path, env=variables) as started:
-        wait_for(f"http://127.0.0.1:{port}/", log)
-        assert sink.named("chat gpt-x", within_s=15)[0].resource["service.name"] == server
+        until = time.monotonic() + 150
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert started.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.1)
+        # Asked once, however long it takes: each question is a span.
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=150) as answer:
+            assert answer.read() == b"ok"
+        assert sink.named("chat gpt-x")[0].resource["service.name"] == server
         started.send_signal(signal.SIGTERM)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while started.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         assert started.returncode in {0, -signal.SIGTERM}, log.read_text()

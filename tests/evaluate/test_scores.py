@@ -4,6 +4,7 @@ import pytest
 
 import mlobs
 from mlobs import _guard
+from mlobs.evaluate import scores as module
 
 
 def scores(sink):
@@ -47,7 +48,18 @@ def test_feedback_comes_later_by_the_traces_id(sink):
 
 @pytest.mark.parametrize(
     "given",
-    [{"value": float("nan")}, {}, {"value": "high"}, {"value": 1, "trace_id": "no hex"}],
+    [
+        {"value": float("nan")},
+        {},
+        {"value": "high"},
+        {"value": [1]},
+        {"value": 1, "trace_id": "no hex"},
+        {"value": 1, "trace_id": "abc"},
+        {"value": 1, "trace_id": "0" * 32},
+        {"value": 1, "trace_id": 7},
+        {"value": 1, "trace_id": "ab" * 16, "span_id": "cd"},
+        {"value": 1, "span_id": "cd" * 8},
+    ],
 )
 def test_a_score_that_is_none_is_noted_and_left_out(sink, given):
     """It must not raise into the program, nor make an average meaningless."""
@@ -62,3 +74,64 @@ def test_a_label_alone_is_a_score(sink):
     mlobs.score("tone", label="rude")
     [(_, about)] = scores(sink)
     assert about == {"gen_ai.evaluation.name": "tone", "gen_ai.evaluation.score.label": "rude"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"value": "high"}, "score('x', 'high'): a number was expected; a word goes into label=."),
+        ({"value": 1, "trace_id": "abc"}, "score('x', trace_id='abc'): 32 hex digits were expected"),
+        ({}, "score('x') has neither a value nor a label; give it one of them."),
+    ],
+)
+def test_what_is_wrong_with_a_score_is_said_in_one_sentence(sink, caplog, monkeypatch, given, sentence):
+    monkeypatch.setattr(_guard, "failures", {})
+    mlobs.score("x", **given)
+    [record] = caplog.records
+    assert record.getMessage().startswith(f"mlobs failed while recording a score: {sentence}")
+    assert record.getMessage().endswith("The score was left out.")
+    assert not record.exc_info
+
+
+def test_a_score_after_the_call_belongs_to_the_session(sink, caplog, monkeypatch):
+    """There is no current call any more, and somebody may be asked only then."""
+    monkeypatch.setattr(module, "_astray", set())
+    with mlobs.session("s-1", user="ana"):
+        mlobs.agent(lambda: None)()
+        mlobs.feedback(True)
+    [(trace, about)] = scores(sink)
+    assert trace == ""
+    assert (about["session.id"], about["user.id"]) == ("s-1", "ana")
+    assert caplog.records == []
+
+
+def test_a_score_inside_a_call_says_the_calls_session(sink):
+    @mlobs.agent
+    def answer():
+        with mlobs.session("s-2"):
+            pass
+        mlobs.score("x", 1)
+
+    answer()
+    [(_, about)] = scores(sink)
+    assert about["session.id"] == "s-2"
+    assert "user.id" not in about
+
+
+def test_a_score_of_another_call_is_not_of_this_session(sink):
+    with mlobs.session("s-3", user="ana"):
+        mlobs.score("x", 1, trace_id="ab" * 16)
+    [(_, about)] = scores(sink)
+    assert not {"session.id", "user.id"} & about.keys()
+
+
+def test_a_score_of_nothing_is_told_of_once(sink, caplog, monkeypatch):
+    """Where the answer is named by the provider's id, it is of something."""
+    monkeypatch.setattr(module, "_astray", set())
+    mlobs.score("x", 1, response_id="r-1")
+    assert caplog.records == []
+    mlobs.score("y", 1)
+    mlobs.score("z", 1)
+    [record] = caplog.records
+    assert record.getMessage().startswith("mlobs.score('y') was called outside of any call and session")
+    assert len(scores(sink)) == 3

@@ -81,7 +81,7 @@ def test_an_endpoint_that_is_busy_is_tried_again(sink, exporter_to):
     sink.answers = [(503, {"Retry-After": "1"}), (429, {"Retry-After": "0"})]
     exporter = exporter_to(sink.url)
     exporter.outbox.offer(call(), keep=False)
-    assert exporter.flush(10)
+    assert exporter.flush(60)
     assert (len(sink.spans()), exporter.dropped) == (1, {})
 
 
@@ -187,7 +187,7 @@ def test_a_busy_endpoint_is_not_hammered_at_the_end(sink, exporter_to, after):
     sink.answers = [(503, {"Retry-After": after})] * 1000
     exporter = exporter_to(sink.url, export_interval_s=30)
     exporter.outbox.offer(call(), keep=False)
-    assert not exporter.shutdown(1.5)
+    assert not exporter.shutdown(4)
     assert len(sink.answers) > 990
     assert exporter.dropped == {"unreachable": 1}
 
@@ -249,3 +249,14 @@ def test_what_was_not_lost_is_counted_from_the_start(sink, exporter_to, tmp_path
     exporter.outbox.drop("queue_full", 3)
     assert exporter.tally().dropped["queue_full"] == 3
     assert set(exporter.dropped) <= set(exporter.tally().dropped)
+
+
+def test_a_spool_that_cannot_be_is_said_at_the_start(sink, exporter_to, caplog, tmp_path):
+    """Once spans are lost it is too late; and a folder that can be is not worth a word."""
+    exporter_to(sink.url, spool=tmp_path / "fine")
+    assert caplog.records == []
+    (tmp_path / "file").write_text("")
+    exporter_to(sink.url, spool=tmp_path / "file" / "spool")
+    [record] = caplog.records
+    told = f"MLOBS_SPOOL={tmp_path / 'file' / 'spool'} cannot be used: Not a directory. "
+    assert record.getMessage().startswith(told)

@@ -12,6 +12,7 @@ from mlobs.instrument.measures import Measures
 from mlobs.instrument.outbox import Outbox
 from mlobs.instrument.recorders import OwnRecorder, active
 from mlobs.semconv.metrics import DERIVED
+from tests.processes import free_port
 
 
 @pytest.fixture
@@ -159,18 +160,16 @@ def test_prometheus_can_scrape_a_program(run_program):
     """Under the names that dashboards and rules ask for."""
     done = run_program(
         """
-import socket, urllib.request, mlobs, os
+import urllib.request, mlobs, os
 from mlobs.semconv.metrics import TOOL_DURATION
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    os.environ["MLOBS_METRICS_PORT"] = str(free.getsockname()[1])
 mlobs.init("scraped", endpoint="http://127.0.0.1:9", metrics="process")
 mlobs.tool(len, name="size")("abc")
 mlobs.flush(1)
 text = urllib.request.urlopen(f"http://127.0.0.1:{os.environ['MLOBS_METRICS_PORT']}/metrics").read().decode()
 assert f'{TOOL_DURATION.prometheus}_count{{gen_ai_tool_name="size"}} 1.0' in text, text
 print("ok")
-"""
+""",
+        MLOBS_METRICS_PORT=str(free_port()),
     )
     assert done.stdout == "ok\n", done.stderr
 

@@ -197,8 +197,11 @@ class tls_sink:  # noqa: N801 # read as a verb
         import http.server
         import ssl
 
+        self.paths = paths = set()
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
+                paths.add(self.path)
                 self.rfile.read(int(self.headers["Content-Length"]))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
@@ -231,15 +234,15 @@ mlobs.init("spooling", endpoint=os.environ["SINK"])
 @mlobs.tool
 def work(n): return n
 for n in range(int(os.environ["COUNT"])): work(n)
-print(mlobs.flush(10))
+print(mlobs.flush(float(os.environ["FLUSH_S"])))
 """
     folder = tmp_path / "spool"
-    away = run_program(program, SINK="http://127.0.0.1:9", COUNT="30", MLOBS_SPOOL=str(folder))
+    away = run_program(program, SINK="http://127.0.0.1:9", COUNT="30", FLUSH_S="10", MLOBS_SPOOL=str(folder))
     assert (away.returncode, away.stdout) == (0, "False\n")
     assert "spans were lost" not in away.stderr
     assert len(list(folder.iterdir())) >= 1
     sink = sinks.start()
-    back = run_program(program, SINK=sink.url, COUNT="5", MLOBS_SPOOL=str(folder))
+    back = run_program(program, SINK=sink.url, COUNT="5", FLUSH_S="60", MLOBS_SPOOL=str(folder))
     assert (back.returncode, back.stdout, back.stderr) == (0, "True\n", "")
     assert len(sink.spans()) == 35
     assert len({span.span_id for span in sink.spans()}) == 35

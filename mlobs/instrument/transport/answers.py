@@ -22,12 +22,14 @@ class Answer:
         refused: Of an accepted request: spans the endpoint did not take.
         retry_after_s: Seconds the endpoint asked to wait, if it did.
         words: What to tell the user about it.
+        remedy: A sentence that says what to do about it, where that is known.
     """
 
     outcome: Outcome
     refused: int = 0
     retry_after_s: float | None = None
     words: str = ""
+    remedy: str = ""
 
 
 class Transport(Protocol):

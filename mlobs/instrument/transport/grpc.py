@@ -8,6 +8,7 @@ without it, and a dropped batch cannot be had back.
 """
 
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from urllib.parse import urlsplit
 from mlobs._extras import require
 from mlobs.errors import SettingError
 from mlobs.instrument.transport.answers import WORDS_MAX, Answer
-from mlobs.instrument.transport.http import refused
+from mlobs.instrument.transport.http import CREDENTIALS, accepted
+from mlobs.instrument.transport.silence import FILES, over_grpc
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 RETRY = {
-    "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "CANCELLED", "OUT_OF_RANGE", "DATA_LOSS",
+    "DEADLINE_EXCEEDED", "ABORTED", "CANCELLED", "OUT_OF_RANGE", "DATA_LOSS",
     "RESOURCE_EXHAUSTED",
 }  # fmt: skip
+UNKNOWN_CALLER = {"UNAUTHENTICATED", "PERMISSION_DENIED"}
 TOO_LARGE = "message larger than max"
 
 
@@ -73,15 +76,19 @@ class GrpcTransport:
 
     def post(self, body: bytes, timeout_s: float) -> Answer:
         """Post once."""
+        began_s = time.monotonic()
         try:
             answer = self._stub()(
                 body, timeout=timeout_s, metadata=self._metadata, compression=self._compression
             )
         except self._grpc.RpcError as error:
-            return _failed(error.code().name, error.details() or "")
+            code, details = error.code().name, error.details() or ""
+            if code == "UNAVAILABLE":
+                return over_grpc(self.address, details, timeout_s - (time.monotonic() - began_s))
+            return _failed(code, details)
         except OSError as error:  # a certificate that cannot be read
-            return Answer("unreachable", words=str(error))
-        return Answer("accepted", refused=refused(answer))
+            return Answer("unreachable", words=str(error), remedy=FILES)
+        return accepted(answer)
 
     def _stub(self) -> Any:
         with self._lock:
@@ -108,9 +115,9 @@ def _failed(code: str, details: str) -> Answer:
     words = f"{code}: {details[:WORDS_MAX]}"
     if code == "RESOURCE_EXHAUSTED" and TOO_LARGE in details:
         return Answer("split", words=words)
-    if code == "UNAVAILABLE":
-        return Answer("unreachable", words=words)
-    return Answer("retry" if code in RETRY else "rejected", words=words)
+    if code in RETRY:
+        return Answer("retry", words=words)
+    return Answer("rejected", words=words, remedy=CREDENTIALS if code in UNKNOWN_CALLER else "")
 
 
 def _read(path: str | None) -> bytes | None:

@@ -7,6 +7,7 @@ certificates as users expect; a request costs half a millisecond and carries up 
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import requests
 from google.protobuf.message import DecodeError
@@ -16,10 +17,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from mlobs import _guard
 from mlobs.instrument.transport.answers import WORDS_MAX, Answer
 from mlobs.instrument.transport.compression import compressor
+from mlobs.instrument.transport.silence import LOOK, WRITE_HTTPS, over_http
 
 ANSWER_BYTES_MAX = 4 << 20
 CONNECT_S_MAX = 3.0
 RETRY_STATUSES = {429, 502, 503, 504}
+CREDENTIALS = "OTEL_EXPORTER_OTLP_HEADERS sends a token: authorization=Bearer%20TOKEN."
+# What Go's servers and nginx answer on a port for TLS.
+PLAIN = ("HTTP request to an HTTPS server", "HTTP request was sent to HTTPS port")
 
 
 class HttpTransport:
@@ -68,13 +73,13 @@ class HttpTransport:
         except requests.ConnectionError as error:
             left_s = timeout_s - (time.monotonic() - began_s)
             if not _was_kept(error) or left_s <= 0:
-                return _unreachable(error)
+                return over_http(self.address, error, left_s)
         except (requests.RequestException, OSError) as error:
-            return _unreachable(error)
+            return over_http(self.address, error, timeout_s)
         try:
             return self._post(data, left_s)
         except (requests.RequestException, OSError) as error:
-            return _unreachable(error)
+            return over_http(self.address, error, timeout_s - (time.monotonic() - began_s))
 
     def _post(self, data: bytes, timeout_s: float) -> Answer:
         with self._session.post(
@@ -93,16 +98,35 @@ class HttpTransport:
             return answered(response.status_code, response.headers.get("Retry-After", ""), answer)
 
 
+class TrustingSession(requests.Session):
+    """Trusts its own file of certificates, over which REQUESTS_CA_BUNDLE would win."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Return what a request is sent with."""
+        own = self.verify if verify is None and isinstance(self.verify, str) else verify
+        return super().merge_environment_settings(url, proxies, stream, own, cert)
+
+
 def answered(status: int, retry_after: str, body: bytes) -> Answer:
     """Return what a status, the header Retry-After and the beginning of a body mean."""
     if status == 200:
-        return Answer("accepted", refused=refused(body))
-    words = f"{status}: {_said(body)[:WORDS_MAX]}".strip()
+        return accepted(body)
+    said = _said(body)[:WORDS_MAX].strip()
+    words = f"{status}: {said}" if said else str(status)
     if status == 413:
         return Answer("split", words=words)
     if status in RETRY_STATUSES:
-        return Answer("retry", retry_after_s=_seconds(retry_after), words=words)
-    return Answer("rejected", words=words)
+        return Answer("retry", retry_after_s=_seconds(retry_after), words=words, remedy="" if said else LOOK)
+    return Answer("rejected", words=words, remedy=_remedy(status, words))
+
+
+def _remedy(status: int, words: str) -> str:
+    """Return what to do about a refusal, where it says enough."""
+    if status in {401, 403}:
+        return CREDENTIALS
+    if status == 400 and any(word in words for word in PLAIN):
+        return WRITE_HTTPS
+    return "OTLP over HTTP is taken at /v1/traces." if status in {404, 405} else ""
 
 
 def _said(body: bytes) -> str:
@@ -114,13 +138,14 @@ def _said(body: bytes) -> str:
     return said or body.decode("utf-8", "replace")
 
 
-def refused(body: bytes) -> int:
-    """Return how many spans a partial success names; an answer that is not OTLP names none."""
+def accepted(body: bytes) -> Answer:
+    """Return what a success says: a partial one names spans; an answer that is not OTLP names none."""
     try:
-        return int(ExportTraceServiceResponse.FromString(body).partial_success.rejected_spans)
+        partial = ExportTraceServiceResponse.FromString(body).partial_success
     except Exception:  # noqa: BLE001 # a 200 with an answer that is not OTLP is still a 200
         _guard.failed("reading the endpoint's answer")
-        return 0
+        return Answer("accepted")
+    return Answer("accepted", refused=int(partial.rejected_spans), words=partial.error_message[:WORDS_MAX])
 
 
 def _seconds(retry_after: str) -> float | None:
@@ -136,10 +161,3 @@ def _seconds(retry_after: str) -> float | None:
 def _was_kept(error: requests.ConnectionError) -> bool:
     """Return whether the other side has closed a connection that had been open, rather than refused one."""
     return "RemoteDisconnected" in repr(error) or "ConnectionResetError" in repr(error)
-
-
-def _unreachable(error: Exception) -> Answer:
-    return Answer(
-        "unreachable",
-        words="no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__,
-    )

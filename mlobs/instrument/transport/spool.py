@@ -54,7 +54,7 @@ class Spool:
         self._bytes_max = bytes_max
         self._numbers = itertools.count()
         self._claims: set[Path] = set()
-        self.healthy = True
+        self.problem = ""  # why the folder cannot be used, as it was found at the start
         self.dropped: dict[str, int] = {}
         self.kept = 0  # spans that this process put here
         self.left = 0  # spans that it delivered from here, or dropped
@@ -62,8 +62,11 @@ class Spool:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.waiting = bool(self._names())
-        except OSError:
-            self.healthy = False
+            if not os.access(folder, os.W_OK | os.X_OK):
+                self.problem = os.strerror(errno.EACCES)
+        except OSError as error:
+            self.problem = error.strerror or str(error)
+        self.healthy = not self.problem
 
     def put(self, body: bytes, spans: int) -> bool:
         """Keep a request; return whether it is on the disk."""
