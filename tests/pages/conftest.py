@@ -1,11 +1,13 @@
 """A real server with a real story in it, and a real browser to look at it with."""
 
+import os
 import re
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,10 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 WIDE, NARROW = 1280, 400
 SPANS = 20_000
 CHECKS = (Path(__file__).parent / "checks.js").read_text()
+# Whether a page's scripts listen, where it has any: by what they change at last.
+BEGUN = """() => !document.documentElement.dataset.scripted || (
+  !document.querySelector("[data-unscripted]") &&
+  (!document.querySelector("[data-spans]") || document.querySelector("[role=treegrid]") !== null))"""
 # Said before any script of the page runs.
 WATCH = """
 window.violations = [];
@@ -50,8 +56,21 @@ class Look:
     wrong: list[str] = field(default_factory=list)
 
     def go(self, path: str) -> "Look":
-        """Open an address and wait until its scripts are there."""
+        """Open an address and wait until its scripts have begun."""
         self.page.goto(f"{self.url}{path}", wait_until="networkidle")
+        until = time.monotonic() + 60
+        while not self.page.evaluate(BEGUN):
+            assert time.monotonic() < until, f"the scripts of {path} do not begin"
+            time.sleep(0.05)
+        return self
+
+    def stand(self) -> "Look":
+        """Have the clock of pages stand: what they do after a while they do when the test says so.
+
+        It is set before there is a page, in which something could be due; and ahead, as it cannot go back.
+        """
+        self.page.clock.install()
+        self.page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=30))
         return self
 
     def check(self) -> list[str]:
@@ -70,8 +89,10 @@ def started(
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """Run `mlobs up` until the block ends; yield its address."""
     command = (*MLOBS, "up", "--port", str(port), "--grpc-port", "0", "--data", str(data), *more)
-    with process(*command, log=log) as running:
-        until = time.monotonic() + 60
+    # A question that takes too long is a failure that the browser reports; the machine may be busy.
+    environment = {**os.environ, "MLOBS_QUERY_SECONDS_MAX": "120"}
+    with process(*command, log=log, env=environment) as running:
+        until = time.monotonic() + 150
         while not (found := re.search(r"pages +(\S+)/\n", log.read_text())):
             assert running.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
@@ -85,9 +106,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     for url, running in started(folder / "log", folder / "data"):
         story = tell(url, usual=60, many=SPANS)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 150
         while True:
-            answer = requests.get(f"{url}/api/traces/{story.ids['many']}?limit=1", timeout=30)
+            answer = requests.get(f"{url}/api/traces/{story.ids['many']}?limit=1", timeout=60)
             if answer.ok and answer.json()["spans_stored"] == SPANS:
                 break
             assert time.monotonic() < until, answer.text[:300]
@@ -109,6 +130,13 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+def patient(browser: Any, **given: Any) -> Any:
+    """Return a context of a browser that waits longer than by itself: the machine may be busy."""
+    context = browser.new_context(**given)
+    context.set_default_timeout(90_000)
+    return context
+
+
 @pytest.fixture
 def look(browser: Any, site: Site) -> Iterator[Callable[..., Look]]:
     """Open pages; afterwards nothing may have gone wrong in any of them."""
@@ -116,7 +144,7 @@ def look(browser: Any, site: Site) -> Iterator[Callable[..., Look]]:
     contexts: list[Any] = []
 
     def make(path: str = "", *, width: int = WIDE, theme: str = "light", url: str = "", **given: Any) -> Look:
-        context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=theme, **given)
+        context = patient(browser, viewport={"width": width, "height": 860}, color_scheme=theme, **given)
         context.add_init_script(WATCH)
         contexts.append(context)
         made = Look(context.new_page(), url or site.url)

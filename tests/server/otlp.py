@@ -51,13 +51,12 @@ def span(
 def post(url: str, body: bytes, signal: str = "traces", **headers: str) -> requests.Response:
     """Send one request."""
     given = {name.replace("_", "-"): text for name, text in headers.items()}
-    return requests.post(f"{url}/v1/{signal}", data=body, headers={**PROTOBUF, **given}, timeout=30)
+    return requests.post(f"{url}/v1/{signal}", data=body, headers={**PROTOBUF, **given}, timeout=120)
 
 
 def wait_until(holds: Callable[[], bool]) -> bool:
-    """Ask for up to half a minute."""
-    for _ in range(600):
-        if holds():
-            return True
+    """Ask for up to two minutes."""
+    until = time.monotonic() + 120
+    while not (held := holds()) and time.monotonic() < until:
         time.sleep(0.05)
-    return False
+    return held

@@ -22,10 +22,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from mlobs.semconv import attributes as a
 from mlobs.semconv import metrics as m
-from tests.processes import MLOBS, process, wait_for
-from tests.server.otlp import PROTOBUF, span
+from tests.processes import MLOBS, START_S_MAX, process, wait_for
+from tests.server.otlp import PROTOBUF, span, wait_until
 
 ROUNDS = int(os.environ.get("MLOBS_TEST_KILLS", "6"))  # 100 take a quarter of an hour
+SPANS_MIN = 1_000  # That all rounds together have sent: there was a load.
 SENDERS = 3
 SERIES = re.compile(r"^(gen_ai_\w+_(?:count|sum|bucket|total)(?:\{.*\})?) (\S+)$", re.MULTILINE)
 COUNT_STORED = """
@@ -91,7 +92,7 @@ def running(folder: Path, number: int) -> Iterator[tuple[str, "subprocess.Popen[
     """Run a server on folder/data; yield its address and its process."""
     log = folder / f"server-{number}.log"
     with process(*MLOBS, "up", "--port", "0", "--data", str(folder / "data"), log=log, cwd=folder) as started:
-        until = time.monotonic() + 60
+        until = time.monotonic() + START_S_MAX
         while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
             assert started.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
@@ -130,7 +131,7 @@ def check_stored(folder: Path, sent: Sent) -> dict[str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180 + 20 * ROUNDS)
+@pytest.mark.timeout(600 + 60 * ROUNDS)
 def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path):
     """The promise of the acknowledgement, and of counters that never go backwards."""
     sent, chance, before = Sent(), random.Random(), dict[str, float]()
@@ -149,22 +150,25 @@ def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path):
                 sent.url = url
                 if number == 0:
                     stack.enter_context(sending(sent))
+                enough = len(sent.acknowledged) + SPANS_MIN / ROUNDS
                 until = time.monotonic() + chance.uniform(0.5, 3.5)
-                while time.monotonic() < until:
+                while time.monotonic() < until or len(sent.acknowledged) <= enough:
                     look(url)
                     time.sleep(chance.uniform(0, 0.3))
                 server.send_signal(signal.SIGKILL)
                 server.wait()
-    assert len(sent.acknowledged) > 1_000, "there was no load"
+    assert len(sent.acknowledged) > SPANS_MIN
+    journal = tmp_path / "data" / "journal"
     with running(tmp_path, ROUNDS) as (url, server):
-        until = time.monotonic() + 60
-        while tool_calls(before) < len(sent.acknowledged):
+        until = time.monotonic() + 240
+        # What nobody was told of is loaded as well, and a stop waits only so long for it.
+        while tool_calls(before) < len(sent.acknowledged) or any(journal.iterdir()):
             assert time.monotonic() < until, (tmp_path / f"server-{ROUNDS}.log").read_text()
             look(url)
             time.sleep(0.1)
         server.send_signal(signal.SIGTERM)
-        assert server.wait(30) == 0
-    assert list((tmp_path / "data" / "journal").iterdir()) == []
+        assert server.wait(120) == 0
+    assert list(journal.iterdir()) == []
     found = check_stored(tmp_path, sent)
     with running(tmp_path, ROUNDS + 1) as (url, _):
         look(url)
@@ -174,6 +178,7 @@ def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_sigterm_under_load_exits_0_and_loses_nothing(tmp_path):
     """Every rollout does it; a sender's request in that instant is answered or refused, not cut."""
     sent = Sent()
@@ -181,22 +186,21 @@ def test_sigterm_under_load_exits_0_and_loses_nothing(tmp_path):
         sent.url = url
         with sending(sent):
             time.sleep(2)
+            assert wait_until(lambda: len(sent.acknowledged) > 0)
             server.send_signal(signal.SIGTERM)
-            assert server.wait(60) == 0
-    assert sent.acknowledged
+            assert server.wait(120) == 0
     # Left in the journal is what took too long to load; the next start loads it.
     if list((tmp_path / "data" / "journal").iterdir()):
         with running(tmp_path, 1) as (url, _):
-            until = time.monotonic() + 60
-            while tool_calls(counters(url)) < len(sent.acknowledged):
-                assert time.monotonic() < until
-                time.sleep(0.1)
+            assert wait_until(lambda: tool_calls(counters(url)) >= len(sent.acknowledged))
     check_stored(tmp_path, sent)
 
 
 def refused(folder: Path, *arguments: str) -> str:
     """Start a server that cannot start; return its one sentence."""
-    ended = subprocess.run([*MLOBS, "up", *arguments], capture_output=True, text=True, timeout=60, cwd=folder)
+    ended = subprocess.run(
+        [*MLOBS, "up", *arguments], capture_output=True, text=True, timeout=150, cwd=folder
+    )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("mlobs: ")
     assert ended.stderr.count("\n") == 1
@@ -209,7 +213,7 @@ def test_a_second_server_on_the_folder_is_told_who_has_it(tmp_path):
     with running(tmp_path, 0) as (url, _):
         sentence = refused(tmp_path, "--port", "0", "--data", str(tmp_path / "data"))
         assert f"Another server holds the folder {tmp_path / 'data'}. Stop it, or choose another" in sentence
-        assert requests.get(f"{url}/readyz", timeout=10).status_code == 200
+        assert requests.get(f"{url}/readyz", timeout=60).status_code == 200
 
 
 @pytest.mark.slow

@@ -133,7 +133,8 @@ def test_prometheus_returns_the_calls_behind_a_percentile(served, tmp_path):
     program = require("prometheus")
     address = f"127.0.0.1:{free_port()}"
     scraping = {"job_name": "mlobs", "static_configs": [{"targets": [served.url.removeprefix("http://")]}]}
-    told = {"global": {"scrape_interval": "1s"}, "scrape_configs": [scraping]}
+    # As long as it waits for an answer, too.
+    told = {"global": {"scrape_interval": "5s"}, "scrape_configs": [scraping]}
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(told))
     command = [
         program,
@@ -153,7 +154,7 @@ def test_prometheus_returns_the_calls_behind_a_percentile(served, tmp_path):
 
         def found() -> set[tuple[str, str]]:
             asked = {"query": drawn, "start": time.time() - 300, "end": time.time() + 60}
-            answer = requests.get(f"http://{address}/api/v1/query_exemplars", params=asked, timeout=10).json()
+            answer = requests.get(f"http://{address}/api/v1/query_exemplars", params=asked, timeout=60).json()
             return {
                 (one["labels"]["trace_id"], one["labels"]["span_id"])
                 for series in answer["data"]

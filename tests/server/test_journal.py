@@ -19,6 +19,7 @@ from mlobs.errors import StoreError
 from mlobs.server import journal as journal_module
 from mlobs.server.framing import frame, messages, whole_bytes
 from mlobs.server.journal import GROUP_BYTES_MAX, OPEN, SEALED, Journal
+from tests.examples import examples
 from tests.server.journals import WAIT_SECONDS, Run, read
 
 # Framing
@@ -189,7 +190,7 @@ def test_every_message_is_answered_though_the_journal_stops(tmp_path):
             begun.wait(WAIT_SECONDS)
             paths = run.stop()
             sender.join(WAIT_SECONDS)
-            assert not wait(futures, 5).not_done
+            assert not wait(futures, WAIT_SECONDS).not_done
             written = [message for path in paths for message in read(path)]
             assert len(written) == sum(future.exception() is None for future in futures)
     finally:
@@ -256,7 +257,7 @@ def test_signals_share_a_folder_and_not_their_segments(tmp_path):
 contents = st.lists(st.binary(max_size=200).map(lambda some: b"m" + some), min_size=1, max_size=8)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(contents, st.data())
 def test_of_a_torn_segment_the_whole_messages_are_kept(written, data):
     """Whatever the crash cut off: the messages before it are handed on, sealed, and nothing else."""

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from mlobs.errors import StoreError
 from mlobs.server import journal as journal_module
+from tests.examples import examples
 from tests.server.journals import WAIT_SECONDS, Disk, Folder, Run, read
 
 
@@ -176,5 +177,5 @@ class FailingDisk(RuleBasedStateMachine):
         assert list(self.folder.iterdir()) == []
 
 
-FailingDisk.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
+FailingDisk.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=25)
 test_nothing_acknowledged_is_lost_whatever_the_disk_does = FailingDisk.TestCase

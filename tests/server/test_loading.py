@@ -182,7 +182,7 @@ def test_only_the_message_at_fault_is_set_aside(served, tmp_path):
     loader.start()
     try:
         loader.take(segment)
-        assert loader.wait(30.0)
+        assert loader.wait(120.0)
         assert (loader.failure, loader.pending_bytes) == (None, 0)
     finally:
         loader.stop(1.0)
@@ -260,7 +260,7 @@ def test_a_loader_goes_on_after_what_nobody_foresaw(served, tmp_path, caplog):
         assert wait_until(lambda: "the loader of traces failed and tries again" in caplog.text)
         assert loader.failure is not None
         in_the_way.rmdir()
-        assert loader.wait(30.0)
+        assert loader.wait(120.0)
         assert loader.failure is None
     finally:
         loader.stop(1.0)

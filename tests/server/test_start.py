@@ -51,6 +51,7 @@ def in_a_folder(run_program, tmp_path):
     return lambda code: run_program(f"from pathlib import Path\nfolder = Path({str(tmp_path)!r})\n{code}")
 
 
+@pytest.mark.slow
 def test_a_server_at_rest_has_loaded_no_heavy_package(in_a_folder):
     """Its rules evaluated and its figures found, as they are once a minute when nobody asks for anything."""
     done = in_a_folder(STARTED)

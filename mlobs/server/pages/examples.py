@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from mlobs.server.ask.statements import CALLS
 from mlobs.server.engine import Value
 from mlobs.server.pages.previews import preview
 from mlobs.server.pages.traces.view import AROUND_NS, BEGINNINGS, TEXT_CHARACTERS
@@ -27,6 +28,7 @@ def examples(store: Store, trace_ids: Sequence[str], since_ns: int, until_ns: in
         "until_ns": min(2**63 - 1, until_ns + AROUND_NS),
         "keys": ",".join(BEGINNINGS),
         "characters": TEXT_CHARACTERS,
+        "operations": ",".join(CALLS),
     }
     rows = store.named("page_examples", params)
     found = [{**row, "preview": preview(row["beginning"]), "known": True} for row in rows]

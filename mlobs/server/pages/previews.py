@@ -8,6 +8,8 @@ import orjson
 
 CHARACTERS = 160
 _STRING = re.compile(r'"(?:content|text|input|query|question|prompt|message|q)"\s*:\s*"((?:[^"\\]|\\.)+)')
+_ROLE = re.compile(r'"role"\s*:\s*"([a-z]+)"')
+NO_PERSON = frozenset({"system", "developer"})
 _SPACE = re.compile(r"\s+")
 
 
@@ -18,6 +20,11 @@ def preview(text: str) -> str:
     'Where is my parcel?'
     >>> preview('{"question": "Why is the sk'), preview("plain"), preview('{"a": 1}')
     ('Why is the sk', 'plain', '{"a": 1}')
+
+    What a system tells a model is nobody's words:
+
+    >>> preview('[{"role":"system","content":"A shop."}]'), preview('[{"role":"system","content":"A sh')
+    ('', '')
     """
     said = _said(text)
     return _SPACE.sub(" ", said).strip()[:CHARACTERS]
@@ -44,20 +51,36 @@ def _said(text: str) -> str:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        found = _STRING.findall(text)
-        return _unescaped(found[-1]) if found else text
+        return _said_in_part(text)
     if isinstance(value, str):
         return value
-    return next(iter(_last_words(value)), text)
+    return next(iter(_last_words(value)), "" if _is_instruction(value) else text)
+
+
+def _said_in_part(text: str) -> str:
+    """Return the last words in JSON that was cut; those of instructions are none."""
+    found = _STRING.findall(text)
+    roles = set(_ROLE.findall(text))
+    if roles and roles <= NO_PERSON:
+        return ""
+    return _unescaped(found[-1]) if found else text
+
+
+def _is_instruction(value: Any) -> bool:
+    """Return whether a value holds messages, and only such that instruct a model."""
+    messages = value if isinstance(value, list) else [value]
+    roles = {str(one.get("role")) if isinstance(one, Mapping) else "" for one in messages}
+    return bool(roles) and roles <= NO_PERSON
 
 
 def _last_words(value: Any) -> Iterable[str]:
     """Yield the words of the last message of a person, or those of the only argument."""
     if isinstance(value, list):
         people = [one for one in value if isinstance(one, Mapping) and one.get("role") == "user"]
-        for one in reversed(people or value[-1:]):
+        others = [one for one in value if not _is_instruction(one)]
+        for one in reversed(people or others[-1:]):
             yield from _words(one)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, Mapping) and not _is_instruction(value):
         yield from _words(value)
 
 

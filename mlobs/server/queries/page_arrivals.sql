@@ -6,7 +6,9 @@ SELECT
     sumIf(Spans, IsRoot) AS roots,
     sum(Calls) AS calls,
     sumIf(Calls, Model = '') AS nameless,
-    sum(Calls) - sum(CountedCalls) AS uncounted,
+    -- Those that failed before anything was counted, as a rate limit does; rows below nought take spans off.
+    sum(if(Calls < 0, greatest(Errors, Calls - CountedCalls), least(Errors, Calls - CountedCalls))) AS failed_untold,
+    sum(Calls) - sum(CountedCalls) - failed_untold AS uncounted,
     sum(CountedCalls) - sum(PricedCalls) AS unpriced
 FROM {table:Identifier}
 WHERE Minute >= toDateTime({since_s:UInt32}, 'UTC') AND Minute < toDateTime({until_s:UInt32}, 'UTC')

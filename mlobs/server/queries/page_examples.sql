@@ -1,4 +1,5 @@
--- A few traces that something points at, such as an alert: what each was, how long it took, how it begins.
+-- A few traces that something points at, such as an alert: what each was, how long it took, what its model
+-- calls cost, how it begins.
 SELECT
     TraceId AS trace_id,
     argMin(SpanName, (ParentSpanId != '', Timestamp)) AS name,
@@ -6,10 +7,12 @@ SELECT
     min(Timestamp) AS started,
     argMin(Duration, (ParentSpanId != '', Timestamp)) / 1e6 AS duration_ms,
     countIf(StatusCode = 'Error') AS errors,
-    argMinIf(text, (ParentSpanId != '', Timestamp), text != '') AS beginning
+    sumOrNullIf(CostUsd, has(splitByChar(',', {operations:String}), Operation)) AS cost_usd,
+    -- Messages without a person's come last: those of a root may be instructions alone.
+    argMinIf(text, (position(text, '"role"') > 0 AND position(text, '"user"') = 0, ParentSpanId != '', Timestamp), text != '') AS beginning
 FROM (
     SELECT
-        TraceId, SpanName, ServiceName, Timestamp, Duration, StatusCode, ParentSpanId,
+        TraceId, SpanName, ServiceName, Timestamp, Duration, StatusCode, ParentSpanId, Operation, CostUsd,
         substringUTF8(Content[arrayFirst(key -> mapContains(Content, key), splitByChar(',', {keys:String}))], 1, {characters:UInt32}) AS text
     FROM otel_traces
     WHERE TraceId IN (JSONExtract({ids:String}, 'Array(String)'))

@@ -7,7 +7,8 @@ SELECT
     anyIf(SessionId, SessionId != '') AS session,
     anyIf(ConversationId, ConversationId != '') AS conversation,
     anyIf(UserId, UserId != '') AS user,
-    argMinIf(text, (ParentSpanId != '', Timestamp), text != '') AS beginning
+    -- Messages without a person's come last: those of a root may be instructions alone.
+    argMinIf(text, (position(text, '"role"') > 0 AND position(text, '"user"') = 0, ParentSpanId != '', Timestamp), text != '') AS beginning
 FROM (
     SELECT
         TraceId, AgentName, SessionId, ConversationId, UserId, ParentSpanId, Timestamp,

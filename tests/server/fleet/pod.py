@@ -21,7 +21,7 @@ from mlobs.drift.monitor import Monitor
 def main(profile: str, url: str, seed: int) -> None:
     """Do what the lines of the standard input say."""
     reader = PeriodicExportingMetricReader(
-        OTLPMetricExporter(f"{url}/v1/metrics"), export_interval_millis=3_600_000
+        OTLPMetricExporter(f"{url}/v1/metrics", timeout=60), export_interval_millis=3_600_000
     )
     provider = MeterProvider([reader], resource=Resource.create({"service.name": "shop"}))
     metrics.set_meter_provider(provider)
@@ -34,7 +34,7 @@ def main(profile: str, url: str, seed: int) -> None:
             monitor.observe({"age": age, "plan": rng.choice(["a", "b", "c"])})
         monitor.flush()
         total += rows
-        assert provider.force_flush()
+        assert provider.force_flush(120_000)
         alarms = sum(watch.alarm for watch in monitor.state())
         print(f"counted {total} alarms {alarms}", flush=True)
 

@@ -19,7 +19,7 @@ from mlobs.drift.profile import Profile
 from tests.processes import MLOBS, free_port, process, wait_for
 from tests.server.otlp import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 class Pod:
@@ -79,7 +79,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def watches(url: str) -> dict[str, dict[str, Any]]:
-    answer = requests.get(f"{url}/api/drift", timeout=30).json()
+    answer = requests.get(f"{url}/api/drift", timeout=120).json()
     assert answer["failure"] is None
     return {watch["feature"]: watch for watch in answer["watches"]}
 
@@ -141,7 +141,7 @@ def test_what_no_process_can_tell_alone_all_together_do(tmp_path, profile, pods)
 
 
 def mlobs(*command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*MLOBS, *command], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([*MLOBS, *command], capture_output=True, text=True, check=False, timeout=300)
 
 
 def watched(url: str, *more: str) -> tuple[int, list[bool]]:

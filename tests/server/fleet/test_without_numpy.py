@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 PROGRAM = """
 import json, logging, sys, time, urllib.request
 from pathlib import Path
@@ -36,6 +38,7 @@ with server_with_alerts(load(ServerSettings, port=0, grpc_port=0, data=Path(sys.
 """
 
 
+@pytest.mark.slow
 def test_without_numpy_fleets_are_not_judged_and_it_is_said(run_program):
     """Everything else goes on; the sentence says what to install, and the log has it once."""
     done = run_program(PROGRAM, MLOBS_DRIFT_INTERVAL_S="0.2")

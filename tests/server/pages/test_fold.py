@@ -86,7 +86,50 @@ def test_the_first_failing_step_is_the_earliest_below_which_nothing_failed():
 )
 def test_loops_are_found_with_their_length(names, said):
     points = [point.text for point in digest(fold(run(*names, noun="tool")), [])]
-    assert points == ([said] if said else [])
+    assert [text for text in points if text.startswith("The same")] == ([said] if said else [])
+
+
+def test_the_step_that_takes_most_by_itself_is_told():
+    spans = [
+        span("r", name="invoke_agent support", noun="agent", took=350),
+        span("w", "r", "plan", took=300),
+        span("a", "w", "chat gpt", 10, 229),
+        span("b", "w", "search", 20, 250),  # Beside the call, and after it.
+    ]
+    assert [(one.text, one.span_id) for one in digest(fold(spans), [])] == [
+        ("search took 250 ms, 71 % of the run", "b")
+    ]
+    spans[3]["duration_ns"] = 20 * MS
+    assert digest(fold(spans), [])[0].text == "chat gpt took 229 ms, 65 % of the run"
+    spans[2]["duration_ns"] = 20 * MS
+    assert digest(fold(spans), [])[0].text == "plan took 270 ms itself, 77 % of the run"
+
+
+def test_calls_of_one_name_that_take_most_together_are_told():
+    spans = [span("r", name="root", took=100), *(span(f"c{at}", "r", "chat", at * 10, 8) for at in range(6))]
+    spans.append(span("d", "r", "search", 60, 15))
+    spans += [span(f"w{at}", "r", f"wait {at}", 75 + at * 5, 5) for at in range(5)]
+    assert digest(fold(spans), [])[0].text == "chat took 48.0 ms in 6 calls, 48 % of the run"
+
+
+def test_nothing_is_slow_where_time_is_spread_or_there_is_one_step():
+    assert digest(fold(run(*"abcdefgh")), []) == []
+    assert digest(fold([span("r", took=100)]), []) == []
+
+
+def test_what_branches_cost_is_told_where_there_are_several():
+    def branch(at):
+        return [
+            span(f"a{at}", "r", f"agent {at}", noun="agent"),
+            span(f"c{at}", f"a{at}", "chat", cost_usd=0.5),
+        ]
+
+    def costs(*branches):
+        spans = [span("r", name="root"), *(one for at in branches for one in branch(at))]
+        return [one.text for one in digest(fold(spans), []) if "cost" in one.text]
+
+    assert costs(1) == []
+    assert [text.split(",")[0] for text in costs(1, 2)] == ["agent 1 cost $0.50", "agent 2 cost $0.50"]
 
 
 def test_retries_say_whether_they_helped():

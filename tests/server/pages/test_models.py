@@ -25,7 +25,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 def minute(model: str, **given: object) -> dict[str, object]:
     row = {
         "model": model, "spans": 10, "errors": 0, "calls": 10, "counted": 10, "input_tokens": 1000,
-        "output_tokens": 100, "cached_tokens": 250, "priced": 10, "cost_nanos": 10**9,
+        "output_tokens": 100, "cached_tokens": 250, "priced": 10, "failed_untold": 0, "cost_nanos": 10**9,
         "durations": {"160": 10}, "first_chunks": {},
     }  # fmt: skip
     return {**row, **given}
@@ -42,6 +42,14 @@ def test_the_dearest_model_comes_first_with_what_a_thousand_calls_cost():
     assert [row.cost_share for row in found] == [0.75, 0.25, None]
     assert [row.per_thousand_usd for row in found] == [300.0, 100.0, None]
     assert found[0].cache_share == 0.25
+
+
+def test_a_call_that_failed_before_anything_was_counted_lacks_no_price():
+    limited = minute("m", spans=12, calls=12, counted=10, failed_untold=2)
+    assert added_up([limited]).unpriced == 0
+    assert added_up([{**limited, "failed_untold": 0}]).unpriced == 2
+    [found] = models(groups([limited], "model", "model", period()), added_up([limited]))
+    assert found.per_thousand_usd == pytest.approx(1000 / 12)  # They cost nothing, as on the page of costs.
 
 
 def test_models_beyond_the_named_ones_are_others():

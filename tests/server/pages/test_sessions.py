@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 
 import pytest
 import requests
@@ -176,6 +177,32 @@ def test_a_session_is_a_conversation_whose_turns_lead_to_their_traces(served, to
     assert len(set(re.findall(r'class="turn-head"><a href="/traces/([0-9a-f]{32})', page))) == 2
     assert "it broke" in page
     assert "<script>" not in page.replace('<script type="module"', "").replace("<script src", "")
+
+
+def test_a_score_that_was_given_after_the_call_is_shown(served, told):
+    """Of the session and the user that it says; of a score without them nobody knows whose it is."""
+    given = (("after-session", {"session.id": told}), ("after-user", {"user.id": "<b>ana"}), ("astray", {}))
+    records = [
+        {
+            "timeUnixNano": str(time.time_ns()),
+            "eventName": "gen_ai.evaluation.result",
+            "attributes": [
+                {"key": key, "value": {"stringValue": value}}
+                for key, value in {"gen_ai.evaluation.name": name, **said}.items()
+            ]
+            + [{"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": 0.25}}],
+        }
+        for name, said in given
+    ]
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).encode()
+    assert post(served.url, body, "logs", Content_Type="application/json").status_code == 200
+    served.drain()
+    session, user = get(served, "/session", id=told).text, get(served, "/user", id="<b>ana").text
+    assert "after-session" in session
+    assert "after-session" in get(served, "/sessions", q="user:*ana").text
+    assert "after-user" in user
+    assert "after-user" not in session
+    assert "astray" not in session + user
 
 
 def test_a_user_has_their_sessions(served, told):

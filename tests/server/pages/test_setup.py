@@ -125,6 +125,7 @@ def test_names_in_the_lines_and_in_the_prompt_are_there():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["python", "fastapi", "openai", "anthropic", "langchain"])
 def test_pasted_lines_arrive(served, name):
     """Those of clients are run as far as their first question, which nobody answers here."""
@@ -142,14 +143,14 @@ def test_pasted_lines_arrive(served, name):
         text += "\n    except Exception as error:\n        print(repr(error))\n"
     nobody = "http://127.0.0.1:9"
     run = subprocess.run(
-        [sys.executable, "-c", f"{text}{more.get(name, '')}\nmlobs.flush()"],
+        [sys.executable, "-c", f"{text}{more.get(name, '')}\nmlobs.flush(60)"],
         env={
             **os.environ, "OPENAI_API_KEY": "none", "ANTHROPIC_API_KEY": "none", "OPENAI_BASE_URL": nobody,
             "ANTHROPIC_BASE_URL": nobody, "OPENAI_MAX_RETRIES": "0",
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     asked = f"{served.url}/api/traces?q=service:{service}"

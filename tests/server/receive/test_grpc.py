@@ -181,7 +181,6 @@ def test_large_calls_at_once_hold_only_so_much(listening):
 
 def test_a_call_that_never_sends_its_message_is_given_up(listening, monkeypatch):
     """And one that ends without any, or with several, is told so."""
-    monkeypatch.setattr(calls, "READ_SECONDS_MAX", 0.2)
     counted = listening.refused("slow")
 
     async def stalled() -> grpc.StatusCode:
@@ -189,7 +188,9 @@ def test_a_call_that_never_sends_its_message_is_given_up(listening, monkeypatch)
             call = channel.stream_unary(NAMES["traces"])(timeout=30)
             return await call.code()
 
-    assert asyncio.run(stalled()) is grpc.StatusCode.DEADLINE_EXCEEDED
+    with monkeypatch.context() as patched:
+        patched.setattr(calls, "READ_SECONDS_MAX", 0.2)
+        assert asyncio.run(stalled()) is grpc.StatusCode.DEADLINE_EXCEEDED
     assert listening.refused("slow") == counted + 1
     for sent, reason in ([], "no_message"), ([a_body(), a_body()], "several"):
         with grpc.insecure_channel(listening.grpc_url.partition("://")[2]) as channel:

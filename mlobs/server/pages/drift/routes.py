@@ -1,7 +1,7 @@
 """The page of drift, and that of one feature. What is judged is told by another part of the server."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -71,9 +71,10 @@ def show_one(request: Request) -> Response:
     key = {name: given.get(name, "") for name in KEYS}
     store: Store = request.app.state.store
     watches = watched(store, said["watches"])
-    found = next((one for one in watches if all(one[name] == key[name] for name in KEYS)), None)
+    found = _found(watches, key, given)
     if found is None:
         return _nothing(request)
+    key = {name: found[name] for name in KEYS}
     said_range = {name: given[name] for name in NAMES if name in given}
     period = read_period(said_range or {"since": ONE_SINCE}, time.time_ns())
     axis, params = period.axis(), _params(key, period)
@@ -115,6 +116,18 @@ def show_one(request: Request) -> Response:
 
 
 ROUTES = (page(view.PATH, show), page(view.ONE, show_one))
+
+
+def _found(
+    watches: Sequence[Mapping[str, Any]], key: Mapping[str, str], given: Mapping[str, str]
+) -> Mapping[str, Any] | None:
+    """Return the feature of an address; without its profile, as alerts tell of it, what moved most."""
+    exact = next((one for one in watches if all(one[name] == key[name] for name in KEYS)), None)
+    if exact is not None or "ref" in given:
+        return exact
+    named = [name for name in KEYS if name in given]
+    fits = [one for one in watches if all(one[name] == key[name] for name in named)]
+    return max(fits, key=lambda one: (one["alarm"], one["reached"]), default=None)
 
 
 def _told(request: Request) -> Mapping[str, Any] | None:

@@ -11,7 +11,7 @@ from mlobs.server.pages.beginning import basis, begun, earliest_ns, hours
 from mlobs.server.pages.handling import page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.models import view
-from mlobs.server.pages.overview.view import added_up, groups, links, window
+from mlobs.server.pages.overview.view import PREDICTION, added_up, groups, links, window
 from mlobs.server.pages.period import NAMES
 from mlobs.server.pages.rendering import render
 from mlobs.server.pages.sessions.view import ids
@@ -33,8 +33,9 @@ def show(request: Request) -> Response:
     question = term("service", service) if service else ""
     params: dict[str, Value] = {**window(period), "service": service}
     rows = store.named("page_totals", {**params, "limit": GROUPS_MAX})
-    calls = [row for row in rows if row["calls"] or row["noun"] == "predict"]
-    whole, covered = added_up(calls), hours(period, earliest_ns(store, service))
+    calls = [row for row in rows if row["calls"] or row["noun"] == PREDICTION]
+    of_models, predictions = ([row for row in calls if bool(row["calls"]) == told] for told in (True, False))
+    whole, covered = added_up(of_models), hours(period, earliest_ns(store, service))
     listed = view.models(groups(calls, "model", "model", period, question), whole)
     names = view.named(listed)
     others = len(listed) > len(names) or any(not row["model"] for row in calls)
@@ -55,6 +56,8 @@ def show(request: Request) -> Response:
         step_ms=period.step_ns / 1e6,
         live_s=LIVE_SECONDS,
         whole=whole,
+        predictions=added_up(predictions) if predictions else None,
+        predicting=address("/traces", period.given, q=f"{question} kind:{PREDICTION}".strip()),
         cache_share=view.cache_share(whole),
         per_thousand=view.per_thousand(whole),
         links=links(question, whole, period),

@@ -28,7 +28,7 @@ class Model:
     Attributes:
         group: Its name, sums and links.
         cost_share: Of what all models cost.
-        per_thousand_usd: What a thousand calls with a price cost.
+        per_thousand_usd: What a thousand calls cost, of those that do not lack their cost.
         cache_share: Of its input tokens, those read from a cache.
     """
 
@@ -53,9 +53,9 @@ def models(groups: Sequence[Group], whole: Sums) -> list[Model]:
 
 
 def per_thousand(sums: Sums) -> float | None:
-    """Return what a thousand calls with a price cost."""
-    priced = sums.spans - max(0, sums.unpriced)
-    return sums.cost_usd / priced * THOUSAND if sums.cost_usd is not None and priced > 0 else None
+    """Return what a thousand calls cost, of those that do not lack their cost."""
+    known = sums.spans - sums.unpriced
+    return sums.cost_usd / known * THOUSAND if sums.cost_usd is not None and known > 0 else None
 
 
 def cache_share(sums: Sums) -> float | None:

@@ -39,10 +39,10 @@ def show(request: Request) -> Response:
     question = term("service", service) if service else ""
     params: dict[str, Value] = {**view.window(period), "service": service, "limit": GROUPS_MAX}
     rows = store.named("page_totals", params)
-    steps = store.named("page_steps", params)
-    requests = [row for row in rows if row["is_root"]]
+    requests, predictions = view.requests_and_predictions(rows)
+    steps = store.named("page_steps", {**params, "predictions": int(not predictions)})
     agents = [row for row in rows if row["noun"] == "agent"]
-    models = [row for row in rows if row["calls"] or row["noun"] == "predict"]
+    models = [row for row in rows if row["calls"] or row["noun"] == view.PREDICTION]
     whole, all_spans = view.added_up(requests), view.added_up(rows)
     first_ns = earliest_ns(store, service)
     said = _said(request, "alerts")
@@ -59,11 +59,13 @@ def show(request: Request) -> Response:
         step_ms=period.step_ns / 1e6,
         live_s=LIVE_SECONDS,
         requests=whole,
+        predictions=view.added_up(predictions) if predictions else None,
+        predicting=address("/traces", period.given, q=f"{question} kind:{view.PREDICTION}".strip()),
         spans=all_spans,
         links=view.links(question, whole, period),
         late=view.links(question, all_spans, period)["late"],
         charts=view.pictures(steps, period, question),
-        services=_top(view.groups(requests, "service", "service", period)),
+        services=_top(view.services(rows, period)),
         agents=_top(view.groups(agents, "agent", "agent", period, question)),
         models=_top(view.groups(models, "model", "model", period, question)),
         tools=_top(_tools(store, period, service, question)),
@@ -128,12 +130,13 @@ def _drift(
     if said is None:
         return None
     watches = watched(store, said["watches"])
-    alarms = [{**one, "address": drifted(one)} for one in watches if one["alarm"]]
+    alarms = [one for one in watches if one["alarm"]]
     # What an alert tells of already is not told twice.
-    untold = view.untold(alarms, alerts["firing"] if alerts is not None else [])
+    untold = view.by_feature(view.untold(alarms, alerts["firing"] if alerts is not None else []))
     return {
         "watched": len(watches),
-        "alarms": untold[:DRIFT_SHOWN],
+        "alarms": [{**one, "address": drifted(one)} for one in untold[:DRIFT_SHOWN]],
+        "left": len(untold) - DRIFT_SHOWN,
         "count": len(alarms),
         "failure": said["failure"],
     }

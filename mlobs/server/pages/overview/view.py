@@ -25,19 +25,31 @@ LEVELS = (0.5, 0.95)
 GROUPS_SHOWN = 12
 NANOS = 1e9
 TRACES = "/traces"
+PREDICTION = "predict"
 DRIFT_RULES = {"MlobsFeatureDrift", "MlobsFleetDrift"}
 FEATURE_LABELS = {
     "service": a.SERVICE_NAME.label,
     "model": a.MODEL_NAME.label,
     "version": a.MODEL_VERSION.label,
     "feature": a.FEATURE.label,
-    "segment": a.SEGMENT.label,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What some rows of `queries/page_totals.sql` or `page_steps.sql` come to."""
+    """What some rows of `queries/page_totals.sql` come to.
+
+    Attributes:
+        spans: How many.
+        errors: That failed.
+        input_tokens: None where no call tells its tokens.
+        output_tokens: The same.
+        cached_tokens: Of those that went in.
+        cost_usd: None where no call tells its cost.
+        unpriced: Calls of models that lack their cost; those that failed before anything was counted do not.
+        took_ms: How long half of them took at most, and 95 of a hundred.
+        first_chunk_ms: The same until the first token.
+    """
 
     spans: int
     errors: int
@@ -85,10 +97,30 @@ def added_up(rows: Sequence[Row]) -> Sums:
         output_tokens=sum(row["output_tokens"] for row in rows) if counted else None,
         cached_tokens=sum(row["cached_tokens"] for row in rows),
         cost_usd=sum(row["cost_nanos"] for row in rows) / NANOS if priced else None,
-        unpriced=sum(row["calls"] for row in rows) - priced,
+        unpriced=max(0, sum(row["calls"] - row["failed_untold"] for row in rows) - priced),
         took_ms=_pair(added([row["durations"] for row in rows])),
         first_chunk_ms=_pair(added([row["first_chunks"] for row in rows])),
     )
+
+
+def requests_and_predictions(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Return the requests, and apart from them the predictions that were made outside of any.
+
+    A model that is called a million times an hour would hide how requests go. Where there is nothing else,
+    as in a service that serves a model, its predictions are the requests.
+    """
+    roots = [row for row in rows if row["is_root"]]
+    requests = [row for row in roots if row["noun"] != PREDICTION]
+    return (requests, [row for row in roots if row["noun"] == PREDICTION]) if requests else (roots, [])
+
+
+def services(rows: Sequence[Row], period: Period) -> list[Group]:
+    """Return the table of services by their requests."""
+    by_name: dict[str, list[Row]] = {}
+    for row in rows:
+        by_name.setdefault(row["service"], []).append(row)
+    requests = [row for of in by_name.values() for row in requests_and_predictions(of)[0]]
+    return groups(requests, "service", "service", period)
 
 
 def groups(rows: Iterable[Row], by: str, key: str, period: Period, also: str = "") -> list[Group]:
@@ -180,7 +212,10 @@ def pictures(steps: Sequence[Row], period: Period, question: str) -> dict[str, M
 
 
 def causes(firing: Sequence[Row]) -> list[Row]:
-    """Return the alerts that fire, one for each cause: drift of a feature may be told of by two rules."""
+    """Return the alerts that fire, one for each cause.
+
+    Drift of a feature may be told of by two rules, and of each of its segments.
+    """
     found: dict[object, Row] = {}
     for number, alert in enumerate(firing):
         feature = _feature(alert.get("labels") or {}) if alert["rule"] in DRIFT_RULES else None
@@ -189,9 +224,31 @@ def causes(firing: Sequence[Row]) -> list[Row]:
 
 
 def untold(alarms: Sequence[Row], firing: Sequence[Row]) -> list[Row]:
-    """Return the features with an alarm that no alert tells of."""
+    """Return what moved of those features that no alert tells of, of whichever segment."""
     told = {_feature(one.get("labels") or {}) for one in firing if one["rule"] in DRIFT_RULES}
-    return [one for one in alarms if tuple(one[name] for name in FEATURE_LABELS) not in told]
+    return [one for one in alarms if _watched(one) not in told]
+
+
+def by_feature(alarms: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return a row for each feature that moved: as a whole, or the first of its segments.
+
+    Each has `segments`, the names of those that moved, and `since`, when the first of them did.
+    """
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for one in alarms:
+        found.setdefault(_watched(one), []).append(one)
+    return [
+        {
+            **min(of, key=lambda one: one["segment"]),  # The whole is the segment without a name.
+            "segments": sorted(one["segment"] for one in of if one["segment"]),
+            "since": min((one["since"] for one in of if one["since"]), default=""),
+        }
+        for of in found.values()
+    ]
+
+
+def _watched(one: Row) -> tuple[str, ...]:
+    return tuple(one[name] for name in FEATURE_LABELS)
 
 
 def _feature(labels: Mapping[str, str]) -> tuple[str, ...]:

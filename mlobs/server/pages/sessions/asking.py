@@ -24,11 +24,13 @@ class Found:
     """Traces, and whose they are.
 
     Attributes:
+        by: By what they were found: session or user.
         traces: Rows of `statements.traces` or `statements.SESSIONS`.
         within: A range that has all of their spans that the page's has.
         known: Whether `turns` has all spans: those that a cluster had before were not added up.
     """
 
+    by: str
     traces: Sequence[Row]
     within: Range
     known: bool
@@ -51,7 +53,7 @@ def traces(store: Store, by: str, names: Sequence[str], within: Range) -> Found:
     """
     known = not store.sharded
     if not names:
-        return Found((), within, known)
+        return Found(by, (), within, known)
     params: dict[str, Value] = {
         **within.params(),
         **whole(within, known=known),
@@ -59,7 +61,7 @@ def traces(store: Store, by: str, names: Sequence[str], within: Range) -> Found:
         "limit": TRACES_MAX,
     }
     rows = store.query(statements.traces(by), params)
-    return Found(rows, _near(rows, within), known)
+    return Found(by, rows, _near(rows, within), known)
 
 
 def first(store: Store, by: str, where: Condition, within: Range, order: str, limit: int) -> tuple[str, ...]:
@@ -81,7 +83,8 @@ def sessions_of(store: Store, found: Found) -> Found:
     """Return the same traces by their sessions; those without one are left out."""
     if not found.traces:
         return found
-    return Found(store.query(statements.SESSIONS, found.params()), found.within, found.known)
+    rows = store.query(statements.SESSIONS, found.params())
+    return Found("session", rows, found.within, found.known)
 
 
 def listed(store: Store, found: Found, *, begun: Collection[str] = ()) -> list[dict[str, Any]]:
@@ -97,9 +100,8 @@ def listed(store: Store, found: Found, *, begun: Collection[str] = ()) -> list[d
     params = found.params()
     earliest = _earliest(found, begun)
     beginnings = store.query(statements.BEGINNINGS, {**earliest.params(), **view.KEYS}) if begun else []
-    return view.listed(
-        store.query(statements.SUMS, params), store.query(statements.SCORES, params), beginnings
-    )
+    scores = store.query(statements.scores(found.by), params)
+    return view.listed(store.query(statements.SUMS, params), scores, beginnings)
 
 
 def newest(found: Found) -> list[str]:
@@ -121,7 +123,7 @@ def _earliest(found: Found, begun: Collection[str]) -> Found:
     until_ns = max(row["last_ns"] for row in rows) + MARGIN_NS
     within = found.within
     kept = Range(max(within.since_ns, since_ns), min(within.until_ns, until_ns), within.now_ns)
-    return Found(rows, kept, found.known)
+    return Found(found.by, rows, kept, found.known)
 
 
 def _near(rows: Sequence[Row], within: Range) -> Range:

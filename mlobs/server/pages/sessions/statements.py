@@ -5,12 +5,14 @@ come to is added up. Both read `turns`, where what spans say is added up by trac
 and the texts are read from the spans.
 """
 
+from mlobs.semconv import attributes as a
 from mlobs.server.ask.compiling import EVERYTHING, Condition
 from mlobs.server.ask.statements import FAILED, IN_RANGE, OF_CALLS, SESSION
 from mlobs.server.turns import rows
 
 USER = "UserId"
 IDENTS = {"session": SESSION, "user": USER}
+SAID = {"session": a.SESSION_ID.name, "user": a.USER_ID.name}  # Of a score.
 COLUMNS = {"session": "Session", "user": USER}  # Of `turns`.
 ORDERS = {"dearest": "sum(cost)", "failing": "countIf(failed)", "longest": "count()"}
 # Constants, else the indexes of traces, sessions and users would not be asked.
@@ -42,14 +44,11 @@ SELECT one AS id,
     sum(CostUsd) AS cost_usd
 FROM {rows("TraceId", _TRACES, _SUMMED)} AS turned INNER JOIN pairs USING TraceId
 GROUP BY id"""
-SCORES = f"""WITH {_PAIRS}
-SELECT one AS id, Name AS name, avg(Value) AS mean, count() AS judged
-FROM scores INNER JOIN pairs USING TraceId
-WHERE TraceId IN ({_TRACES})
-GROUP BY id, name ORDER BY id, judged DESC, name LIMIT 5000"""
-# How each begins: the text of the first span that has one.
+# How each begins: the text of the first span that has one; messages without a person's come last.
 BEGINNINGS = f"""WITH {_PAIRS}
-SELECT one AS id, argMin(text, (ParentSpanId != '', Timestamp)) AS beginning
+SELECT one AS id, argMin(
+    text, (position(text, '"role"') > 0 AND position(text, '"user"') = 0, ParentSpanId != '', Timestamp)
+) AS beginning
 FROM (
     SELECT TraceId, ParentSpanId, Timestamp, substringUTF8(
         Content[arrayFirst(key -> mapContains(Content, key), splitByChar(',', {{keys:String}}))],
@@ -64,6 +63,26 @@ SELECT TraceId AS trace_id, max(Session) AS id, min(FirstNs) AS first_ns, max(En
 FROM {rows("TraceId", _TRACES, ("TraceId", "Session", "FirstNs", "EndNs"))}
 WHERE Session != ''
 GROUP BY trace_id ORDER BY last_ns DESC"""
+
+
+def scores(by: str) -> str:
+    """Return the statement for the scores of some sessions or users, and of traces of theirs.
+
+    Args:
+        by: A key of IDENTS; of a score that was given outside of any call, what it must say.
+    """
+    said = f"Attributes['{SAID[by]}']"
+    return f"""WITH {_PAIRS}
+SELECT id, name, avg(value) AS mean, count() AS judged FROM (
+    SELECT one AS id, Name AS name, Value AS value
+    FROM scores INNER JOIN pairs USING TraceId
+    WHERE TraceId IN ({_TRACES})
+    UNION ALL
+    SELECT {said} AS id, Name AS name, Value AS value
+    FROM scores
+    WHERE TraceId = '' AND {said} IN (SELECT one FROM pairs)
+)
+GROUP BY id, name ORDER BY id, judged DESC, name LIMIT 5000"""
 
 
 def traces(by: str) -> str:

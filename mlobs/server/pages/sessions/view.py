@@ -40,7 +40,7 @@ def listed(
 
     Args:
         rows: Of `statements.SUMS`.
-        scores: Of `statements.SCORES`.
+        scores: Of `statements.scores`.
         beginnings: Of `statements.BEGINNINGS`.
     """
     begins = {row["id"]: row["beginning"] for row in beginnings}

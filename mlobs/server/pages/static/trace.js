@@ -4,6 +4,7 @@ import { shown as announce } from "./live.js";
 
 const ROW = 26;
 const SPARE = 12;
+const LAST_WORD_MAX = 26;
 const FAILED = 1, FIRST = 2, ORPHAN = 4, PARENT = 8, CANCELLED = 16, ABANDONED = 32;
 
 let data = null; // Of the tree that is shown.
@@ -55,6 +56,23 @@ function element(tag, name, text) {
   return made;
 }
 
+// Calls of a model differ by their last word, the function's: where there is no room, what is before it is cut.
+function titled(text) {
+  const bold = document.createElement("b");
+  const last = text.lastIndexOf(" ");
+  if (last <= 0 || text.length - last > LAST_WORD_MAX) bold.append(element("span", "start", text));
+  else bold.append(element("span", "start", text.slice(0, last)), element("span", "end", text.slice(last)));
+  return bold;
+}
+
+function said(flags) {
+  let text = flags & FIRST ? " – first failing step" : flags & FAILED ? " – failed" : "";
+  if (flags & ORPHAN) text += " (its parent is missing)";
+  if (flags & CANCELLED) text += " (cancelled)";
+  if (flags & ABANDONED) text += " (abandoned)";
+  return text;
+}
+
 function row(place) {
   const i = visible[place];
   const flags = data.flags[i];
@@ -83,15 +101,9 @@ function row(place) {
   mark.title = noun || "span";
   const name = element("span", "name");
   if (data.count[i]) name.append(`${data.count[i].toLocaleString()} × `);
-  const bold = document.createElement("b");
-  bold.textContent = data.titles[data.title[i]];
-  name.append(bold);
-  name.title = `${bold.textContent} (${data.services[data.service[i]]})`;
-  if (flags & FIRST) name.append(" – first failing step");
-  else if (flags & FAILED) name.append(" – failed");
-  if (flags & ORPHAN) name.append(" (its parent is missing)");
-  if (flags & CANCELLED) name.append(" (cancelled)");
-  if (flags & ABANDONED) name.append(" (abandoned)");
+  name.append(titled(data.titles[data.title[i]]));
+  name.title = `${data.titles[data.title[i]]} (${data.services[data.service[i]]})`;
+  name.append(element("span", "also", said(flags)));
   label.append(indent, twist, mark, name, element("span", "facts", data.allFacts[data.facts[i]]));
 
   const times = element("div", "times");

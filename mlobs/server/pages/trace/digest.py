@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlobs.server.canonical import OTHER
-from mlobs.server.pages.amounts import duration, money
+from mlobs.server.pages.amounts import duration, money, ratio
 from mlobs.server.pages.rendering import cut
 from mlobs.server.pages.trace.fold import Folded, title
 from mlobs.server.tree import Node
 
 LOOP_PERIOD_MAX, LOOP_TIMES_MIN = 4, 4
+# What takes less of a run than this is not why it takes so long.
+SLOW_SHARE_MIN = 0.2
 LOOPS_MAX, RETRIES_MAX, BRANCHES_MAX, HANDOFFS_MAX = 4, 6, 3, 6
 CALLED = ("llm", "tool", "agent", "retrieval")
 
@@ -35,6 +37,7 @@ def digest(folded: Folded, handoffs: Sequence[Mapping[str, Any]]) -> list[Point]
     """Return what is worth saying of a run, what went wrong first."""
     return [
         *_failing(folded),
+        *_slowest(folded),
         *_retries(folded),
         *_loops(folded),
         *_handoffs(handoffs),
@@ -56,6 +59,42 @@ def _failing(folded: Folded) -> Iterator[Point]:
         "bad",
         span["span_id"],
     )
+
+
+def _slowest(folded: Folded) -> Iterator[Point]:
+    """Say which step took most of the run by itself, without what it waited for below."""
+    whole_ns = folded.last_ns - folded.first_ns
+    if len(folded.nodes) < 2 or whole_ns <= 0:
+        return
+    steps = [(_own_ns(node), node) for _, node in folded.nodes]
+    own_ns, node = max(steps, key=lambda one: one[0])
+    how = " itself" if node.children else ""
+    if own_ns / whole_ns < SLOW_SHARE_MIN:  # No single one; those of one name together may.
+        together: Counter[str] = Counter()
+        for each_ns, one in steps:
+            together[title(one.span)] += each_ns
+        [(name, own_ns)] = together.most_common(1)
+        alike = [(each_ns, one) for each_ns, one in steps if title(one.span) == name]
+        _, node = max(alike, key=lambda one: one[0])
+        how = f" in {len(alike)} calls"
+        if len(alike) < 2 or not SLOW_SHARE_MIN <= own_ns / whole_ns <= 1:  # More is of calls side by side.
+            return
+    took = f"{title(node.span)} took {duration(own_ns / 1e6)}{how}"
+    yield Point(f"{took}, {ratio(own_ns / whole_ns)} of the run", "", node.span["span_id"])
+
+
+def _own_ns(node: Node) -> int:
+    """Return how long a span took while nothing below it ran."""
+    start = reached = node.span["start_ns"]
+    end = start + node.span["duration_ns"]
+    busy = 0
+    for child in sorted(node.children, key=lambda one: one.span["start_ns"]):
+        begins = max(reached, child.span["start_ns"])
+        ends = min(end, child.span["start_ns"] + child.span["duration_ns"])
+        if ends > begins:
+            busy += ends - begins
+            reached = ends
+    return int(end - start - busy)
 
 
 def _retries(folded: Folded) -> Iterator[Point]:
@@ -132,8 +171,10 @@ def _branches(folded: Folded) -> Iterator[Point]:
         for depth, node in folded.nodes
         if depth and node.children and node.span["noun"] in {"agent", "workflow"} and id(node) in folded.cost
     ]
+    if len(agents) < 2:
+        return
     for cost, node in sorted(agents, key=lambda one: -one[0])[:BRANCHES_MAX]:
-        share = f", {cost / whole:.0%} of the run" if whole else ""
+        share = f", {ratio(cost / whole)} of the run" if whole else ""
         took = duration(node.span["duration_ns"] / 1e6)
         yield Point(f"{title(node.span)} cost {money(cost)}{share}, {took}", "", node.span["span_id"])
 
