@@ -20,7 +20,7 @@ from mlobs._refusals import sentence, variables
 from mlobs._secret_files import secrets_in_files
 from mlobs.errors import SettingError
 from mlobs.semconv.spans import BY_NOUN
-from mlobs.thresholds import Thresholds
+from mlobs.thresholds import PENDING_BYTES_MAX, Thresholds
 
 
 def _http_address(text: str) -> str:
@@ -129,7 +129,7 @@ class SdkSettings(BaseSettings):
     certificate: Path | None = Field(
         None,
         validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_CERTIFICATE"),
-        description="File of the certificates to trust.",
+        description="File of the certificates to trust; that of MLOBS_CERTIFICATE if unset.",
     )
     client_certificate: Path | None = Field(
         None,
@@ -244,7 +244,7 @@ class ServerSettings(BaseSettings):
     segment_bytes_max: int = Field(32 << 20, ge=1024, description="A journal segment is sealed at this size.")
     segment_seconds_max: float = Field(0.5, gt=0, le=60, description="A segment is sealed at this age.")
     pending_bytes_max: int = Field(
-        2 << 30, ge=1 << 20, description="Journal bytes that may wait for the store; more get 503."
+        PENDING_BYTES_MAX, ge=1 << 20, description="Journal bytes that may wait for the store; more get 503."
     )
     traces_days: int = Field(0, ge=0, description="Days that spans are kept; 0 keeps all.")
     logs_days: int = Field(0, ge=0, description="Days that log records and scores are kept; 0 keeps all.")
@@ -275,7 +275,9 @@ class ClientSettings(BaseSettings):
     token: SecretStr = Field(SecretStr(""), description="The token that commands send to it.")
     certificate: Path | None = Field(
         default_factory=_trusted,
-        description=f"File of the certificates that commands trust; that of {TRUSTED} if unset.",
+        description=(
+            f"File of the certificates that commands and collectors trust; that of {TRUSTED} if unset."
+        ),
     )
 
 

@@ -5,10 +5,12 @@ They are settings, `MLOBS_ALERT_` and the field's name in capitals; `mlobs.setti
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AliasChoices, Field
 from pydantic_settings import BaseSettings
 
 from mlobs.semconv.metrics import CALL_SECONDS, CALLS, RUN_SECONDS
+
+PENDING_BYTES_MAX = 2 << 30
 
 
 def _bucket(bounds: tuple[float, ...]) -> AfterValidator:
@@ -91,3 +93,14 @@ class Thresholds(BaseSettings):
         60.0, gt=0, le=240, description="Seconds between looks at answers, guardrails, scores and budgets."
     )
     series_max: int = Field(20_000, ge=1, description="Series of one metric in Prometheus that alert.")
+    pending_bytes_max: int = Field(  # The server's own limit, of which the alert's is a part.
+        PENDING_BYTES_MAX,
+        ge=1 << 20,
+        validation_alias=AliasChoices("MLOBS_PENDING_BYTES_MAX"),
+        description="Journal bytes that may wait for the store; more get 503.",
+    )
+
+    @property
+    def pending_bytes_alerting(self) -> int:
+        """Return how much of one signal is too much: one of three has a third when the limit is reached."""
+        return self.pending_bytes_max // 4

@@ -22,6 +22,8 @@ from mlobs.cli.alerts.shown import now, past
 from mlobs.cli.alerts.silence_routes import silence_routes
 from mlobs.cli.figures import Figures
 from mlobs.cli.fleet import FleetDrift
+from mlobs.cli.refusals import Counted, Refusals, of_webhooks
+from mlobs.semconv import metrics as m
 from mlobs.server.access.routes import route
 from mlobs.server.access.scopes import READ
 from mlobs.server.serve import Server
@@ -80,7 +82,16 @@ def server_with_alerts(
         *form_routes(lambda: running[0] if running else None),
         *fleet.routes(),
     ]
-    return Server(settings, routes=routes, background=[begin, fleet.begin, Figures(alerts).begin])
+
+    def refusals(server: Server) -> Callable[[], None]:
+        def counted() -> Counted:
+            own = {(one[0], one[1]): n for row, one, n in server.counts.series() if row is m.SERVER_REFUSED}
+            return own | of_webhooks(received.samples())
+
+        return Refusals(counted).begin()
+
+    background = [begin, fleet.begin, Figures(alerts).begin, refusals]
+    return Server(settings, routes=routes, background=background)
 
 
 def _runbook(request: Request, rules: Path | None) -> Response:

@@ -22,7 +22,8 @@ from mlobs.drift.streams.watch import Watch
 from mlobs.server.tree import cost
 
 DRIFT_RULE, TOOL_RULE = "MlobsFeatureDrift", "MlobsToolFailureRatio"
-WAIT_S_MAX = 30.0
+WAIT_S_MAX = 120.0  # a machine may be busy
+DATED_S_MAX = 30.0  # how far the estimate of a change may be from it
 FEATURES_SHOWN = 6
 
 
@@ -160,7 +161,7 @@ class Story:
             "the change is dated to when summer came",
             bool(starts)
             and all(
-                start is not None and abs((start - shifted).total_seconds()) < WAIT_S_MAX for start in starts
+                start is not None and abs((start - shifted).total_seconds()) < DATED_S_MAX for start in starts
             ),
         )
         self._claim("the webhook was told of every alarm, and of no other", told == set(alarmed))

@@ -100,7 +100,7 @@ def numbers(limits: Thresholds) -> Row:
                 unit="bytes",
                 meaning="Safe on disk and not yet found by questions. Growing without end means a slow "
                 "store.",
-                bounds=Bounds(orange=256 * 2**20, red=2**30),
+                bounds=Bounds(orange=limits.pending_bytes_alerting // 2, red=limits.pending_bytes_alerting),
                 link=Link("Objectives and alerts", onward("slo")),
             ),
             stat(
