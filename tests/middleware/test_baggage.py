@@ -8,7 +8,8 @@ from opentelemetry.context import Context
 
 from mlobs.errors import SettingError
 from mlobs.instrument import baggage as ours
-from mlobs.instrument.context import SESSION_KEY, Session
+from mlobs.instrument.context import Session
+from mlobs.semconv.context import SESSION_KEY
 from mlobs.settings import SdkSettings
 
 WHOLE = Session("c-1", "ana", {"tier": "gold"}, {"tone": "warm"}, ("support", "7"))
