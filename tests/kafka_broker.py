@@ -82,7 +82,7 @@ def broker(folder: Path) -> Iterator[str]:
     port = free_port()
     settings = folder / "server.properties"
     settings.write_text(SETTINGS.format(broker=port, controller=free_port(), folder=folder))
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")  # no option
     java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classpath]
     subprocess.run(
         [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)],
