@@ -58,8 +58,16 @@ def tell(arguments: argparse.Namespace) -> int:
     return Story(stays=arguments.stay or (watched and not arguments.once)).run()
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal that ends the demo.
+
+    A plain KeyboardInterrupt that passes through a library's import is remembered by Python, which then ends
+    the process by SIGINT in place of its status, though it was caught. A kind of its own is not.
+    """
+
+
 def _interrupt(number: int, _: object) -> None:
     """End like Ctrl-C does, so that servers and folders are cleared away."""
     for ending in ENDINGS:  # a closing terminal may send more than one; clearing away is not interrupted
         signal.signal(ending, signal.SIG_IGN)
-    raise KeyboardInterrupt(signal.Signals(number).name)
+    raise Interrupted(signal.Signals(number).name)

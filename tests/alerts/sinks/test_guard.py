@@ -179,7 +179,7 @@ def webhook_at_ipv6():
     try:
         server = Server(("::1", 0), Handler)
     except OSError:
-        pytest.skip("this machine has no IPv6")
+        pytest.skip("::1 cannot be listened on; enable with: sudo sysctl -w net.ipv6.conf.lo.disable_ipv6=0")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
