@@ -9,13 +9,15 @@ from email.policy import HTTP
 from mlobs.server.clickhouse.refusal import BAD_ARGUMENTS, NOT_IMPLEMENTED, ClickHouseError
 
 # Parameters that are no settings. Those without a meaning here change how a server sends, not what.
-OURS = frozenset({"query", "database", "default_format", "query_id", "session_id", "session_timeout"})
+OURS = frozenset({
+    "close_session", "database", "default_format", "query", "query_id", "session_check", "session_id",
+    "session_timeout",
+})  # fmt: skip
 WITHOUT_MEANING = frozenset({
     "add_http_cors_header", "buffer_size", "cancel_http_readonly_queries_on_client_close",
-    "client_protocol_version", "close_session", "compress", "decompress", "enable_http_compression",
+    "client_protocol_version", "compress", "decompress", "enable_http_compression",
     "http_headers_progress_interval_ms", "http_zlib_compression_level", "log_queries", "password",
-    "quota_key", "role", "send_progress_in_http_headers", "session_check", "stacktrace", "user",
-    "wait_end_of_query",
+    "quota_key", "role", "send_progress_in_http_headers", "stacktrace", "user", "wait_end_of_query",
 })  # fmt: skip
 PARAMETER = "param_"
 SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -36,6 +38,8 @@ class Asked:
         settings: Of the engine, as text.
         session: Names the session, "" for none.
         session_seconds: How long an idle session is kept.
+        session_known: Whether it must be open already.
+        session_ends: Whether it ends with this request.
         id: Names the statement.
         protocol: The version of ClickHouse's protocol that the client speaks; 0 if it does not say.
     """
@@ -47,6 +51,8 @@ class Asked:
     settings: Mapping[str, str] = field(default_factory=dict)
     session: str = ""
     session_seconds: int = SECONDS_DEFAULT
+    session_known: bool = False
+    session_ends: bool = False
     id: str = ""
     protocol: int = 0
 
@@ -101,6 +107,8 @@ def read(
         settings=settings,
         session=given.get("session_id", ""),
         session_seconds=_seconds(given.get("session_timeout", "")),
+        session_known=given.get("session_check") == "1",
+        session_ends=given.get("close_session") == "1",
         id=checked_id(given.get("query_id", "")),
         protocol=_protocol(given.get("client_protocol_version", "")),
     )

@@ -161,11 +161,12 @@ class Desk:
         settings = dict(asked.settings)
         # From read-only there is no way back, so it must be the last setting of a connection of its own.
         readonly = settings.pop("readonly", "0")
-        session = asked.session if readonly == "0" else ""
-        with self._sessions.lend(session, asked.session_seconds) as connection:
+        if readonly != "0":
+            asked = replace(asked, session="")
+        with self._sessions.lend(asked) as connection:
             if asked.database:
                 connection.run(f"USE {asked.database}")
-            with _changed(connection, settings, for_good=not session):
+            with _changed(connection, settings, for_good=not asked.session):
                 if readonly != "0":
                     connection.run(f"SET readonly = {literal(readonly)}")
                 answer = _run(connection, asked, form)

@@ -42,6 +42,7 @@ class Elsewhere:
             username=where.user,
             password=where.password,
             secure=where.secure,
+            autogenerate_session_id=False,
         )
         try:
             # By POST and in the body, as what may write asks.
