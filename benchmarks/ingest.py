@@ -8,6 +8,21 @@ twelve GenAI attributes and a kilobyte of text, about 1.6 KB a span, ids never r
 keep-alive connections, each sending its next body when the last one was acknowledged. All of it
 shares the machine's cores, the sender included. A span counts as queryable when SQL finds it: this
 server's over HTTP, the peers' in their SQLite files. Peers get fewer spans, as they take longer.
+
+Where this server's CPU goes, for each span of a segment of 21,500: reading it 2.8 us, looking for odd values
+0.9, the INSERT 14 to 15. Half of that is planning, paid once for each segment however little is in it: 140
+ms, of which the spans' own columns take 49, totals of /metrics 30 (50 while they were worked out in one
+question), sums of calls 30, minutes 15. To merge a span for the first time takes another 10 us, and twice
+that with texts of many different words, half of it for their index; 200,000 spans are there before most of
+it.
+
+An INSERT keeps one core busy, so one at a time was the limit and not the CPU: two run at once.
+
+Tried without gain: parallel_view_processing, with one thread and two; optimize_on_insert = 0; indexes of ids
+left to merges; short-circuit evaluation off or forced; expressions that are not compiled; odd values looked
+for in one place after the other; the newer analyzer for views (sums of calls take 143 ms instead of 37); LZ4
+for content (nearly twice the space); twenty settings of the planner. Not taken: segments of 64 MB (7 % less
+CPU, 230 MB more memory).
 """
 
 import argparse

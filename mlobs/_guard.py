@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 from mlobs.errors import MlobsError
 
@@ -20,7 +21,9 @@ def failed(doing: str, outcome: str = "Your call went on; its span is incomplete
     if failures[doing] > 1:
         return
     error = sys.exception()
-    if isinstance(error, MlobsError):  # raised on purpose: its sentence says it all
-        log.warning("mlobs failed while %s: %s %s", doing, error, outcome)
-    else:
-        log.warning("mlobs failed while %s. %s", doing, outcome, exc_info=error)
+    # A handler of the program may raise, and where the stack is full, logging does: this is the last guard.
+    with suppress(Exception):
+        if isinstance(error, MlobsError):  # raised on purpose: its sentence says it all
+            log.warning("mlobs failed while %s: %s %s", doing, error, outcome)
+        else:
+            log.warning("mlobs failed while %s. %s", doing, outcome, exc_info=error)

@@ -11,34 +11,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mlobs._addresses import http_address, public_address
 from mlobs._refusals import sentence, variables
 from mlobs._secret_files import secrets_in_files
 from mlobs.errors import SettingError
 from mlobs.semconv.spans import BY_NOUN
 from mlobs.thresholds import PENDING_BYTES_MAX, Thresholds
-
-
-def _http_address(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("an address such as http://127.0.0.1:4318 was expected")
-    return text.rstrip("/")
-
-
-def _public_address(text: str) -> str:
-    """Return an address that more can be written behind, and that everybody may read."""
-    parts = urlsplit(_http_address(text))
-    if parts.query or parts.fragment or parts.username or parts.password:
-        raise ValueError(
-            "an address such as https://mlobs.example.org was expected, without a name, password, ? or #"
-        )
-    return text.rstrip("/")
-
 
 CONTENT_MODES = ("off", "redacted", "full")
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -83,8 +65,8 @@ def _trusted() -> Path | None:
 
 
 Content = Annotated[str, AfterValidator(_content)]
-Address = Annotated[str, AfterValidator(_http_address)]
-PublicAddress = Annotated[str, AfterValidator(_public_address)]
+Address = Annotated[str, AfterValidator(http_address)]
+PublicAddress = Annotated[str, AfterValidator(public_address)]
 
 
 class SdkSettings(BaseSettings):

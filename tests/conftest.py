@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,8 @@ from tests.terminal import terminal as terminal
 
 # What somebody asks for who waits for the fast tests.
 FAST = "not slow"
-# What a file says whose every test is slow.
-SLOW_FILE = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
+# What a file says whose every test is slow: in one line, or in a list over several.
+SLOW_FILE = re.compile(r"^pytestmark = .*(?:\n .*)*\bpytest\.mark\.slow\b", re.MULTILINE)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,14 +88,26 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         data=tmp_path_factory.mktemp("served"),
         body_bytes_max=200_000,
         segment_seconds_max=0.05,
+        query_seconds_max=60,  # a busy machine's seconds are no claim of the tests that ask it
     )
     with Server(settings) as server:
         yield server
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Fewer examples for the fast tests alone."""
+    """Fewer examples for the fast tests alone; several processes take the files in their order here."""
     choose(fast=config.option.markexpr == FAST)
+    config.option.loadscopereorder = False  # Of pytest-xdist; else the largest are first.
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among all that is imported now: it stays, and looking takes two seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -106,14 +118,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that share a server late: until it stops, no other store can be opened here.
+    """Put the files that share a server late: until it stops, no other store can be opened here.
 
     Those with a browser are last: what drives it leaves an event loop running in its process.
-    Several processes that share the work keep a file's tests together, and those of the server in one place.
     """
-    items.sort(key=lambda item: (_in_a_browser(item), _needs_the_server(item)))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("served" if _needs_the_server(item) else str(item.path)))
+    serving = {item.path for item in items if _needs_the_server(item)}
+    items.sort(key=lambda item: (_in_a_browser(item), item.path in serving))
 
 
 def _needs_the_server(item: pytest.Item) -> bool:

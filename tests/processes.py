@@ -76,14 +76,31 @@ def wait_for(address: str, log: Path) -> None:
 
 
 @contextlib.contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """Run `mlobs up` on a free port and return its address."""
-    log = folder / "server.log"
-    with process(*MLOBS, "up", "--port", "0", "--data", str(folder / "data"), log=log, cwd=folder) as started:
+def up(
+    folder: Path, *, log: str = "server.log", probe: str = "readyz", **given: Any
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Run `mlobs up` on a free port and folder/data; yield its address and its process.
+
+    Args:
+        folder: Where it works.
+        log: The name of the file of its output in there.
+        probe: What answers once it is up.
+        given: Of `subprocess.Popen`.
+    """
+    output = folder / log
+    command = (*MLOBS, "up", "--port", "0", "--data", str(folder / "data"))
+    with process(*command, log=output, cwd=folder, **given) as started:
         until = time.monotonic() + START_S_MAX
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
-            assert started.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+", output.read_text())):
+            assert started.poll() is None, output.read_text()
+            assert time.monotonic() < until, output.read_text()
             time.sleep(0.1)
-        wait_for(f"{found[0]}/readyz", log)
-        yield found[0]
+        wait_for(f"{found[0]}/{probe}", output)
+        yield found[0], started
+
+
+@contextlib.contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """Run `mlobs up`; yield its address."""
+    with up(folder) as (url, _):
+        yield url

@@ -41,6 +41,7 @@ class SpanSeen:
     resource: dict[str, Any]
     scope: str
     links: list[str]
+    link_attributes: list[dict[str, Any]]
 
 
 @dataclass
@@ -115,6 +116,7 @@ def read_spans(body: bytes) -> list[SpanSeen]:
                     about,
                     scope.scope.name,
                     [link.span_id.hex() for link in span.links],
+                    [read(link.attributes) for link in span.links],
                 )
                 for span in scope.spans
             ]

@@ -46,6 +46,19 @@ def test_every_command_explains_itself(words, capsys):
     assert re.search(r"\n[A-Z][^\n]+", capsys.readouterr().out)
 
 
+def test_every_option_explains_itself():
+    """In words, before its default; and every noun has a sentence."""
+    silent, seen = [], [parser()]
+    for one in seen:
+        silent += [] if one.description else [one.prog]
+        for action in one._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                seen += action.choices.values()
+            elif action.help != argparse.SUPPRESS and not re.match(r"\w", action.help or ""):
+                silent.append(f"{one.prog} {'/'.join(action.option_strings) or action.dest}")
+    assert silent == []
+
+
 @pytest.mark.parametrize(("kind", "field"), SETTING_ROWS, ids=lambda part: getattr(part, "__name__", part))
 def test_every_setting_is_in_the_readme_with_its_default(kind, field):
     """The table is read more often than the code."""

@@ -5,7 +5,16 @@ import re
 import pytest
 
 from mlobs.errors import SettingError
-from mlobs.settings import SETTINGS, AlertSettings, SdkSettings, ServerSettings, from_flags, load, variable
+from mlobs.settings import (
+    SETTINGS,
+    AlertSettings,
+    ClientSettings,
+    SdkSettings,
+    ServerSettings,
+    from_flags,
+    load,
+    variable,
+)
 
 ROWS = [(kind, field) for kind in SETTINGS for field in kind.model_fields]
 
@@ -57,6 +66,22 @@ def test_what_was_given_is_named_as_it_was_given(monkeypatch):
     monkeypatch.setenv("MLOBS_BODY_BYTES_MAX", "7")
     with pytest.raises(SettingError, match=r"^MLOBS_BODY_BYTES_MAX='7' cannot be used"):
         from_flags(ServerSettings, port=1)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://h:port", "http://h:70000", "http://[::1", "http://a b", "h:80", "http://"]
+)
+def test_an_address_that_nobody_can_be_at_is_refused(monkeypatch, address):
+    """At start, and not in the words of whoever tries to connect."""
+    monkeypatch.setenv("MLOBS_SERVER", address)
+    with pytest.raises(SettingError, match=r"^MLOBS_SERVER='.* cannot be used: an address such as"):
+        load(ClientSettings)
+
+
+def test_an_address_loses_what_copying_leaves_at_its_ends(monkeypatch):
+    """A blank, a line's end, a slash."""
+    monkeypatch.setenv("MLOBS_SERVER", " http://[::1]:4318/ \n")
+    assert load(ClientSettings).server == "http://[::1]:4318"
 
 
 def test_a_default_of_nothing_is_not_shown(monkeypatch):

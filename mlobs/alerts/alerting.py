@@ -8,19 +8,20 @@ goes on.
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from mlobs.alerts import history
+from mlobs.alerts import ends, forgetting, history
 from mlobs.alerts.close_up import CloseUp
 from mlobs.alerts.contributions import contributions, own, top
 from mlobs.alerts.delivery import Sample
 from mlobs.alerts.desk import Desk, shown
 from mlobs.alerts.evaluator import Evaluator, Health, Transition
-from mlobs.alerts.message import finite, iso, message
+from mlobs.alerts.message import finite, iso, message, peak
 from mlobs.alerts.receive import ledger
+from mlobs.alerts.receive.by_hand import ByHand
 from mlobs.alerts.replay.asking import Wanted, answered
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.rulewatch import RuleWatch
@@ -83,10 +84,12 @@ class Alerting:
         self._runbook_base = settings.runbook_base or f"{self._server_url}/runbooks"
         self.clock = clock
         self.watch = RuleWatch(settings)
-        self.telling = Telling(settings, data_folder / FILE, clock)
+        self.telling = Telling(settings, data_folder / FILE, clock, self._fires)
         self._outbox, self._courier = self.telling.outbox, self.telling.courier
         self.desk = Desk(self._outbox, self._courier, clock)
         self.silencing = Silencing(self._outbox, clock)
+        self.by_hand = ByHand(self._outbox, clock)
+        self._evaluated = False
         self._close_up = CloseUp(self._outbox, ask, settings.rules)
         self._evaluator = Evaluator(
             self.watch.rules,
@@ -123,7 +126,31 @@ class Alerting:
         self._look()
         with self._evaluating:
             self._asked_tops = 0
-            return self._evaluator.evaluate(self.clock())
+            changed = self._evaluator.evaluate(self.clock())
+            self._evaluated = True
+            return changed
+
+    def traces(self) -> list[str]:
+        """Return the traces that anything remembered of alerts names."""
+        return forgetting.traces(self._outbox)
+
+    def forget(self, what: str, value: str, trace_ids: Collection[str]) -> int:
+        """Take a user, a session or a trace that was deleted out of all that is remembered of alerts.
+
+        Args:
+            what: user, session or trace.
+            value: Its id.
+            trace_ids: The traces that went with it.
+
+        Raises:
+            StoreError: The file cannot be written; the same call goes on.
+        """
+        gone = forgetting.Deleted(what, value, frozenset(trace_ids))
+        with self._evaluating:
+            self._evaluator.end(gone.names, ends.deleted(what), self.clock())
+            changed = forgetting.forget(self._outbox, gone)
+            self._evaluator.know_again()
+        return changed
 
     def backtest(
         self, wanted: Wanted, rules: Sequence[Rule], is_abandoned: Callable[[], bool] = lambda: False
@@ -239,8 +266,8 @@ class Alerting:
             due_s = time.monotonic() + pause_s if is_due else due_s
             self._stopping.wait(max(0.0, min(LOOK_S, due_s - time.monotonic())))
 
-    def _message(self, one: Transition, rule: Rule) -> dict[str, Any]:
-        began = one.change == "firing"
+    def _message(self, one: Transition, rule: Rule, *, is_news: bool = True) -> dict[str, Any]:
+        began = is_news and one.change == "firing"
         return message(
             one.alert,
             rule,
@@ -252,6 +279,17 @@ class Alerting:
             top=self._top(one.alert, rule, one.at_s) if began else self._top_of_old(one.alert),
             end=None if one.ended is None else one.ended.row,
         )
+
+    def _fires(self) -> list[dict[str, Any]] | None:
+        """Return messages about alerts that fire and are not about to end; None until that is known."""
+        rules, now_s = self._evaluator.rules, self.clock()
+        if not self._evaluated:
+            return None
+        return [
+            self._message(Transition(one, "firing", now_s), rules[one.rule], is_news=False)
+            for one in self._evaluator.alerts
+            if one.state == "firing" and one.clearing_s is None and one.rule in rules
+        ]
 
     def _runbook(self, rule: Rule) -> str | None:
         is_here = self._settings.runbook_base is None
@@ -298,6 +336,7 @@ class Alerting:
             "labels": {**found.labels, **rule.labels},
             "value": finite(found.told),
             "value_text": number(found.told, rule.indicator.unit),
+            "peak": peak(alert, rule),
             "volume": found.volume,
             "since": iso(alert.active_s if found.since_s is None else found.since_s),
             "started": None if alert.firing_s is None else iso(alert.firing_s),

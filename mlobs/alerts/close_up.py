@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mlobs.alerts import history
+from mlobs.alerts.counted import counted
 from mlobs.alerts.desk import shown
-from mlobs.alerts.measured import Failed
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.replay.measuring import stretches
 from mlobs.alerts.rules import Rule
@@ -83,7 +83,7 @@ class CloseUp:
             "hold_s": rule.hold_s,
             "window_s": rule.indicator.window_s,
             "metric": metric.name if isinstance(metric, Metric) else None,
-            "failed": isinstance(getattr(rule.indicator, "bad", None), Failed),
+            "counts": counted(rule, alert["labels"]),
             "value": number(value, rule.indicator.unit) if alert["value"] is not None else None,
             "limit": rule.above,
             "limit_text": None if rule.above is None else number(rule.above, rule.indicator.unit),

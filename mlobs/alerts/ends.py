@@ -11,6 +11,8 @@ reason       within_limit  what is measured is no longer over the limit
              given_up      it is missed for so long that nobody waits for it any more
              otherwise     the value is over the limit still, and another condition of the rule is not met
              rule_gone     the rule was removed or renamed
+             deleted       the user or session that it is about was deleted
+             by_hand       somebody ended an alert from elsewhere, whose sender said no end of it
              sender        whoever found it says that it ended, and not why
              unknown       it could not be asked
 """
@@ -68,6 +70,14 @@ def rule_gone(name: str) -> Ended:
             f"The rule {name} is gone: it was removed or renamed, and its alerts end with it. {UNJUDGED} "
             "First: mlobs alerts rules says which rules there are."
         ),
+    )
+
+
+def deleted(what: str) -> Ended:
+    """Return the end of an alert about a user or session that somebody deleted."""
+    return Ended(
+        reason="deleted",
+        text=f"The {what} that it is about was deleted, with everything that was measured of it.",
     )
 
 

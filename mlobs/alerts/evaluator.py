@@ -14,7 +14,7 @@ from typing import Any
 
 from mlobs.alerts import departed, ends, history
 from mlobs.alerts.ends import Ended
-from mlobs.alerts.message import finite, iso
+from mlobs.alerts.message import finite, iso, peak
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.rules import Rule
 from mlobs.alerts.sql import ALERTS_MAX, Ask, question
@@ -119,6 +119,26 @@ class Evaluator:
             raise failures[0]
         return transitions
 
+    def end(self, is_meant: Callable[[Alert], bool], why: Ended, now_s: float) -> list[Transition]:
+        """End alerts for another reason than their rules', and tell those who were told of their beginning.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        transitions: list[Transition] = []
+        for rule in self.rules.values():
+            meant = [one for one in self._alerts.values() if one.rule == rule.name and is_meant(one)]
+            over = [Transition(one, "resolved", now_s, why) for one in meant if one.state == "firing"]
+            self._write(rule, dict.fromkeys(one.fingerprint for one in meant), over)
+            for one in meant:
+                del self._alerts[one.fingerprint]
+            transitions += over
+        return transitions
+
+    def know_again(self) -> None:
+        """Take the alerts for what the file says of them now."""
+        self._alerts = {alert.fingerprint: alert for alert in self._outbox.alerts()}
+
     def _is_due(self, rule: Rule, now_s: float) -> bool:
         health = self.health[rule.name]
         if health.evaluated_s is None or health.error is not None:
@@ -216,6 +236,8 @@ class Evaluator:
         said = departed.facts(rule)
         with self._outbox.transaction() as db:
             self._outbox.write(db, changed=changed, over=over)
+            for alert in changed:
+                self._rise(db, rule, alert)
             for place, one in enumerate(transitions):
                 _note(db, rule, one, messages[place].get("top") if messages else None)
             if is_gone:
@@ -230,6 +252,13 @@ class Evaluator:
             self._kept[rule.name] = said
         if dropped:
             log.error("%d messages about %s were dropped: too many wait for sinks.", dropped, rule.name)
+
+    def _rise(self, db: sqlite3.Connection, rule: Rule, alert: Alert) -> None:
+        """Write down that an alert of the history got worse."""
+        before = self._alerts.get(alert.fingerprint)
+        told = peak(alert, rule)
+        if before is not None and before.state == "firing" and before.peak != alert.peak and told is not None:
+            history.rise(db, "mlobs", alert.fingerprint, told)
 
     def _forget_strangers(self, now_s: float) -> list[Transition]:
         """End alerts of rules that are no more: nobody could say when they are over."""
@@ -266,6 +295,7 @@ def _note(db: sqlite3.Connection, rule: Rule, one: Transition, top: Mapping[str,
             "labels": {**found.labels, **rule.labels},
             "value": finite(found.told),
             "value_text": number(found.told, rule.indicator.unit),
+            "peak": peak(one.alert, rule),
             "since": iso(one.alert.active_s if found.since_s is None else found.since_s),
             "trace_ids": list(found.trace_ids),
             "top": top,

@@ -13,7 +13,7 @@ from mlobs.alerts.outbox import Outbox
 
 EPISODES_MAX = 5_000
 SHOWN = ("rule", "severity", "summary", "labels", "value", "trace_ids")
-MORE = ("value_text", "since", "top", "end")
+MORE = ("value_text", "peak", "since", "top", "end")
 
 
 def note(
@@ -37,6 +37,8 @@ def note(
             end, why it ended, as `end`.
     """
     if status == "resolved":
+        if said.get("peak") is not None:
+            rise(db, source, fingerprint, said["peak"])
         db.execute(
             "UPDATE episodes SET ended_s = ?, shown = json_set(shown, '$.end', json(?)) "
             "WHERE source = ? AND fingerprint = ? AND ended_s IS NULL",
@@ -50,6 +52,25 @@ def note(
         (source, fingerprint, at_s, text),
     )
     db.execute("DELETE FROM episodes WHERE number <= (SELECT max(number) FROM episodes) - ?", (EPISODES_MAX,))
+
+
+def rise(db: sqlite3.Connection, source: str, fingerprint: str, peak: Mapping[str, Any]) -> None:
+    """Write down the worst that was measured of an alert that fires."""
+    db.execute(
+        "UPDATE episodes SET shown = json_set(shown, '$.peak', json(?)) "
+        "WHERE source = ? AND fingerprint = ? AND ended_s IS NULL",
+        (json.dumps(peak, ensure_ascii=True), source, fingerprint),
+    )
+
+
+def last_reason(db: sqlite3.Connection, source: str, fingerprint: str) -> str | None:
+    """Return the reason why the latest episode of an alert ended; None if it has not, or nobody knows."""
+    found = db.execute(
+        "SELECT json_extract(shown, '$.end.reason') FROM episodes "
+        "WHERE source = ? AND fingerprint = ? ORDER BY number DESC LIMIT 1",
+        (source, fingerprint),
+    ).fetchone()
+    return None if found is None else found[0]
 
 
 def recent(

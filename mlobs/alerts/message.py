@@ -9,6 +9,8 @@ title        what to show first; summary: one line; description: with numbers an
 labels       whom it is about; values are at most 1024 characters
 value        what was measured last, or null if it is not finite; value_text: the same for people, such
              as 57 ms, or null if whoever found it has no words for it
+peak         the worst that was measured since the trouble began: {"value", "value_text", "at"}; null if a
+             rule only holds or not, or nobody knows
 since        when the trouble began, by estimate; started: when the alert began to fire;
              resolved: when it ended, or null. ISO 8601, UTC
 end          why it ended: {"reason", "text", "value", "value_text"}, the value being what was measured
@@ -84,6 +86,7 @@ def message(
         },
         "value": finite(found.told),
         "value_text": number(found.told, rule.indicator.unit),
+        "peak": peak(alert, rule),
         "since": iso(alert.active_s if found.since_s is None else found.since_s),
         "started": iso(alert.active_s if alert.firing_s is None else alert.firing_s),
         "resolved": iso(now_s) if change == "resolved" else None,
@@ -95,6 +98,17 @@ def message(
         "trace_url": f"{server_url}/traces/{trace_ids[0]}" if trace_ids else None,
         "trace_ids": trace_ids,
         "server_url": server_url,
+    }
+
+
+def peak(alert: Alert, rule: Rule) -> dict[str, Any] | None:
+    """Return the worst that a rule has measured of an alert and when; None if it only holds or not."""
+    if rule.above is None or alert.peak is None or alert.peak_s is None:
+        return None
+    return {
+        "value": finite(alert.peak),
+        "value_text": number(alert.peak, rule.indicator.unit),
+        "at": iso(alert.peak_s),
     }
 
 

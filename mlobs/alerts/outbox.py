@@ -16,7 +16,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +298,16 @@ class Outbox:
         )
         return [Delivery(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
 
+    def purge(self) -> None:
+        """Write the file anew, so that nothing is in it that was deleted or changed.
+
+        Raises:
+            StoreError: There is no room for it, or somebody else is reading.
+        """
+        with self._lock, self._reading, self._saying():
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def counts_by_sink(self) -> dict[tuple[str, str], int]:
         """Return how many attempts ended how for each sink, since the file was made."""
         rows = self.read("SELECT sink, outcome, count FROM outcomes")
@@ -378,4 +388,6 @@ def _alert(known: dict[str, object]) -> Alert:
     found = known.pop("finding")
     assert isinstance(found, dict)
     found["trace_ids"] = tuple(found["trace_ids"])
-    return Alert(**known, finding=Finding(**found))  # type: ignore[arg-type] # what asdict() wrote
+    # A newer release that was rolled back may have written more.
+    given = {one.name: known[one.name] for one in fields(Alert) if one.name in known}
+    return Alert(**given, finding=Finding(**found))  # type: ignore[arg-type] # what asdict() wrote

@@ -80,8 +80,8 @@ class Silencing:
             matchers=_matchers(given.get("matchers")),
             made_s=now_s,
             until_s=_until_s(given, now_s),
-            who=_words(given, "who", WHO_CHARACTERS_MAX, WANTED),
-            why=_words(given, "why", WHY_CHARACTERS_MAX, WANTED),
+            who=words(given, "who", WHO_CHARACTERS_MAX, WANTED),
+            why=words(given, "why", WHY_CHARACTERS_MAX, WANTED),
         )
         with self._outbox.transaction() as db:
             memory = Memory(db)
@@ -126,12 +126,10 @@ class Silencing:
         """
         if set(given) - {"source", "fingerprint", "started", "who", "note"}:
             raise PayloadError(f"Something came that no such note has; {TAKEN_WANTED}.")
-        mark = alert_mark(
-            {name: _words(given, name, 200, TAKEN_WANTED) for name in ("source", "fingerprint")}
-        )
+        mark = alert_mark({name: words(given, name, 200, TAKEN_WANTED) for name in ("source", "fingerprint")})
         now_s = self._clock()
         row = {
-            "who": _words(given, "who", WHO_CHARACTERS_MAX, TAKEN_WANTED),
+            "who": words(given, "who", WHO_CHARACTERS_MAX, TAKEN_WANTED),
             "note": str(given.get("note") or "")[:WHY_CHARACTERS_MAX],
             "at": iso(now_s),
             "started": str(given.get("started") or "")[:40],
@@ -188,7 +186,12 @@ def shown(silence: Silence, *, holds: bool) -> dict[str, Any]:
     }
 
 
-def _words(given: Mapping[str, Any], name: str, characters_max: int, wanted: str) -> str:
+def words(given: Mapping[str, Any], name: str, characters_max: int, wanted: str) -> str:
+    """Return a text that has to be given.
+
+    Raises:
+        PayloadError: It is missing or too long; `wanted` says what should have come.
+    """
     came = given.get(name)
     text = came.strip() if isinstance(came, str) else ""
     if not text:

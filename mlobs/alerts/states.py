@@ -60,6 +60,9 @@ class Alert:
         clearing_s: When it was first found whole again while firing; it fires on for the
             rule's keep_firing.
         finding: The latest that was found.
+        peak: The largest value that people would be told, since it was first found broken; every limit is one
+            that values are above of, so it is the worst. None of what an older release wrote.
+        peak_s: When that was measured.
     """
 
     rule: str
@@ -69,6 +72,8 @@ class Alert:
     firing_s: float | None = None
     clearing_s: float | None = None
     finding: Finding = field(default_factory=lambda: Finding(labels={}, value=0.0))
+    peak: float | None = None
+    peak_s: float | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -122,6 +127,8 @@ def _broken(known: Alert | None, found: Finding, rule: Rule, now_s: float) -> tu
     # An example is worth keeping when the newest rows have none.
     kept = found if found.trace_ids else replace(found, trace_ids=known.finding.trace_ids)
     known = replace(known, seen_s=now_s, clearing_s=None, finding=kept)
+    if known.peak is None or found.told > known.peak:
+        known = replace(known, peak=found.told, peak_s=now_s)
     if known.state == "pending" and now_s - known.active_s >= rule.hold_s:
         return replace(known, state="firing", firing_s=now_s), "firing"
     return known, None

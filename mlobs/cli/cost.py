@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlobs.cli.filters import FilterParser
+from mlobs.cli.verbs import add_server
 
 REPORT_EPILOG = """\
 examples:
@@ -16,8 +17,9 @@ examples:
   mlobs cost report --reprice contract.json         at those of a price file
   mlobs cost report --as-model openai/gpt-4o-mini   as if another model had answered
 
-What has no price is listed with its tokens and in no sum. --by takes model, provider, service, agent, tenant,
-user, session, experiment, hour, day, month, trace and any attr.NAME, up to three of them.
+What has no price is listed with its tokens and in no sum. --by takes hour, day, month, tenant, experiment and
+experiment.NAME, and most words of a filter: model, provider, service, agent, tool, user, session, trace, any
+attr.NAME or resource.NAME, and so on; up to three of them.
 """
 SPARE = ("successful", "traces", "cached", "saved", "per success", "calls")
 SINCE = "30d"
@@ -52,16 +54,14 @@ def register(nouns: Any) -> None:
     month = verbs.add_parser(
         "month",
         help="this month so far, and a forecast",
-        description="Print what this month has cost, and where a straight line leads.",
+        description="Print what this month has cost, and will by its end if it goes on as in the last day.",
     )
     month.add_argument("filter", nargs="*", metavar="FILTER", help="which calls")
     month.add_argument("--budget", metavar="USD", help="of the month; exit status 1 if it is not enough")
     month.add_argument("--json", action="store_true", help="print JSON")
     month.set_defaults(handler=print_month)
     for verb in (report, month):
-        verb.add_argument(
-            "--server", help="the server's address (default: http://127.0.0.1:4318, MLOBS_SERVER)"
-        )
+        add_server(verb)
 
 
 def print_report(arguments: argparse.Namespace) -> int:
@@ -112,17 +112,24 @@ def print_month(arguments: argparse.Namespace) -> int:
     out = console()
     past = f"after {month['days_past']:.1f} of {month['days']} days"
     out.print(f"{month['month']}: {_usd(month['spent_usd'])} {past}")
-    if month["forecast_usd"] is not None:
-        out.print(f"at this rate {_usd(month['forecast_usd'])} by its end")
+    out.print(f"{_usd(month['forecast_usd'])} by its end, if it goes on as in the last day")
     if "budget_usd" in month:
         share = f"{month['budget_spent']:.0%} of the budget of {_usd(month['budget_usd'])} is spent"
-        end = f"; it is used up on {month['budget_used_up'][:10]}" if over else ""
-        out.print(f"{share}{end}")
+        out.print(f"{share}{_used_up(month)}")
     if month["calls_without_price"]:
         out.print(
             f"not counted: {month['calls_without_price']:,} calls without a price; see mlobs cost report"
         )
     return int(over)
+
+
+def _used_up(month: dict[str, Any]) -> str:
+    if month["budget_used_up"] is None:
+        return ""
+    day = month["budget_used_up"][:10]
+    if month["budget_is_used_up"]:
+        return f"; it has been used up since {day}"
+    return f"; it is used up on {day} if it goes on as in the last day"
 
 
 def _row(group: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:

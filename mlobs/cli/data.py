@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mlobs.cli.verbs import add_server
 from mlobs.errors import MlobsError, StoreError
 
 DELETE_EPILOG = """\
@@ -13,7 +14,9 @@ examples:
   mlobs data delete --session abc --yes
   mlobs data delete --trace 4bf92f3577b34da6a3ce929d0e0e4736
 
-Whole traces go, with the log records and scores that name them, from the disk. Without --yes it asks.
+Whole traces go, with the log records and scores that name them, from the disk. What was told of alerts
+stays, with the word "deleted" in place of the id. What the calls cost goes with them, so a budget that was
+used up may not be any more. Without --yes it asks.
 exit status: 0 done, 1 nothing was found, 2 could not be done
 """
 
@@ -37,24 +40,22 @@ def register(nouns: Any) -> None:
     deleted.set_defaults(handler=delete)
     copied = verbs.add_parser(
         "backup",
-        help="copy a running server's store",
-        description="Write a running server's store to a file.",
+        help="copy a running server's store and alerts",
+        description="Write a running server's store, with its alerts, silences and deliveries, to a file.",
     )
     copied.add_argument(
         "file", type=Path, metavar="FILE", help="the tar file to write; it must not exist yet"
     )
     copied.set_defaults(handler=back_up)
     for verb in (deleted, copied):
-        verb.add_argument(
-            "--server", help="the server's address (default: http://127.0.0.1:4318, MLOBS_SERVER)"
-        )
+        add_server(verb)
     restored = verbs.add_parser(
         "restore",
         help="make a store of a backup",
         description="Make a store of a backup, in an empty folder that no server uses.",
     )
     restored.add_argument("file", type=Path, metavar="FILE", help="the tar file that backup wrote")
-    restored.add_argument("--data", type=Path, help="the folder (default: mlobs-data, MLOBS_DATA)")
+    restored.add_argument("--data", type=Path, help="the folder (default: $MLOBS_DATA, or else mlobs-data)")
     restored.set_defaults(handler=restore)
 
 
@@ -92,7 +93,15 @@ def back_up(arguments: argparse.Namespace) -> int:
     if arguments.file.exists():
         raise StoreError(f"{arguments.file} exists already; name another file.")
     try:
-        with part.open("xb") as file, client(arguments.server) as asked:
+        file = part.open("xb")
+    except FileExistsError:
+        raise StoreError(
+            f"{part} exists already: another backup is writing it, or one was killed. Remove it if none is."
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{arguments.file} cannot be written: {error.strerror}.") from error
+    try:
+        with file, client(arguments.server) as asked:
             size = asked.back_up(file)
         part.rename(arguments.file)
     except MlobsError:  # The server's trouble is an OSError too, and none of the file.

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from mlobs._listening import host_and_port, no_tls
+
 
 def unready(
     endpoint: str,
@@ -30,9 +32,7 @@ def unready(
     from mlobs._extras import require
 
     grpc: Any = require("grpc", extra="grpc", feature="OTEL_EXPORTER_OTLP_PROTOCOL=grpc")
-    parts = urlsplit(endpoint)
-    secure = parts.scheme == "https"
-    host, port = str(parts.hostname), parts.port or (443 if secure else 80)
+    secure, (host, port) = urlsplit(endpoint).scheme == "https", host_and_port(endpoint)
     try:
         plain = socket.create_connection((host, port), seconds)
     except OSError:
@@ -40,7 +40,7 @@ def unready(
     with plain:
         if secure and (reason := _handshake(plain, endpoint, host, certificate, client)):
             return reason
-    target = f"{parts.hostname if ':' not in host else f'[{host}]'}:{port}"
+    target = f"{host if ':' not in host else f'[{host}]'}:{port}"
     credentials = grpc.ssl_channel_credentials(
         root_certificates=_read(certificate), private_key=_read(client[1]), certificate_chain=_read(client[0])
     )
@@ -77,7 +77,7 @@ def _handshake(
             "OTEL_EXPORTER_OTLP_CERTIFICATE names a file of certificates to trust."
         )
     except ssl.SSLError as error:
-        if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
+        if no_tls(error.reason or ""):
             return f"What listens at {endpoint} speaks no TLS: write http:// instead of https://."
         return f"TLS with {endpoint} fails: {error.reason}."
     except OSError as error:

@@ -48,7 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
         environment[SERVICE] = arguments.service
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(command[0], command, environment)  # noqa: S606 # running what was asked for is the purpose
+    try:
+        os.execve(command[0], command, environment)  # noqa: S606 # running what was asked for is the purpose
+    except OSError as error:
+        raise SettingError(
+            f"mlobs run {command[0]}: the system cannot start it ({error.strerror}). A script needs a first "
+            f"line that names its interpreter, one that is there: mlobs run INTERPRETER {command[0]}"
+        ) from None
 
 
 def resolve(given: Sequence[str]) -> list[str]:
@@ -82,9 +88,11 @@ def prepared(environment: Mapping[str, str], *, service: str | None) -> dict[str
         service: Its name in traces, unless the environment or the program says another.
     """
     changed = dict(environment)
-    before = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    before = environment.get("PYTHONPATH", "")
+    # An empty entry among others is the working directory; an empty variable is none.
+    entries = before.split(os.pathsep) if before else []
     changed["PYTHONPATH"] = os.pathsep.join(
-        [str(BOOTSTRAP), *(one for one in before if one != str(BOOTSTRAP))]
+        [str(BOOTSTRAP), *(one for one in entries if one != str(BOOTSTRAP))]
     )
     changed["MLOBS_RUN"] = str(os.getpid())
     changed.setdefault("MLOBS_AUTO", "true")

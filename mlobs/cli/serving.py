@@ -52,6 +52,8 @@ def server_with_alerts(
             "alerts_past": partial(past, alerting),
             "alert": alerting.close_up,
             "deliveries": alerting.desk.deliveries,
+            "alert_traces": alerting.traces,
+            "forget_alerts": alerting.forget,
         }
         running.append(alerting)
         alerting.start()

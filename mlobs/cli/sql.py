@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mlobs.cli.verbs import add_server
 from mlobs.errors import DataError, QueryError
 
 FORMATS = ("table", "json", "jsonl", "csv", "arrow", "parquet")
@@ -40,9 +41,7 @@ def register(nouns: Any) -> None:
         "--rows-max", type=int, default=100_000, help="refuse an answer with more rows (default: 100000)"
     )
     command.add_argument("--json", action="store_true", help="the same as --format json")
-    command.add_argument(
-        "--server", help="the server's address (default: http://127.0.0.1:4318, MLOBS_SERVER)"
-    )
+    add_server(command)
     command.set_defaults(handler=sql)
 
 
@@ -51,7 +50,7 @@ def sql(arguments: argparse.Namespace) -> int:
     from mlobs.cli.asking import client
     from mlobs.cli.printing import console, print_json, print_rows
 
-    query = sys.stdin.read() if arguments.query == "-" else arguments.query
+    query = _from_stdin() if arguments.query == "-" else arguments.query
     form = _form(arguments)
     if form in BINARY and arguments.out is None and sys.stdout.isatty():
         raise QueryError(f"{form} is not for reading on a terminal; write it to a file with --out FILE.")
@@ -78,6 +77,15 @@ def sql(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         sys.stdout.buffer.write(answer)
     return 0
+
+
+def _from_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise QueryError(
+            f"The statement on stdin is no UTF-8 at byte {error.start}; write it as such."
+        ) from None
 
 
 def _form(arguments: argparse.Namespace) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlobs.cli.filters import FilterParser, small_word, split
+from mlobs.cli.verbs import add_server
 from mlobs.errors import QueryError
 
 LIST_EPILOG = """\
@@ -23,6 +24,11 @@ examples:
   mlobs traces show latest
   mlobs traces show 4bf92f
   mlobs traces show 4bf92f3577b34da6a3ce929d0e0e4736 --json
+"""
+GREP_EPILOG = """\
+examples:
+  mlobs traces grep "where is my money"
+  mlobs traces grep refund service:support-bot status:error --since 7d
 """
 EXPORT_EPILOG = """\
 examples:
@@ -46,7 +52,9 @@ def register(nouns: Any) -> None:
         verbs, "list", list_traces, "the newest traces", "Print traces, the newest first.", LIST_EPILOG
     )
     _add_filter(listed, limit=20)
-    listed.add_argument("--sort", choices=("newest", "slowest", "dearest"), help="default: newest")
+    listed.add_argument(
+        "--sort", choices=("newest", "slowest", "dearest"), help="default: newest, by a trace's last span"
+    )
     listed.add_argument("--cursor", help="go on after the page that gave this word")
     listed.add_argument("--service", help="only those a service took part in")
     listed.add_argument("--noun", help="only those with a call of this noun: agent, tool, llm, predict ...")
@@ -62,8 +70,8 @@ def register(nouns: Any) -> None:
         "grep",
         grep_traces,
         "find words in what was said",
-        "Print where some words are: in content (whole words), names and error messages. Terms of a filter, "
-        "such as service:x, may follow the words.",
+        "Print where some words are: in content (whole words), names and error messages.",
+        GREP_EPILOG,
     )
     searched.add_argument(
         "words",
@@ -81,9 +89,7 @@ def register(nouns: Any) -> None:
         "--format", choices=("parquet", "otlp", "jsonl"), help="default: what FILE ends in, else parquet"
     )
     for verb in (listed, shown, searched, written):
-        verb.add_argument(
-            "--server", help="the server's address (default: http://127.0.0.1:4318, MLOBS_SERVER)"
-        )
+        add_server(verb)
         if verb is not written:
             verb.add_argument("--json", action="store_true", help="print JSON")
 
@@ -171,7 +177,10 @@ def export_traces(arguments: argparse.Namespace) -> int:
         if not traces:
             raise QueryError(f"Nothing to write. {_nothing(arguments)}")
         spans = export(asked, traces, arguments.out, form_of(arguments.out, arguments.format))
-    told = f"{spans:,} spans of {len(traces):,} traces in {arguments.out}"
+    told = (
+        f"{spans:,} {'span' if spans == 1 else 'spans'} of "
+        f"{len(traces):,} {'trace' if len(traces) == 1 else 'traces'} in {arguments.out}"
+    )
     if len(traces) == arguments.limit:
         told += f"; there may be more, --limit is {arguments.limit:,}"
     console(stderr=True).print(told, markup=False)
@@ -218,7 +227,8 @@ def _nothing(arguments: argparse.Namespace) -> str:
     if any((arguments.filter, getattr(arguments, "service", None), getattr(arguments, "text", None))):
         word = small_word(arguments.filter)
         hint = f" {word} is a word to look for here; {word.upper()} in capitals joins terms." if word else ""
-        return f"No traces are so in {_range_of(arguments)}. Look further back with --since 7d.{hint}"
+        what = "such trace tells a cost" if getattr(arguments, "sort", None) == "dearest" else "trace fits"
+        return f"No {what} in {_range_of(arguments)}. Look further back with --since 7d.{hint}"
     return "No traces. Is a program sending to this server?"
 
 

@@ -15,6 +15,13 @@ from mlobs.settings import AlertSettings, ClientSettings, PriceSettings, ServerS
 if TYPE_CHECKING:
     from mlobs.alerts.alerting import Alerting
 
+EPILOG = """\
+Each flag has a variable too, such as MLOBS_HOST and MLOBS_DATA, and what has no flag is told by a variable:
+the README lists them.
+
+exit status: 0 stopped, 2 could not start (port taken, folder held or unwritable)
+"""
+
 
 def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
@@ -22,14 +29,17 @@ def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "up",
         help="start the server; it listens on this machine only, unless there are tokens",
         description="Start the server and run it until it is interrupted.",
-        epilog="exit status: 0 stopped, 2 could not start (port taken, folder held or unwritable)",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
         "--host", help="the address to listen on, beyond loopback with --tokens (default: 127.0.0.1)"
     )
     command.add_argument("--port", type=int, help="the port to listen on; 0 takes a free one (default: 4318)")
     command.add_argument("--grpc-port", type=int, help="the port for gRPC (default: 4317)")
-    command.add_argument("--tokens", type=Path, help="the file of who may send, read and change")
+    command.add_argument(
+        "--tokens", type=Path, help="the file of who may send, read and change (default: none)"
+    )
     command.add_argument("--data", type=Path, help="the folder that holds everything (default: mlobs-data)")
     command.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     command.set_defaults(handler=up)

@@ -114,7 +114,7 @@ def backtest(
 
     Args:
         profile: Of the data the model was trained on.
-        data: See `frames`; also the `Files` of `readers`. In the order of time.
+        data: As for `Profile.of`, in the order of time.
         time: The column that says when a row came; the profile's if None.
         rows_per_day: How many rows came in a day, for a history without such a column. Its clock
             then begins in 1970.

@@ -58,7 +58,7 @@ def check(
 
     Args:
         profile: Of the data the model was trained on.
-        data: See `frames`; also the `Files` of `readers`.
+        data: As for `Profile.of`.
         columns: Only these; all of the profile if None.
         floor: The share of values that may sit in the wrong bin; "learned" for what each column's own days
             in the reference did, where the profile knows it, and 0.05 elsewhere.

@@ -1,19 +1,20 @@
 """When monitors count.
 
-A few times a second as long as somebody holds them, at the end of the program, and anew in forked
+A few times a second as long as somebody holds them, at the end of the process, and anew in forked
 children, whose parent goes on counting what it had.
 """
 
-import atexit
 import os
 import threading
 import weakref
 from functools import cache
 from typing import Protocol
 
+from mlobs._endings import at_the_end
 from mlobs.drift import meter
 
 FLUSH_S = 0.25
+CLOSE_S_MAX = 3.0  # what counting and saving may take where SIGTERM ends the process
 
 
 class Counting(Protocol):
@@ -36,7 +37,7 @@ _monitors: "weakref.WeakSet[Counting]" = weakref.WeakSet()
 
 
 def keep(monitor: Counting) -> None:
-    """Have a monitor closed at exit and begun anew in forked children, as long as somebody holds it."""
+    """Have a monitor closed at the end and begun anew in forked children, as long as somebody holds it."""
     _hooks()
     _monitors.add(monitor)
 
@@ -70,5 +71,5 @@ def _restart_all() -> None:
 @cache
 def _hooks() -> None:
     """Once in a process."""
-    atexit.register(_close_all)
     os.register_at_fork(after_in_child=_restart_all)
+    at_the_end(_close_all, within_s=CLOSE_S_MAX)

@@ -50,7 +50,7 @@ class Monitor:
         block_rows: Rows that are judged together. Smaller blocks see large changes sooner.
         queue_rows_max: Rows that wait to be counted; more are dropped and counted as dropped.
         state: A file in which evidence, the open block and predictions that wait for labels outlive a
-            restart. One process only.
+            restart, of one process; or a folder that exists, where each process has a file of its own.
         on_alarm: Called in the counting thread with the `Watch` of each alarm that is raised.
         by: The columns that make the segments: those of the profile, which are watched if None is given.
             An empty list watches all rows together only.
@@ -96,9 +96,7 @@ class Monitor:
         settings.check(self.model, self._settings, queue_rows_max, on_alarm)
         self._watched = settings.watched(self.profile, self._by)
         self._live: Live
-        self._state = None if state is None else StateFile(Path(state), clock.monotonic())
-        if self._state is not None:
-            self._state.check()
+        self._state = None if state is None else StateFile(settings.path_of(state), clock.monotonic())
         self._closed = False
         self._locks()
         self._start()
@@ -233,8 +231,7 @@ class Monitor:
 
     def dropped(self) -> dict[str, int]:
         """Return how many rows were not counted, by reason."""
-        # What came in while the monitor was being closed.
-        late = len(self._queue) + self._table_rows if self._closed else 0
+        late = len(self._queue) + self._table_rows if self._closed else 0  # while it was being closed
         return {
             "queue_full": self._dropped["queue_full"],
             "closed": self._dropped["closed"] + late,
@@ -273,9 +270,14 @@ class Monitor:
         self._wake.set()
         self.queue_rows_max = 0
         self.flush()
-        self.page()
         if self._state is not None:
             self._save(self._state)
+            self._state.close()
+        self.page()  # last: the callback may take long
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and self._state is not None:  # it was opened, and dropped
+            self.close()
 
     def page(self) -> None:
         """Call `on_alarm` for the alarms raised so far; the counting thread does."""

@@ -117,7 +117,9 @@ class Profile(BaseModel):
         Where several names can be given, a single one can be given as it is.
 
         Args:
-            data: See `frames`; also the `Files` of `readers`.
+            data: A mapping from name to array, a list of mappings, a numpy table, a frame of pandas, polars
+                or Arrow, or the path of a file, or a list of them; `mlobs.drift.readers.Files` reads only
+                some columns, and patterns and folders.
             model: Such as churn@7.
             columns: Only these; all if None. A column that is named is kept even if nearly every value
                 of it is unique.

@@ -3,7 +3,7 @@
 import logging
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from mlobs.semconv.events import EVALUATION_RESULT, FAIL, FEEDBACK, PASS
 from mlobs.semconv.rows import Attribute
 
 log = logging.getLogger("mlobs")
+
+WORD_CHARACTERS_MAX, EXPLANATION_CHARACTERS_MAX = 256, 16_384
 _astray: set[str] = set()  # names of scores that belong to nothing; the first is told of
 
 
@@ -83,12 +85,12 @@ def score(
         span = get_current_span(context)
         session = context.get(SESSION_KEY) or getattr(span, "session", None)
         given: dict[Attribute, str | float | None] = {
-            a.EVALUATION_NAME: str(name),
+            a.EVALUATION_NAME: _text(name, WORD_CHARACTERS_MAX),
             a.EVALUATION_SCORE: number,
-            a.EVALUATION_BY: by,
-            a.EVALUATION_LABEL: label,
-            a.EVALUATION_EXPLANATION: explanation,
-            a.RESPONSE_ID: response_id,
+            a.EVALUATION_BY: _text(by, WORD_CHARACTERS_MAX),
+            a.EVALUATION_LABEL: _text(label, WORD_CHARACTERS_MAX),
+            a.EVALUATION_EXPLANATION: _text(explanation, EXPLANATION_CHARACTERS_MAX),
+            a.RESPONSE_ID: _text(response_id, WORD_CHARACTERS_MAX),
             a.REQUEST_MODEL: _model(span),
             a.SESSION_ID: getattr(session, "id", None),
             a.USER_ID: getattr(session, "user", None),
@@ -97,7 +99,10 @@ def score(
             event_name=EVALUATION_RESULT.name,
             severity_number=SeverityNumber(EVALUATION_RESULT.severity_number),
             context=context,
-            attributes={row.name: value for row, value in given.items() if value is not None},
+            attributes={
+                **_conditions(session),
+                **{row.name: value for row, value in given.items() if value is not None},
+            },
         )
         logger = get_logger("mlobs")
         logger.emit(record)
@@ -109,6 +114,17 @@ def score(
             listener(Score(str(name), number, label, by, explanation, span_of))
     except Exception:  # noqa: BLE001 # never into the user's program
         _guard.failed("recording a score", "The score was left out.")
+
+
+def _conditions(session: Any) -> dict[str, str]:
+    """Return under which arms and with which prompt a call of a session is made."""
+    arms: Mapping[str, str] = getattr(session, "experiments", {})
+    prompt, version = getattr(session, "prompt", None) or (None, None)
+    named = {a.PROMPT_NAME.name: prompt, a.PROMPT_VERSION.name: version}
+    return {
+        **{f"{a.EXPERIMENT.name}.{name}": arm for name, arm in arms.items()},
+        **{name: value for name, value in named.items() if value},
+    }
 
 
 def feedback(
@@ -128,10 +144,15 @@ def feedback(
         trace_id: 32 hex digits; without it the current call is meant.
         span_id: 16 hex digits, with `trace_id`.
     """
+    try:
+        by = f"user:{user}" if user else "user"
+    except Exception:  # noqa: BLE001 # never into the user's program
+        _guard.failed("recording a score", "The score was left out.")
+        return
     score(
         FEEDBACK,
         value,
-        by=f"user:{user}" if user else "user",
+        by=by,
         explanation=comment,
         trace_id=trace_id,
         span_id=span_id,
@@ -157,6 +178,12 @@ def _judgement(name: str, value: float | None, label: str | None) -> tuple[float
     if number is not None and not math.isfinite(number):
         raise SettingError(f"score({name!r}, {value!r}): a finite number was expected.")
     return number, label
+
+
+def _text(value: object, characters_max: int) -> str | None:
+    """Return a text that is not too long for a log record, None for None."""
+    text = None if value is None else str(value)
+    return text if text is None or len(text) <= characters_max else f"{text[: characters_max - 1]}…"
 
 
 def _tell_astray(name: str) -> None:

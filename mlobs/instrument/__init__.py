@@ -11,7 +11,7 @@ else (attributes, usage, cost, content, protobuf, HTTP) is done by the export th
 
 Around it: what a program says about its calls (annotate, notes, sessions), what travels between
 programs (propagation, baggage, carrying, middleware/), other people's instrumentations (activation,
-libraries, natives, suppression, absorption), and how it all begins and ends (init, provider, endings).
+libraries, natives, suppression, absorption), and how it all begins and ends (init, provider).
 
 Where the process has a TracerProvider of its own, decorated calls become ordinary spans of that
 provider (`recorders.TracerRecorder`) and nothing of ours exports spans.

@@ -1,18 +1,20 @@
 """What a program says about the call it is in: usage, attributes, hand-overs, blocks of their own.
 
-None of these raises into the program or does anything while mlobs is off.
+None of these raises into the program or does anything while mlobs is off. What is told outside any
+call is lost, and said to be, once.
 """
 
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from mlobs import _guard
-from mlobs.instrument.calls import Call
-from mlobs.instrument.context import CALL_KEY, current, current_call, restore
+from mlobs.instrument.astray import tell_astray
+from mlobs.instrument.content.redaction import redact_secrets
+from mlobs.instrument.context import CALL_KEY, close_scope, current, current_call, open_scope
+from mlobs.instrument.describe import without_secrets
 from mlobs.instrument.recorders import active, discover
 from mlobs.instrument.sites import Site, Value
-from mlobs.instrument.values import frozen
+from mlobs.instrument.values import as_text, frozen
 from mlobs.semconv import attributes as a
 from mlobs.semconv import spans
 from mlobs.semconv.events import HANDOFF
@@ -31,9 +33,12 @@ def usage(given: object) -> None:
     of each side (input, output) stays.
     """
     call: Any = current().get(CALL_KEY)
-    if call is None or given is None:
+    if given is None:
         return
-    if given.__class__ is dict:
+    if call is None:
+        tell_astray("usage")
+        return
+    if type(given) is dict:
         given = given.copy()  # it may be used again
     if call.told is None:
         call.told = [given]
@@ -47,11 +52,9 @@ def set(attributes: Mapping[str, Value]) -> None:  # noqa: A001 # read as mlobs.
     """Set attributes of the current call, such as `{"gen_ai.response.model": reply.model}`."""
     call: Any = current().get(CALL_KEY)
     if call is None:
-        return
-    try:
+        tell_astray("set")
+    else:
         call.set_attributes(attributes)
-    except Exception:  # noqa: BLE001 # never into the user's program
-        _guard.failed("setting attributes")
 
 
 class span:  # noqa: N801 # read as a verb: with mlobs.span(...)
@@ -63,23 +66,23 @@ class span:  # noqa: N801 # read as a verb: with mlobs.span(...)
     """
 
     def __init__(self, name: str, attributes: Mapping[str, Value] | None = None) -> None:
-        known = {a.KIND.name: spans.STEP.noun, **frozen(attributes, "opening a span")}
-        self._site = Site(spans.STEP, str(name), known)
+        known = {a.KIND.name: spans.STEP.noun, **without_secrets(frozen(attributes, "opening a span"))}
+        self._site = Site(spans.STEP, redact_secrets(as_text(name)), known)
 
     def __enter__(self) -> Self:
-        self._recorder = active.recorder or discover()
-        self._outer = current()
-        self._call: Call | None = None
-        if self._recorder is not None:
-            self._call = self._recorder.start(self._site, self._outer)
+        recorder = active.recorder or discover()
+        outer = current()
+        call = recorder.start(self._site, outer) if recorder is not None else None
+        self._last = recorder, call
+        open_scope(self, outer, self._last)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        restore(self._outer)
-        if self._recorder is not None and self._call is not None:
-            self._recorder.finish(self._call, error)
+        recorder, call = close_scope(self) or self._last  # closed elsewhere, the call ends all the same
+        if recorder is not None and call is not None:
+            recorder.finish(call, error)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -101,13 +104,11 @@ def handoff(to: str, reason: str | None = None) -> None:
     """
     call = current_call()
     if call is None:
+        tell_astray("handoff")
         return
-    try:
-        said = {
-            a.HANDOFF_FROM.name: call.site.agent or call.agent,
-            a.HANDOFF_TO.name: str(to),
-            a.HANDOFF_REASON.name: reason,
-        }
-        call.add_event(HANDOFF.name, {key: value for key, value in said.items() if value is not None})
-    except Exception:  # noqa: BLE001 # never into the user's program
-        _guard.failed("noting a hand-over")
+    said = {
+        a.HANDOFF_FROM.name: call.site.agent or call.agent,
+        a.HANDOFF_TO.name: as_text(to),
+        a.HANDOFF_REASON.name: reason,
+    }
+    call.add_event(HANDOFF.name, {key: value for key, value in said.items() if value is not None})

@@ -21,19 +21,21 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Span, SpanContext, Status,
 
 from mlobs import _guard
 from mlobs.instrument.baggage import session_of
+from mlobs.instrument.content.snapshots import weight
 from mlobs.instrument.context import CALL_KEY, SPAN_KEY, Session
 from mlobs.instrument.sites import Site, Value
 from mlobs.instrument.usage import Usage, latest, read_tier, read_usage
-from mlobs.instrument.values import CHARACTERS_MAX, freeze
+from mlobs.instrument.values import CHARACTERS_MAX, as_text, freeze, frozen, pairs
 from mlobs.semconv import attributes as a
 from mlobs.semconv.context import SESSION_KEY
 from mlobs.semconv.events import EXCEPTION
 
 FRAMES_MAX = 64
 MESSAGE_CHARACTERS_MAX = 8192
-EVENTS_MAX = 128
+EVENTS_MAX = LINKS_MAX = 128
 NO_STREAM, UNCOUNTED = -1, -2  # instead of a number of items
 ATTRIBUTES_MAX = 256
+TIME_NS_END = 1 << 63  # in 2262
 
 # A generator of our own: a program that seeds `random` must not repeat its trace ids.
 _ids = random.Random(os.urandom(32))  # noqa: S311 # ids want to be unique, not secret
@@ -93,6 +95,7 @@ class Call(Span):
     service_tier: str | None = None
     extra: dict[str, Value] | None = None
     events: list[tuple[str, int, Mapping[str, Any]]] | None = None
+    links: list[tuple[SpanContext, Mapping[str, Value]]] | None = None
     name: str | None = None
     span: Span | None = None
     sampled: bool = True
@@ -142,6 +145,13 @@ class Call(Span):
     def usage(self, usage: Usage | None) -> None:
         self.told, self.counted = None, usage
 
+    def weight(self) -> int:
+        """Return about how many bytes the call holds, where they count."""
+        held = weight(self.extra) + weight(self.events)
+        if self.site.capture is not None:
+            held += weight([self.arguments, self.result, *(self.items or ())])
+        return held
+
     # OpenTelemetry's span interface.
 
     def get_span_context(self) -> SpanContext:
@@ -157,39 +167,64 @@ class Call(Span):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute."""
-        self.set_attributes({key: value})
+        self._set(((key, value),))
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Set several attributes."""
-        extra = self.extra
-        if extra is None:
-            extra = self.extra = {}
-        for key, value in attributes.items():
-            if len(extra) >= ATTRIBUTES_MAX and key not in extra:
-                continue
-            if value.__class__ is str and len(value) <= CHARACTERS_MAX and key.__class__ is str:
-                extra[key] = value
-            else:
-                extra[str(key)] = freeze(value)
+        self._set(attributes)
+
+    def _set(self, given: Any) -> None:
+        """Set what is in a mapping, or a tuple of pairs."""
+        try:
+            extra = self.extra
+            if extra is None:
+                extra = self.extra = {}
+            if type(given) is not tuple:
+                given = given.items() if type(given) is dict else pairs(given)
+            for key, value in given:
+                if type(value) is str and len(value) <= CHARACTERS_MAX and type(key) is str:
+                    kept: Value = value
+                else:
+                    key, kept = as_text(key), freeze(value)
+                if len(extra) < ATTRIBUTES_MAX or key in extra:
+                    extra[key] = kept
+        except Exception:  # noqa: BLE001 # never into the user's program
+            _guard.failed("setting attributes")
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
         """Add an event; `timestamp` is in nanoseconds since 1970."""
-        if self.events is None:
-            self.events = []
-        if len(self.events) < EVENTS_MAX:
-            about = {str(key): freeze(value) for key, value in dict(attributes or {}).items()}
-            self.events.append((name, timestamp or time.time_ns(), about))
+        try:
+            if self.events is None:
+                self.events = []
+                self.extra = self.extra or {}  # what is told of a call is weighed where there is such
+            if len(self.events) < EVENTS_MAX:
+                about = frozen(attributes, "adding an event")
+                told = type(timestamp) is int and 0 < timestamp < TIME_NS_END
+                self.events.append((as_text(name), timestamp if told else time.time_ns(), about))  # type: ignore[arg-type] # it is an int
+        except Exception:  # noqa: BLE001 # never into the user's program
+            _guard.failed("adding an event")
+
+    def add_link(self, context: SpanContext, attributes: Any = None) -> None:
+        """Add a link to another span; one to nothing is left out."""
+        try:
+            if self.links is None:
+                self.links = []
+            if context.is_valid and len(self.links) < LINKS_MAX:
+                self.links.append((context, frozen(attributes, "adding a link")))
+        except Exception:  # noqa: BLE001 # never into the user's program
+            _guard.failed("adding a link")
 
     def update_name(self, name: str) -> None:
         """Change the span's name."""
-        self.name = name
+        self.name = as_text(name)
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """Mark the call as failed; other statuses are what a call has anyway."""
-        code = status.status_code if isinstance(status, Status) else status
+        whole = issubclass(type(status), Status)
+        code: Any = status.status_code if whole else status  # type: ignore[union-attr] # it is a whole one
         if code is StatusCode.ERROR:
-            text = status.description if isinstance(status, Status) else description
-            self.marked_failed = text or ""
+            text = status.description if whole else description  # type: ignore[union-attr]
+            self.marked_failed = "" if text is None else as_text(text)
 
     def record_exception(
         self,
@@ -199,9 +234,12 @@ class Call(Span):
         escaped: bool = False,  # noqa: FBT001, FBT002 # OpenTelemetry's signature
     ) -> None:
         """Add an event that describes an exception that did not leave the call."""
-        failure = Failure(exception)
-        about = {a.EXCEPTION_TYPE.name: failure.type, a.EXCEPTION_MESSAGE.name: failure.message}
-        self.add_event(EXCEPTION.name, {**about, **dict(attributes or {})}, timestamp)
+        try:
+            failure = Failure(exception)
+            about = {a.EXCEPTION_TYPE.name: failure.type, a.EXCEPTION_MESSAGE.name: failure.message}
+            self.add_event(EXCEPTION.name, {**about, **dict(attributes or {})}, timestamp)
+        except Exception:  # noqa: BLE001 # never into the user's program
+            _guard.failed("noting an exception")
 
     def end(self, end_time: int | None = None) -> None:
         """Do nothing: the call ends when the function does."""

@@ -30,9 +30,9 @@ class Carried:
     """
 
     def __init__(self, function: Callable[..., Any], inside: Context) -> None:
+        functools.update_wrapper(self, function, updated=())  # its own fields are not ours to have
         self._function = function
         self._inside = inside
-        functools.update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from opentelemetry.context import _RUNTIME_CONTEXT, Context, attach, create_key, get_current
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
@@ -73,3 +74,53 @@ def current_call() -> "Call | None":
     """Return the innermost decorated call the running code is in."""
     call: Any = current().get(CALL_KEY)
     return call  # type: ignore[no-any-return] # contexts hold objects of any type
+
+
+@dataclass(slots=True)  # frozen would cost more than all the rest of opening a block
+class _Opened:
+    """A `with` block that is open in this thread or task.
+
+    Args:
+        scope: What opened it; gone where it was closed in another thread or task.
+        outer: The context around it.
+        held: What its end needs.
+        around: The block around it.
+    """
+
+    scope: ref[object]
+    outer: Context
+    held: Any
+    around: "_Opened | None"
+
+
+# Here and not on the scope: one that is made once and used by many threads has an end in each of them.
+_opened: ContextVar[_Opened | None] = ContextVar("mlobs-opened", default=None)
+
+
+def open_scope(scope: object, outer: Context, held: Any = None) -> None:
+    """Note that `scope` is open in this thread or task.
+
+    Args:
+        scope: What is to be closed; it may be open already, here or elsewhere.
+        outer: The context around it.
+        held: What its end needs.
+    """
+    around = _opened.get()
+    while around is not None and around.scope() is None:
+        around = around.around
+    _opened.set(_Opened(ref(scope), outer, held, around))
+
+
+def close_scope(scope: object) -> Any:
+    """Set back the context that was current before `scope` was opened here, and return what it held.
+
+    A block that the garbage collector or another task closes was not opened here: nothing is set back.
+    """
+    opened = _opened.get()
+    while opened is not None and opened.scope() is not scope:
+        opened = opened.around
+    if opened is None:
+        return None
+    _opened.set(opened.around)
+    restore(opened.outer)
+    return opened.held

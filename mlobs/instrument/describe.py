@@ -10,14 +10,16 @@ from pathlib import Path
 from traceback import FrameSummary, StackSummary
 from typing import TYPE_CHECKING
 
+from mlobs import _guard
 from mlobs.instrument.billing import usage_attributes
 from mlobs.instrument.calls import NO_STREAM
-from mlobs.instrument.content.redaction import redact_secrets
+from mlobs.instrument.content.redaction import redact_attribute, redact_secrets
 from mlobs.semconv import attributes as a
 from mlobs.semconv.older import OLDER
 
 if TYPE_CHECKING:
     from mlobs.instrument.calls import Call, Failure
+    from mlobs.instrument.content.capture import Capture
     from mlobs.instrument.sites import Value
 
 _CONVERSING = {"agent", "workflow", "tool", "llm"}  # where the conventions define the conversation
@@ -31,7 +33,23 @@ class Dialect:
 
 
 def dynamic(call: "Call", day: date) -> "dict[str, Value]":
-    """Return the attributes that differ from call to call. Absent facts are left out."""
+    """Return the attributes that differ from call to call, its content among them. Absent facts are left out.
+
+    To be asked once of a call: whoever uploads its content is told each time.
+    """
+    found = known(call, day)
+    if call.site.capture is not None:
+        _content(call.site.capture, call, found)
+    if Dialect.older:
+        for name, old in OLDER.items():
+            said = found.get(name, call.site.attributes.get(name))
+            if said is not None:
+                found.setdefault(old, said)
+    return found
+
+
+def known(call: "Call", day: date) -> "dict[str, Value]":
+    """Return the attributes that differ from call to call, without its content."""
     found = {} if call.extra is None else without_secrets(call.extra)
     if call.agent is not None:
         _agent(call, found)
@@ -43,20 +61,12 @@ def dynamic(call: "Call", day: date) -> "dict[str, Value]":
     if usage is not None:
         if call.service_tier is not None:
             found.setdefault(a.SERVICE_TIER.name, call.service_tier)
-        known = {**call.site.attributes, **found}
-        found.update(usage_attributes(usage, call.site.row.noun, known, day))
-    if call.site.capture is not None:
-        for key, value in call.site.capture.attributes(call).items():
-            found.setdefault(key, value)  # what the program has set itself stays
+        told = {**call.site.attributes, **found}
+        found.update(usage_attributes(usage, call.site.row.noun, told, day))
     if call.state is not None:
         found[a.CALL_STATE.name] = call.state
     if call.failure is not None and a.ERROR_TYPE.name not in found:
         found[a.ERROR_TYPE.name] = call.failure.type
-    if Dialect.older:
-        for name, old in OLDER.items():
-            said = found.get(name, call.site.attributes.get(name))
-            if said is not None:
-                found.setdefault(old, said)
     return found
 
 
@@ -74,9 +84,7 @@ def status_message(call: "Call") -> str:
 
 def without_secrets(attributes: "Mapping[str, Value]") -> "dict[str, Value]":
     """Return attributes that a program has set, without secrets in their texts."""
-    return {
-        key: redact_secrets(value) if isinstance(value, str) else value for key, value in attributes.items()
-    }
+    return {key: redact_attribute(key, value) for key, value in attributes.items()}
 
 
 def exception(failure: "Failure") -> "dict[str, Value]":
@@ -94,6 +102,17 @@ def stacktrace(failure: "Failure") -> str:
     frames = StackSummary.from_list([FrameSummary(*frame, lookup_line=False) for frame in theirs])
     head = "Traceback (most recent call last):\n"
     return f"{head}{''.join(frames.format())}{failure.type}: {failure.message}"
+
+
+def _content(capture: "Capture", call: "Call", found: "dict[str, Value]") -> None:
+    """Add the content; where it cannot be rendered, the call is told without it."""
+    try:
+        content = capture.attributes(call)
+    except Exception:  # noqa: BLE001 # content has any shape there is, and a span is worth more than it
+        _guard.failed("recording content", "The span has all but its content.")
+        content = {a.CONTENT_DROPPED.name: True}
+    for key, value in content.items():
+        found.setdefault(key, value)  # what the program has set itself stays
 
 
 def _agent(call: "Call", found: "dict[str, Value]") -> None:

@@ -9,14 +9,16 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mlobs.instrument.content.redaction import redact_secrets
 from mlobs.instrument.describe import dynamic, exception, is_error, status_message, without_secrets
 from mlobs.instrument.values import freeze
 from mlobs.semconv.events import EXCEPTION
 
 if TYPE_CHECKING:
     from mlobs.instrument.calls import Call
+    from mlobs.instrument.sites import Value
 
 KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
 SAMPLED, HAS_IS_REMOTE, IS_REMOTE = 0x001, 0x100, 0x200
@@ -70,11 +72,13 @@ def span(call: "Call", epoch_ns: int, day: date) -> bytes:
     if found:
         parts.append(attributes(9, found))
     if call.name is not None:
-        parts.append(_text(5, call.name))  # of a field that comes twice, the last counts
+        parts.append(_text(5, redact_secrets(call.name)))  # of a field that comes twice, the last counts
     if call.trace_state:
         parts.append(_text(3, call.trace_state.to_header()))
     if call.events is not None or call.failure is not None:
         parts.append(_events(call, epoch_ns))
+    if call.links is not None:
+        parts += [_link(*link) for link in call.links]
     if is_error(call):
         parts.append(_block(15, _text(2, status_message(call)) + _STATUS_CODE_ERROR))
     return b"".join(parts)
@@ -125,13 +129,25 @@ def varint(number: int) -> bytes:
 _ONE_BYTE = [bytes((n,)) for n in range(128)]
 
 
+def _link(to: Any, about: "Mapping[str, Value]") -> bytes:
+    """Return a link to another span."""
+    ids = _ids(0x0A, 16, to.trace_id.to_bytes(16, "big"), 0x12, 8, to.span_id)
+    state = to.trace_state.to_header()
+    told = _text(3, state) if state else b""
+    flags = int(to.trace_flags) | HAS_IS_REMOTE | (IS_REMOTE if to.is_remote else 0)
+    return _block(13, ids + told + attributes(4, without_secrets(about)) + b"\x35" + _fixed32(flags))
+
+
 def _events(call: "Call", epoch_ns: int) -> bytes:
     """Return the call's events, and its exception as one."""
     events = list(call.events or ())
     if call.failure is not None and call.state is None:
         events.append((EXCEPTION.name, call.ended_ns + epoch_ns, exception(call.failure)))
     return b"".join(
-        _block(11, b"\x09" + _fixed64(when) + _text(2, name) + attributes(3, without_secrets(about)))
+        _block(
+            11,
+            b"\x09" + _fixed64(when) + _text(2, redact_secrets(name)) + attributes(3, without_secrets(about)),
+        )
         for name, when, about in events
     )
 

@@ -25,7 +25,6 @@ from mlobs.instrument.calls import Call, now_ns
 from mlobs.instrument.halving import halves
 from mlobs.instrument.losses import fault, sentence
 from mlobs.instrument.outbox import REASONS, Outbox
-from mlobs.instrument.scrubbing import scrub
 from mlobs.instrument.tallies import Tally
 from mlobs.instrument.transport.answers import Answer, Backoff, Transport
 from mlobs.instrument.transport.spool import REASONS as SPOOL_REASONS
@@ -188,13 +187,16 @@ class Exporter:
         left = len(self.outbox)
         while left > 0:
             spans = self.outbox.take(min(left, BATCH_SPANS_MAX))
-            left -= len(spans) or left
+            count = len(spans)
+            left -= count or left
             try:
-                self._deliver(*self._encoded(spans))
+                body, carried = self._encoded(spans)
+                spans.clear()  # their content need not wait for the endpoint
+                self._deliver(body, carried)
             except Exception:  # noqa: BLE001 # the thread must live, and those who wait for it must be told
                 _guard.failed("exporting spans")
-                self.outbox.drop("mistake", len(spans))
-            self._settled += len(spans)
+                self.outbox.drop("mistake", count)
+            self._settled += count
         if reached and self._spool is not None:
             self._unspool()
         for event in reached:
@@ -205,6 +207,7 @@ class Exporter:
         day = datetime.now(UTC).date()
         calls = [span for span in spans if span.__class__ is Call]
         ours: list[bytes] = []
+        count = 0
         for number, call in enumerate(calls):
             if number % PAUSE_SPANS == 0:
                 time.sleep(0)  # lets a waiting thread run, which would otherwise wait for 5 ms
@@ -216,16 +219,16 @@ class Exporter:
         body = encode.request(ours, self._resource(), "mlobs", self._version) if ours else b""
         if len(calls) < len(spans):
             # Imported here: only a program whose SDK makes spans has loaded the SDK.
-            from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+            from mlobs.instrument.scrubbing import written
 
-            # Two requests in a row are one with the spans of both: messages concatenate.
             theirs = [span for span in spans if span.__class__ is not Call]
-            request = encode_spans(theirs)
-            scrub(request)
-            body += request.SerializeToString()
+            more, count = written(theirs)
+            body += more  # two requests in a row are one with the spans of both: messages concatenate
+            if count < len(theirs):
+                self.outbox.drop("encoding", len(theirs) - count)
         if self._observe is not None:
             self._observe(calls)
-        return body, len(ours) + len(spans) - len(calls)
+        return body, len(ours) + count
 
     def _deliver(self, body: bytes, spans: int) -> None:
         """Post one request, or put it away, or drop it: it does not come back."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs, metrics, trace
 
+from mlobs._endings import at_the_end, frozen_between_calls, unbroken
 from mlobs._extras import require
 from mlobs.errors import SettingError
 from mlobs.instrument.absorption import absorb
@@ -26,7 +27,6 @@ from mlobs.instrument.calls import Call
 from mlobs.instrument.carrying import patch_executors
 from mlobs.instrument.content.policy import defaults_of
 from mlobs.instrument.describe import Dialect
-from mlobs.instrument.endings import at_the_end, frozen_between_calls
 from mlobs.instrument.export import Exporter
 from mlobs.instrument.failures import emit_failures
 from mlobs.instrument.measures import Measures
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlobs")
 
 PROVIDER = "_CREDENTIAL_PROVIDER"  # variables that end in it name a session of the program's own
+WAIT_S_MAX = 86_400.0  # of "as long as it takes", which threads cannot be told
+ENDING_S_MAX = 6.0  # what `shutdown` may take where SIGTERM ends the process
 UNREACHED_S_MAX = 1.0  # what a program's end may wait for an endpoint that never answered
 
 
@@ -109,7 +111,7 @@ def init(
         _telemetry.given = given
         active.closed = True
         return
-    _start(service, settings, given_endpoint=endpoint is not None)
+    _start(service, settings, endpoint)
     _telemetry.given = given
 
 
@@ -124,7 +126,8 @@ def _again(given: dict[str, Any]) -> None:
     closed = " and mlobs.shutdown()" if active.closed else ""
     raise SettingError(
         f"mlobs.init({now}) came after mlobs.init({before}){closed}. "
-        f"A process is switched on once; call init in one place, before anything else."
+        f"A process is switched on once, also after a shutdown; call init in one place, before anything "
+        f"else. To change it, start the process anew; in a notebook, restart the kernel."
     )
 
 
@@ -132,7 +135,7 @@ def _words(given: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
 
 
-def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) -> None:
+def _start(service: str | None, settings: SdkSettings, endpoint: str | None) -> None:
     """Check everything that can be refused, then switch on."""
     if settings.prices is not None:
         use(load_prices(settings.prices))
@@ -151,8 +154,12 @@ def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) 
     resource = Resource.create({a.SERVICE_NAME.name: service} if service else None)
     if trace._TRACER_PROVIDER is not None:  # noqa: SLF001 # see recorders.discover
         active.recorder = _tracing()
-        if given_endpoint:
-            log.info("This process has a TracerProvider; spans go where it sends them, not where told.")
+        if endpoint is not None:
+            log.warning(
+                "This process has a TracerProvider already: spans go where it sends them, and not to "
+                "endpoint=%r. Call mlobs.init before that provider is set, or give it an exporter to there.",
+                endpoint,
+            )
     else:
         _install_tracing(settings, resource)
     _install_metrics(settings, resource, scraped)
@@ -166,7 +173,7 @@ def _start(service: str | None, settings: SdkSettings, *, given_endpoint: bool) 
         log.info("Instrumentations: %s", activate(content="full" if full else "off"))
     else:
         watch(content=full)
-    at_the_end(shutdown, owner=_telemetry)
+    at_the_end(shutdown, within_s=ENDING_S_MAX, last=True)  # metrics tell what others count at the end
 
 
 def _check_propagators() -> None:
@@ -184,6 +191,7 @@ def _check_propagators() -> None:
 
 def flush(timeout_s: float = 10.0) -> bool:
     """Deliver everything recorded so far; return whether that was done within `timeout_s`."""
+    timeout_s = min(timeout_s, WAIT_S_MAX)
     deadline_s = time.monotonic() + timeout_s
     done = _telemetry.exporter.flush(timeout_s) if _telemetry.exporter else True
     if _telemetry.exporter is not None and _telemetry.exporter.reachable is False:
@@ -195,11 +203,15 @@ def flush(timeout_s: float = 10.0) -> bool:
 
 def shutdown(timeout_s: float = 5.0) -> bool:
     """Deliver what is recorded and switch mlobs off, for good. Runs by itself when the program ends."""
-    if active.closed:
-        return True
+    with unbroken():
+        return active.closed or _close(timeout_s)
+
+
+def _close(timeout_s: float) -> bool:
     abandon_open_streams()
     active.recorder, active.closed = None, True
     ours = _telemetry.exporter
+    timeout_s = min(timeout_s, WAIT_S_MAX)
     deadline_s = time.monotonic() + timeout_s
     done = ours.shutdown(timeout_s) if ours else True
     if ours is not None and (told := ours.losses()):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from mlobs.instrument.outbox import BYTES_MAX
 from mlobs.instrument.transport.answers import Answer
 from mlobs.settings import SdkSettings, variable
 
@@ -11,6 +12,7 @@ WHY = {
     "shutdown": "left when the time was over",
     "unanswered": "sent and not answered",
     "queue_full": "too many to wait",
+    "queue_heavy": "too large to wait",
     "encoding": "not written",
     "mistake": "lost by a fault of mlobs",
     "spool_full": "too many for the spool",
@@ -62,9 +64,13 @@ def _because(found: Mapping[str, int], last: Answer | None, address: str) -> str
     reason = max(found, key=lambda reason: found[reason])
     if reason == "queue_full":
         return f"they came faster than they went. {variable(SdkSettings, 'queue_spans_max')} lets more wait."
+    if reason == "queue_heavy":
+        spool = variable(SdkSettings, "spool")
+        return f"{BYTES_MAX >> 20} MB waited in memory already. {spool} keeps more on the disk."
     if reason == "shutdown":
         return "the time for sending them was over. mlobs.shutdown(seconds) allows more."
     if reason in {"unreachable", "spool_full"}:
         field = "spool" if reason == "unreachable" else "spool_bytes_max"
         return f"{address} was away for too long. {variable(SdkSettings, field)} keeps more on the disk."
-    return f"they were {WHY.get(reason, reason)}. The log said why when it happened."
+    subject = "it was" if found[reason] == 1 else "they were"
+    return f"{subject} {WHY.get(reason, reason)}. The log said why when it happened."

@@ -17,7 +17,7 @@ from opentelemetry.trace import set_span_in_context
 
 from mlobs import _guard
 from mlobs.instrument.calls import Call
-from mlobs.instrument.describe import dynamic
+from mlobs.instrument.describe import known
 from mlobs.semconv import attributes as a
 from mlobs.semconv.attributes import ATTRIBUTES
 from mlobs.semconv.metrics import AGENT_INFERENCE_CALLS, AGENT_TOOL_CALLS, DERIVED
@@ -60,7 +60,7 @@ class Measures:
         day = datetime.now(UTC).date()
         for call in calls:
             try:
-                self._record(call, {**call.site.attributes, **dynamic(call, day)})
+                self._record(call, {**call.site.attributes, **known(call, day)})
             except Exception:  # noqa: BLE001 # the export thread must live
                 _guard.failed("deriving metrics")
 

@@ -1,6 +1,7 @@
 """Notes on the call we are in: things worth seeing that are no error. Edge: the OpenTelemetry context."""
 
 from mlobs import _guard
+from mlobs.instrument.astray import tell_astray
 from mlobs.instrument.calls import Failure
 from mlobs.instrument.context import current_call
 from mlobs.instrument.values import freeze
@@ -20,6 +21,7 @@ def note(text: str, error: BaseException | None = None, **attributes: object) ->
     """
     call = current_call()
     if call is None:
+        tell_astray("note")
         return
     try:
         about = {key: freeze(value) for key, value in attributes.items()}

@@ -9,14 +9,16 @@ callable objects, and leaves their signature, result and exceptions as they are.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol, TypeVar, overload
 
 from mlobs.errors import SettingError
 from mlobs.instrument.calls import Call
 from mlobs.instrument.content.policy import policy_of
+from mlobs.instrument.describe import without_secrets
 from mlobs.instrument.shells import After, Function, called, wrap
 from mlobs.instrument.sites import Observer, Value, site_of
-from mlobs.instrument.values import freeze
+from mlobs.instrument.values import frozen
 from mlobs.semconv import attributes as a
 from mlobs.semconv import spans
 from mlobs.semconv.rows import Span
@@ -69,6 +71,9 @@ def _noun(row: Span) -> Noun:
     ) -> Any:
         """Record each call of the decorated function as a span.
 
+        The True or False that a guardrail returns is its verdict; the number, truth value or word that an
+        evaluator returns is its score or label.
+
         Args:
             function: What is decorated; filled by the bare `@mlobs.noun` form.
             name: Instead of the function's name.
@@ -94,13 +99,15 @@ def _noun(row: Span) -> Noun:
         def apply(given: Function) -> Function:
             _check(row, given)
             policy = policy_of(row, given, capture=capture, redact=redact, reduce=reduce)
-            frozen = {str(key): freeze(value) for key, value in (attributes or {}).items()}
-            site = site_of(given, row, policy=policy, name=name, options=options, attributes=frozen)
+            known = without_secrets(frozen(_attributes(row, attributes), "decorating"))
+            site = site_of(given, row, policy=policy, name=name, options=options, attributes=known)
             return wrap(given, site, _observing(row, given, monitor) or _judging(row))
 
         return apply if function is None else apply(function)
 
     decorate.__name__ = decorate.__qualname__ = row.noun
+    meaning = f"as a span of kind {row.noun}: {row.about[0].lower()}{row.about[1:]}"
+    decorate.__doc__ = (decorate.__doc__ or "").replace("as a span.", meaning)  # "" where -OO left none
     return decorate
 
 
@@ -195,12 +202,30 @@ def _score(call: Call | None, args: tuple[Any, ...], kwargs: dict[str, Any], res
         call.set_attribute(a.EVALUATION_LABEL.name, result)
 
 
+def _attributes(row: Span, attributes: object) -> Mapping[str, Value]:
+    """Return the attributes of each span.
+
+    Raises:
+        SettingError: They are no mapping.
+    """
+    if attributes is None or isinstance(attributes, Mapping):
+        return attributes or {}
+    raise SettingError(
+        f"@mlobs.{row.noun}(attributes={attributes!r}): a dict was expected, such as {{'team': 'search'}}."
+    )
+
+
 def _check(row: Span, function: Function) -> None:
     """Refuse what cannot be decorated."""
     if inspect.isclass(function):
         raise SettingError(
             f"@mlobs.{row.noun} was given the class {function.__name__}, which would stop being one. "
             f"Decorate its methods."
+        )
+    if isinstance(function, property | cached_property):
+        raise SettingError(
+            f"@mlobs.{row.noun} was given a property, which is not called. "
+            f"Write @{type(function).__name__} above @mlobs.{row.noun}, not below."
         )
     if not (callable(function) or isinstance(function, staticmethod | classmethod)):
         raise SettingError(

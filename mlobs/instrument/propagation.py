@@ -16,7 +16,7 @@ from opentelemetry.propagators.textmap import Getter, Setter, TextMapPropagator
 
 from mlobs import _guard
 from mlobs.instrument.baggage import BAGGAGE_KEY, session_in, session_of, with_baggage
-from mlobs.instrument.context import CALL_KEY, SPAN_KEY, current, restore, switch
+from mlobs.instrument.context import CALL_KEY, SPAN_KEY, close_scope, current, open_scope, switch
 from mlobs.semconv.context import SESSION_KEY
 
 HEADERS_MAX = 1000  # looked at; a request has 30
@@ -68,11 +68,12 @@ class extract:  # noqa: N801 # read as a verb: with mlobs.extract(...)
         self._carrier = carrier
 
     def __enter__(self) -> None:
-        self._outer = current()
-        switch(arrived(self._carrier, self._outer))
+        outer = current()
+        open_scope(self, outer)
+        switch(arrived(self._carrier, outer))
 
     def __exit__(self, *error: object) -> None:
-        restore(self._outer)
+        close_scope(self)
 
     async def __aenter__(self) -> None:
         self.__enter__()

@@ -15,7 +15,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.trace import StatusCode
 
-from mlobs.instrument.outbox import Outbox
+from mlobs.instrument.content.snapshots import weight
+from mlobs.instrument.outbox import WEIGHED, Outbox
 from mlobs.semconv import attributes as a
 
 
@@ -40,6 +41,8 @@ class Forwarding(SpanProcessor):
             failed = span.status.status_code is StatusCode.ERROR
             kept = span.attributes is not None and bool(span.attributes.get(a.KEEP.name))
             self._outbox.offer(span, keep=failed or kept)
+            if not span.context.span_id % WEIGHED:
+                self._outbox.weigh(_weight(span))
 
     def shutdown(self) -> None:
         """Do nothing: the exporter is shut down by `mlobs.shutdown`."""
@@ -47,6 +50,12 @@ class Forwarding(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Deliver what waits."""
         return self._flush(timeout_millis / 1e3)
+
+
+def _weight(span: ReadableSpan) -> int:
+    """Return about how many bytes a span holds, where they count."""
+    held = [span.attributes, *(event.attributes for event in span.events)]
+    return sum(weight(list(one.values())) for one in held if one is not None)
 
 
 class Provider(TracerProvider):

@@ -22,7 +22,7 @@ from mlobs.instrument.calls import Call, Failure, begin, now_ns
 from mlobs.instrument.content.policy import Defaults, defaults_of
 from mlobs.instrument.context import CALL_KEY, SPAN_KEY, switch
 from mlobs.instrument.describe import dynamic, exception, status_message, without_secrets
-from mlobs.instrument.outbox import Outbox
+from mlobs.instrument.outbox import WEIGHED, Outbox
 from mlobs.instrument.sites import Site, settle
 from mlobs.semconv import attributes as a
 from mlobs.semconv.events import EXCEPTION
@@ -85,14 +85,16 @@ class OwnRecorder:
             if not call.sampled:
                 return
             outbox = self._outbox
-            if call.site.capture is not None and len(outbox.waiting) >= CONTENT_WAITING_MAX:
+            capture = call.site.capture
+            if capture is not None and not outbox.has_room_for_content():
                 _shed(call)
             extra = call.extra
-            ordinary = error is None and (extra is None or KEEP not in extra)
-            if ordinary and len(outbox.waiting) < outbox.spans_max:
+            if error is None and (extra is None or KEEP not in extra) and len(outbox.waiting) < outbox.room:
                 outbox.waiting.append(call)
             else:
                 outbox.offer(call, keep=_important(call))
+            if (extra is not None or capture is not None) and not call.span_id % WEIGHED:
+                outbox.weigh(call.weight())
             if self._flush is not None and not call.parent_id:
                 self._flush()
         except Exception:  # noqa: BLE001 # never into the user's program
@@ -143,6 +145,9 @@ class TracerRecorder:
                 if call.failure is not None and error is not None and call.state is None:
                     span.add_event(EXCEPTION.name, exception(call.failure))
                     span.set_status(Status(StatusCode.ERROR, status_message(call)))
+        except Exception:  # noqa: BLE001 # never into the user's program
+            _guard.failed("describing a call")
+        try:
             span.end()
             if self._observe is not None:
                 self._observe([call])
@@ -151,7 +156,6 @@ class TracerRecorder:
 
 
 KEEP = a.KEEP.name
-CONTENT_WAITING_MAX = 512  # spans that wait; those that end while more do keep no content
 _KINDS = {kind.name: kind for kind in SpanKind}
 
 
@@ -178,7 +182,11 @@ def discover() -> Recorder | None:
     provider = trace._TRACER_PROVIDER  # noqa: SLF001
     if provider is None or active.closed:
         return None
-    active.recorder = TracerRecorder(trace.get_tracer("mlobs", tracer_provider=provider))
+    try:
+        active.recorder = TracerRecorder(trace.get_tracer("mlobs", tracer_provider=provider))
+    except Exception:  # noqa: BLE001 # the program's own provider, and never into the program
+        _guard.failed("asking the TracerProvider for a tracer", "Your call went on; it is not recorded.")
+        return None
     try:
         _settle()
     except Exception:  # noqa: BLE001 # never into the user's program

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from mlobs import _guard
 from mlobs.instrument.baggage import opened
-from mlobs.instrument.context import Session, current, current_call, restore, switch
-from mlobs.instrument.values import frozen
+from mlobs.instrument.context import Session, close_scope, current, current_call, open_scope, switch
+from mlobs.instrument.describe import without_secrets
+from mlobs.instrument.values import as_text, frozen
 
 
 class _Scope:
@@ -17,9 +18,10 @@ class _Scope:
     _session: Session
 
     def __enter__(self) -> None:
-        self._outer = current()
+        outer = current()
+        open_scope(self, outer)
         try:
-            switch(opened(self._session, self._outer))
+            switch(opened(self._session, outer))
             call = current_call()
             if call is not None:
                 call.session = self._session.within(call.session)  # the call that opens it belongs to it
@@ -27,7 +29,7 @@ class _Scope:
             _guard.failed("opening a session")
 
     def __exit__(self, *error: object) -> None:
-        restore(self._outer)
+        close_scope(self)
 
     async def __aenter__(self) -> None:
         self.__enter__()
@@ -53,9 +55,9 @@ class session(_Scope):  # noqa: N801 # read as a verb: with mlobs.session(...)
         tags: Mapping[str, str | bool | int | float] | None = None,
     ) -> None:
         self._session = Session(
-            None if id is None else str(id),
-            None if user is None else str(user),
-            frozen(tags, "opening a session"),
+            None if id is None else as_text(id),
+            None if user is None else as_text(user),
+            without_secrets(frozen(tags, "opening a session")),
         )
 
 
@@ -69,7 +71,7 @@ class experiment(_Scope):  # noqa: N801 # read as a verb: with mlobs.experiment(
     """
 
     def __init__(self, name: str, arm: str, *, prompt: str | None = None) -> None:
-        base, _, version = (prompt or "").partition("@")
+        base, _, version = ("" if prompt is None else as_text(prompt)).partition("@")
         self._session = Session(
-            experiments={str(name): str(arm)}, prompt=(base, version or None) if base else None
+            experiments={as_text(name): as_text(arm)}, prompt=(base, version or None) if base else None
         )

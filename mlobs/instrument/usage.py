@@ -7,13 +7,12 @@ the provider's own total.
 from collections.abc import Mapping
 
 from mlobs.errors import SettingError
-from mlobs.instrument.counts import Counts, facts_of, find_counts
-from mlobs.prices.buckets import BUCKETS, Usage
+from mlobs.instrument.counts import facts_of, find_counts
+from mlobs.prices.buckets import BUCKETS, Usage, of_totals
 
 __all__ = ["BUCKETS", "Usage", "latest", "read_tier", "read_usage"]
 
 _NAMES = frozenset(BUCKETS)
-_new, _PUTS = object.__new__, tuple(getattr(Usage, name).__set__ for name in BUCKETS)
 _OUTPUTS = frozenset({"output", "reasoning", "output_audio", "output_image"})
 
 
@@ -51,7 +50,7 @@ def read_usage(given: object) -> Usage:
         facts = facts_of(held)
         counts = find_counts(facts)
         if counts is not None:
-            return _disjoint(counts)
+            return of_totals(counts)
         if isinstance(facts, Mapping) and facts and facts.keys() <= _NAMES:
             return Usage(**{name: count for name, count in facts.items() if count is not None})
         held = next((inner for name in _HELD if (inner := facts.get(name)) is not None), None)
@@ -82,35 +81,3 @@ _HELD = (
     "usage", "usage_metadata", "usageMetadata", "meta", "message", "response", "data", "delta", "metadata",
     "context_wrapper", "amazon-bedrock-invocationMetrics",
 )  # fmt: skip
-
-
-def _disjoint(counts: Counts) -> Usage:
-    """Return the buckets of totals that hold their details.
-
-    What is more than is left of its total is cut: a provider's total is what it bills.
-    """
-    inputs, outputs, read, write, write_1h, audio, image, read_audio, reasoning, spoken, drawn = counts
-    if read or write or audio or image:
-        read = min(read, inputs)
-        write = min(write, inputs - read)
-        write_1h = min(write_1h, write)
-        read_audio = min(read_audio, read)
-        inputs -= read + write
-        audio = min(max(audio - read_audio, 0), inputs)
-        image = min(image, inputs - audio)
-        inputs -= audio + image
-    else:
-        write_1h = read_audio = 0
-    if reasoning or spoken or drawn:
-        reasoning = min(reasoning, outputs)
-        spoken = min(spoken, outputs - reasoning)
-        drawn = min(drawn, outputs - reasoning - spoken)
-        outputs -= reasoning + spoken + drawn
-    buckets = (
-        inputs, read - read_audio, write - write_1h, outputs, reasoning,
-        write_1h, audio, image, read_audio, spoken, drawn,
-    )  # fmt: skip
-    usage = _new(Usage)  # without checking what was made to be right
-    for put, count in zip(_PUTS, buckets, strict=True):
-        put(usage, count)
-    return usage

@@ -38,6 +38,25 @@ class Book:
                 return row
         return None
 
+    def cost_usd(
+        self, usage: Usage, provider: str | None, models: Iterable[str], day: date, *, tier: str = "standard"
+    ) -> float | None:
+        """Return what a call cost by the first of `models` with a price on `day`, None if none has one.
+
+        Args:
+            usage: What the call used.
+            provider: Of the model.
+            models: The one that answered, which may be a deployment's name, and the one asked for.
+            day: The day whose prices hold.
+            tier: Of the service.
+        """
+        for model in models:
+            price = self.find(provider, model, day, input_tokens=usage.input_total) if model else None
+            cost = None if price is None else price.of(usage, tier)
+            if cost is not None:
+                return cost
+        return None
+
     def days(self) -> list[date]:
         """Return the days on which a price may be another than the day before, in order."""
         found = {row.valid_from for rows in self._every for row in rows}

@@ -69,3 +69,40 @@ class Usage:
 
 BUCKETS = tuple(field.name for field in fields(Usage))
 _counts = attrgetter(*BUCKETS)
+_new, _PUTS = object.__new__, tuple(getattr(Usage, name).__set__ for name in BUCKETS)
+
+
+def of_totals(counts: tuple[int, int, int, int, int, int, int, int, int, int, int]) -> Usage:
+    """Return the buckets of totals that hold their details.
+
+    What is more than is left of its total is cut: a provider's total is what it bills.
+
+    Args:
+        counts: Of input and output; of input that was read from a cache, written to one, written for an hour;
+            of sound and images in; of sound read from a cache; of reasoning, sound and images out.
+    """
+    inputs, outputs, read, write, write_1h, audio, image, read_audio, reasoning, spoken, drawn = counts
+    if read or write or audio or image:
+        read = min(read, inputs)
+        write = min(write, inputs - read)
+        write_1h = min(write_1h, write)
+        read_audio = min(read_audio, read)
+        inputs -= read + write
+        audio = min(max(audio - read_audio, 0), inputs)
+        image = min(image, inputs - audio)
+        inputs -= audio + image
+    else:
+        write_1h = read_audio = 0
+    if reasoning or spoken or drawn:
+        reasoning = min(reasoning, outputs)
+        spoken = min(spoken, outputs - reasoning)
+        drawn = min(drawn, outputs - reasoning - spoken)
+        outputs -= reasoning + spoken + drawn
+    buckets = (
+        inputs, read - read_audio, write - write_1h, outputs, reasoning,
+        write_1h, audio, image, read_audio, spoken, drawn,
+    )  # fmt: skip
+    usage = _new(Usage)  # without checking what was made to be right
+    for put, count in zip(_PUTS, buckets, strict=True):
+        put(usage, count)
+    return usage

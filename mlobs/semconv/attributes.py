@@ -96,7 +96,7 @@ MEMORY_RECORDS = Attribute("gen_ai.memory.records", "any", "What was remembered,
 INPUT = Attribute("mlobs.input", "any", "The arguments of any other call, as JSON.")
 OUTPUT = Attribute("mlobs.output", "any", "The result of any other call, as JSON.")
 CONTENT_DROPPED = Attribute(
-    "mlobs.content.dropped", "boolean", "True where content was dropped because too much of it waited."
+    "mlobs.content.dropped", "boolean", "True where content was dropped: too much of it waited, or it broke."
 )
 CONTENT_TRUNCATED = Attribute("mlobs.content.truncated", "boolean", "True where content was cut to fit.")
 

@@ -65,8 +65,7 @@ class Client:
             filter: As in `service:x status:error duration>5s "text"`.
             limit: Traces at most.
             **range: `since`, or `from_` and `to`: ISO 8601, or how long ago, such as 15m, 24h, 7d.
-                `sort`: newest,
-                slowest or dearest.
+                `sort`: newest, slowest or dearest.
 
         Raises:
             QueryError: The server refuses the question.

@@ -25,6 +25,7 @@ from mlobs.server.derived import (
     measure,
     span_value,
 )
+from mlobs.server.ends import end_ns
 
 VIEW, TABLE = "exemplars_view", "exemplars"
 RECENT_S = 300
@@ -48,10 +49,11 @@ def exemplars_view() -> str:
     operations = ", ".join(f"'{one}'" for one in OPERATIONS)
     chunk = _step(FIRST_CHUNK, f"ifNull({span_value(TIME_TO_FIRST_CHUNK)}, 0)")
     newest = {name: f"argMax({name}, Timestamp)" for name in ("TraceId", "SpanId", *SHOWN)}
-    # A clock that is ahead must not make a span the newest for long.
+    # A clock that is ahead must not make a span the newest for long, nor one that is beyond all time fail.
+    ended = end_ns("toUnixTimestamp64Nano(started)", f"newest_{DURATION}")
     return f"""CREATE MATERIALIZED VIEW {VIEW} TO {TABLE} AS
 SELECT operation AS Operation, ServiceName, {label_map()} AS Labels, step AS Step,
-    least(addNanoseconds(started, newest_{DURATION}), now64(9, 'UTC')) AS Moment,
+    least(fromUnixTimestamp64Nano({ended}, 'UTC'), now64(9, 'UTC')) AS Moment,
     {", ".join(f"newest_{name} AS {name}" for name in newest)}
 FROM (
     SELECT {OPERATION} AS operation, ServiceName, {columns}, ({_step(DURATION, DURATION)}, {chunk}) AS step,

@@ -12,7 +12,7 @@ from mlobs.semconv import attributes as a
 from mlobs.semconv import finishes
 from mlobs.semconv import metrics as m
 from mlobs.server.ask.ranges import NS
-from mlobs.server.costs.month import DAY_S, month_of
+from mlobs.server.costs.month import DAY_S, expected_usd, month_of
 from mlobs.server.engine import Value
 from mlobs.server.points import Point
 
@@ -72,8 +72,7 @@ def _budgets(named: Named, asked: dict[str, Value], now_s: float, budget_usd: fl
         "month_ms": round(month.begins.timestamp() * 1000),
         "day_ms": round((now_s - DAY_S) * 1000),
     }
-    left_days = (month.ends.timestamp() - now_s) / DAY_S
     for row in named("figures_budget", {**asked, **begins}):
         yield Point(row["service"], m.BUDGET_SPENT, {}, row["month_usd"] / budget_usd)
-        expected = row["month_usd"] + row["day_usd"] * left_days
+        expected = expected_usd(month, row["month_usd"], row["day_usd"])
         yield Point(row["service"], m.BUDGET_FORECAST, {}, expected / budget_usd)

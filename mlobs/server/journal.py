@@ -75,8 +75,8 @@ class Journal:
         parses: Whether a message is one of this signal's; decides what a torn file keeps.
         segment_bytes_max: A segment is sealed at this size.
         segment_seconds_max: A segment is sealed at this age, unless the loader is behind.
-        behind: Whether the loader has segments of this signal left. Each costs it a third of a
-            second of planning, so what comes meanwhile is better kept together.
+        behind: Whether the loader has no place for one more segment of this signal. Each costs it a
+            sixth of a second of planning, so what comes meanwhile is better kept together.
     """
 
     def __init__(

@@ -1,29 +1,40 @@
 """Loads sealed journal segments into the store, oldest first, and deletes them.
 
-Two threads for each signal: one reads a segment into memory while the other fills the tables from
-its own. A segment is inserted into each of its tables and deleted only afterwards; after a crash in
-between it is inserted again, which the store recognises by its name. A full disk or too many parts
-are waited for. A segment whose content the engine refuses is rewritten once without the fields that
-are no OTLP; if that does not help, or if it takes too much memory, its halves are tried. A single
-message that is still refused is set aside, so that the others go on.
+Two threads for each signal. Those of traces fill the tables at the same time, each with a segment of its
+own: an INSERT keeps one core busy, and waits for the disk. Those of other signals take turns at it, and one
+reads a segment into memory meanwhile.
+
+A segment is inserted into each of its tables and deleted only afterwards; after a crash in between it is
+inserted again, which the store recognises by its name. A full disk or too many parts are waited for. A
+segment whose content the engine refuses is rewritten once without the fields that are no OTLP; if that does
+not help, or if it takes too much memory, its halves are tried. A single message that is still refused is
+set aside, so that the others go on.
 """
 
 import logging
 import threading
 from collections import deque
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from mlobs.errors import SettingError
+from mlobs.prices.book import Book
 from mlobs.semconv import loss
 from mlobs.semconv import metrics as m
+from mlobs.server.costs.books import Books
 from mlobs.server.counts import Counts
 from mlobs.server.journal import SET_ASIDE
 from mlobs.server.splitting import first_table, held_items, origin, rewrite, split
 from mlobs.server.staging import LoadError, Stage
 from mlobs.server.store import Store
+from mlobs.settings import PriceSettings, load
 
 TRIES_MAX = 4
 WORKERS = 2
+# Of these signals two segments fill the tables at once: whether a new part has rows of one that was refused
+# is found by their ids.
+AT_ONCE = frozenset({"traces"})
 WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX = 0.1, 10.0
 # ClickHouse's numbers for states that pass: no space, cannot write or open a file, too many
 # parts, a disk that is read-only or full; and of a ClickHouse elsewhere: nobody answers, too busy,
@@ -35,6 +46,21 @@ PASSING = {74, 75, 76, 79, 243, 252, 425, 424} | {
 MEMORY_LIMIT = 241
 
 log = logging.getLogger("mlobs.server")
+
+
+class Together:
+    """Several locks as one: who is inside holds all of them. May be entered again and again."""
+
+    def __init__(self, locks: Sequence[threading.Lock]) -> None:
+        self._locks = locks
+
+    def __enter__(self) -> None:
+        for lock in self._locks:
+            lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        for lock in self._locks:
+            lock.release()
 
 
 class Loader:
@@ -49,14 +75,22 @@ class Loader:
         # From nought on, so that the first is seen to be one more.
         counts.add(m.SERVER_SET_ASIDE, signal, by=0)
         self._text_bytes_max = text_bytes_max
+        self._books, self._priced, self._no_prices = Books(), Book(), ""
         self._inheriting, self._inherited = True, set[str]()
         self._waiting: deque[tuple[Path, int]] = deque()
         self._loading: list[Path] = []
         self._changed = threading.Condition()
-        self._filling = threading.Lock()  # So that a part which is new is known to be this segment's.
+        # Held while a table is filled, all of them where a part that is new has to be known to be this
+        # segment's.
+        self._filling = [threading.Lock() for _ in range(WORKERS if signal in AT_ONCE else 1)]
         self._stopping = False
         self._threads = [
-            threading.Thread(target=self._run, name=f"loader-{signal}-{number}", daemon=True)
+            threading.Thread(
+                target=self._run,
+                args=(self._filling[number % len(self._filling)],),
+                name=f"loader-{signal}-{number}",
+                daemon=True,
+            )
             for number in range(WORKERS)
         ]
 
@@ -95,7 +129,12 @@ class Loader:
     @property
     def pause(self) -> AbstractContextManager[object]:
         """A context in which no table changes."""
-        return self._filling
+        return Together(self._filling)
+
+    @property
+    def behind(self) -> bool:
+        """Whether a segment that is sealed now would have to wait."""
+        return bool(self._waiting) or len(self._loading) >= WORKERS
 
     def stop(self, timeout_s: float) -> None:
         """Load what is queued, at most `timeout_s` long, and end. What is left stays on the disk."""
@@ -110,14 +149,21 @@ class Loader:
     def _origins(self) -> set[str]:
         return {origin(path) for path in (*self._loading, *(path for path, _ in self._waiting))}
 
-    def _run(self) -> None:
+    def _run(self, filling: threading.Lock) -> None:
         stage: Stage | None = None
         wait_seconds = WAIT_SECONDS_FIRST
         while not self._stopping:
             try:
                 if stage is None:
                     connection = self._store.connection()
-                    stage = Stage(connection, self.signal, self._filling, text_bytes_max=self._text_bytes_max)
+                    stage = Stage(
+                        connection,
+                        self.signal,
+                        filling,
+                        alone=self.pause,
+                        text_bytes_max=self._text_bytes_max,
+                        book=self._book,
+                    )
                     self._failures.pop(threading.current_thread().name, None)
                 self._load_next(stage)
             except Exception as error:  # Whatever it is, what comes later must be loaded.
@@ -129,6 +175,18 @@ class Loader:
                 wait_seconds = min(wait_seconds * 2, WAIT_SECONDS_MAX)
             else:
                 wait_seconds = WAIT_SECONDS_FIRST
+
+    def _book(self) -> Book:
+        """Return the prices in use; while their file cannot be used, those it had before."""
+        try:
+            self._priced = self._books.current(load(PriceSettings).prices)
+        except SettingError as error:
+            if str(error) != self._no_prices:
+                log.warning("calls are priced with what was known before: %s", error)
+            self._no_prices = str(error)
+        else:
+            self._no_prices = ""
+        return self._priced
 
     def _load_next(self, stage: Stage) -> None:
         with self._changed:

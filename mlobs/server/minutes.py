@@ -20,7 +20,8 @@ _MODEL = (
 )
 COUNTED = f"{OF_CALLS} AND (InputTokens IS NOT NULL OR OutputTokens IS NOT NULL)"
 PRICED = f"{OF_CALLS} AND ifNull(isFinite(CostUsd) AND CostUsd >= 0, 0)"
-_NANOS = f"toInt64(round(least(assumeNotNull(CostUsd), {UNITS_MAX}) * {PARTS}))"
+# Also of calls without a price, which may say anything: the engine works it out before it leaves them out.
+_NANOS = f"toInt64(round(greatest(least(assumeNotNull(CostUsd), {UNITS_MAX}), 0) * {PARTS}))"
 KEYS = ("Minute", "ServiceName", "Kind", "Model", "AgentName", "IsRoot")
 MAPS = ("Durations", "FirstChunks")
 SUMS = (

@@ -248,7 +248,7 @@ class Server:
             partial(parses, signal),
             segment_bytes_max=settings.segment_bytes_max,
             segment_seconds_max=settings.segment_seconds_max,
-            behind=lambda: loader.pending_bytes > 0,
+            behind=lambda: loader.behind,
         )
         finish_splits(folder, signal)
         loader.start()

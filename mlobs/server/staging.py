@@ -8,7 +8,7 @@ loaded again, which the store then recognises by the segment's name.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import cache
 from importlib.resources import as_file, files
@@ -17,7 +17,9 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from mlobs.prices.book import Book
 from mlobs.server.canonical import INDEXES
+from mlobs.server.costs.untold import costs, used_calls
 from mlobs.server.engine import Connection, EngineError, Value, literal
 from mlobs.server.framing import NUMBER_DIGITS, frame
 from mlobs.server.queries import statement
@@ -62,7 +64,10 @@ class Stage:
         connection: May write; has one stage for each signal.
         signal: traces, metrics or logs.
         filling: Held while a table is filled.
+        alone: Held instead where a segment has spans without ids, so that nobody else here fills a table:
+            what is stored of it could not be told from what is stored of others. `filling` when not given.
         text_bytes_max: Longer texts are cut.
+        book: Returns what calls that tell no cost are priced with.
     """
 
     def __init__(
@@ -72,10 +77,14 @@ class Stage:
         filling: AbstractContextManager[object],
         *,
         text_bytes_max: int,
+        alone: AbstractContextManager[object] | None = None,
+        book: Callable[[], Book] = Book,
     ) -> None:
         self._connection = connection
         self._filling = filling
+        self._alone = alone or filling
         self._signal = signal
+        self._book = book
         self._text_bytes_max = text_bytes_max
         self._odd = odd(signal, text_bytes_max)
 
@@ -97,14 +106,14 @@ class Stage:
             try:
                 self._read(path)
                 looked_up = self._look_up()
-                translated = self._signal == "traces" and bool(self._run(foreign())[0]["found"])
+                translated, priced = self._prepare(looked_up)
                 counted = self._run(statement(f"segment_{self._signal}"))[0]
                 tables = {number: table for number, table in tables.items() if counted[table]}
             except (EngineError, DecodeError) as error:
                 raise LoadError(error, first, untouched=True) from error
             for number, table in tables.items():
-                insert = _insert(table, looked_up, self._text_bytes_max, translated)
-                with self._filling:
+                insert = _insert(table, looked_up, self._text_bytes_max, translated, priced)
+                with self._alone if counted.get("unnamed") else self._filling:
                     self._fill(number, table, path.stem, insert, stored)
                 stored += int(counted[table])
         finally:
@@ -163,6 +172,22 @@ class Stage:
             self._keep(lines)
         return frozenset(kinds)
 
+    def _prepare(self, looked_up: frozenset[int]) -> tuple[bool, bool]:
+        """Return whether there are spans of other dialects, and calls whose cost was put beside them."""
+        if self._signal != "traces":
+            return False, False
+        found = self._run(foreign())[0]
+        translated = bool(found["found"])
+        if not found["unpriced"]:
+            return translated, False
+        asked = expand(
+            used_calls(), looked_up=looked_up, text_bytes_max=self._text_bytes_max, translated=translated
+        )
+        lines = costs(self._run(asked), self._book())
+        if lines:
+            self._keep(lines)
+        return translated, bool(lines)
+
     def _keep(self, lines: list[tuple[bytes, str]]) -> None:
         if self._connection.far:  # RowBinary has texts as framed messages are.
             rows = b"".join(frame(raw) + frame(shown.encode()) for raw, shown in lines)
@@ -214,9 +239,19 @@ def _settings(settings: Mapping[str, Value]) -> str:
 
 
 @cache
-def _insert(table: str, looked_up: frozenset[int], text_bytes_max: int, translated: bool) -> str:  # noqa: FBT001
+def _insert(
+    table: str,
+    looked_up: frozenset[int],
+    text_bytes_max: int,
+    translated: bool,  # noqa: FBT001
+    priced: bool,  # noqa: FBT001
+) -> str:
     return expand(
-        statement(f"load_{table}"), looked_up=looked_up, text_bytes_max=text_bytes_max, translated=translated
+        statement(f"load_{table}"),
+        looked_up=looked_up,
+        text_bytes_max=text_bytes_max,
+        translated=translated,
+        priced=priced,
     )
 
 

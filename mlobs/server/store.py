@@ -7,7 +7,7 @@ connection of its own. One process holds one folder at a time; close the store t
 
 import queue
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,8 @@ class Store:
         try:
             yield connection
         finally:
-            self._connections.remove(connection)
+            with suppress(ValueError):  # Whoever closed the store meanwhile has forgotten it.
+                self._connections.remove(connection)
             connection.close()
 
     def connection(self) -> Connection:
@@ -143,7 +144,7 @@ class Store:
 
     def close(self) -> None:
         """Close every connection. Questions that run are waited for."""
-        for connection in self._connections:
+        for connection in tuple(self._connections):
             connection.close()
         self._connections.clear()
 

@@ -11,20 +11,19 @@ not believed, from the spans. So what comes out is what adding up all spans woul
 from collections.abc import Sequence
 
 from mlobs.server.ask.ranges import NS, Range
-from mlobs.server.ask.statements import FAILED, IN_RANGE, OF_CALLS, SESSION
+from mlobs.server.ask.statements import FAILED, IN_RANGE, LAST_RANKS, OF_CALLS, SESSION
+from mlobs.server.ends import AT, end_ns
 from mlobs.server.engine import Value
 
 TABLE, VIEW, FILLING = "turns", "turns_view", "turns_2"
-START_NS_MAX = 8_900_000_000_000_000_000  # Of a span whose end is to be a number, too.
 MINUTE_S = 60
 SECONDS_MAX = 2**32 - 2 * MINUTE_S  # Of a moment that the engine can tell as a minute.
 KEYS = ("Minute", "UserId", "Session", "TraceId")
-_AT = "toUnixTimestamp64Nano(Timestamp)"
-END = f"least({_AT}, {START_NS_MAX}) + toInt64(least(Duration, {2**63 - 1 - START_NS_MAX}))"
+END = end_ns()
 _SESSION = f"toString({SESSION})"
 # What there is of each column: for spans that are added up, and for one span.
 SUMS = {
-    "FirstNs": (f"min({_AT})", _AT),
+    "FirstNs": (f"min({AT})", AT),
     "EndNs": (f"max({END})", END),
     "Longest": ("max(Duration)", "Duration"),
     "Dearest": ("maxOrNullIf(CostUsd, CostUsd >= 0)", "if(CostUsd >= 0, CostUsd, NULL)"),
@@ -36,12 +35,16 @@ SUMS = {
         "arrayFilter(name -> name != '', [toString(AgentName)])",
     ),
     **{
-        name: (f"sumOrNullIf({name}, {OF_CALLS})", f"if({OF_CALLS}, {name}, NULL)")
-        for name in ("InputTokens", "OutputTokens", "CostUsd")
+        name: (f"sumOrNullIf({name}, {counted})", f"if({counted}, {name}, NULL)")
+        for name, counted in (
+            ("InputTokens", OF_CALLS),
+            ("OutputTokens", OF_CALLS),
+            ("CostUsd", f"({OF_CALLS} AND isFinite(CostUsd))"),
+        )
     },
 }
 COLUMNS = (*KEYS, *SUMS)
-RANKS = {"slowest": ("Longest", "Int64"), "dearest": ("Dearest", "Float64")}
+RANKS = {"slowest": "Longest", "dearest": "Dearest"}
 
 
 def selected(where: str = "1") -> str:
@@ -98,14 +101,13 @@ def best(sort: str, *, after: bool) -> str:
         sort: A key of RANKS.
         after: Whether the parameters `rank` and `id` are the last row of the page before.
     """
-    rank, kind = RANKS[sort]
-    ranked = f"{rows('', '', ('TraceId', rank, 'FirstNs', 'EndNs'))} WHERE {rank} >= 0"
+    rank = RANKS[sort]
+    told = f"{rank} >= 0 AND isFinite({rank})"
+    ranked = f"{rows('', '', ('TraceId', rank, 'FirstNs', 'EndNs'))} WHERE {told}"
     rest = ""
     if after:
-        order, last = f"({rank}, TraceId)", f"({{rank:{kind}}}, {{id:String}})"
-        shown = (
-            f"SELECT TraceId FROM {rows('', '', ('TraceId', rank))} WHERE {rank} >= 0 AND {order} >= {last}"
-        )
+        order, last = f"({rank}, TraceId)", f"({LAST_RANKS[sort]}, {{id:String}})"
+        shown = f"SELECT TraceId FROM {rows('', '', ('TraceId', rank))} WHERE {told} AND {order} >= {last}"
         rest = f" AND {order} < {last} AND TraceId NOT IN ({shown})"
     return f"""SELECT
     id, max(rank) AS best, min(first) AS first_ns, max(last) AS last_ns, sum(count()) OVER () AS seen

@@ -4,14 +4,13 @@ What `requests` raises is the same for several reasons, so the port is tried onc
 """
 
 import socket
-import ssl
 from urllib.parse import urlsplit
 
 import requests
 
+from mlobs._listening import distrust, host_and_port, no_http, no_tls, speaks_tls
+
 LOOK_SECONDS = 3.0
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
-_NO_HTTP = ("illegal request line", "BadStatusLine")
 
 
 def unanswered(url: str, error: requests.RequestException, *, nobody: str, trust: str) -> str:
@@ -33,9 +32,9 @@ def unanswered(url: str, error: requests.RequestException, *, nobody: str, trust
         return _tls(url, said, trust)
     if not _opens(url):
         return nobody
-    if urlsplit(url).scheme == "http" and _speaks_tls(url):
+    if urlsplit(url).scheme == "http" and speaks_tls(*host_and_port(url), LOOK_SECONDS):
         return f"What listens at {url} speaks TLS: write https:// instead of http://."
-    if any(word in said for word in _NO_HTTP):
+    if no_http(said):
         return (
             f"What listens at {url} speaks no HTTP, as the port of gRPC does not. Name the port of HTTP, "
             "which is 4318 unless another was chosen (gRPC's is 4317)."
@@ -44,13 +43,11 @@ def unanswered(url: str, error: requests.RequestException, *, nobody: str, trust
 
 
 def _tls(url: str, said: str, trust: str) -> str:
-    if any(word in said for word in _NO_TLS):
+    if no_tls(said):
         return f"What listens at {url} speaks no TLS: write http:// instead of https://."
-    _, failed, reason = said.partition("certificate verify failed: ")
-    if failed:
+    if why := distrust(said):
         return (
-            f"The certificate of {url} is not trusted: {reason.partition(' (_ssl')[0]}. "
-            f"{trust} names a file of certificates to trust."
+            f"The certificate of {url} is not trusted: {why}. {trust} names a file of certificates to trust."
         )
     return f"TLS with {url} fails: {said.rpartition('[SSL: ')[2].partition(' (_ssl')[0][:100]}."
 
@@ -58,23 +55,7 @@ def _tls(url: str, said: str, trust: str) -> str:
 def _opens(url: str) -> bool:
     """Return whether something listens there."""
     try:
-        _connected(url).close()
+        socket.create_connection(host_and_port(url), LOOK_SECONDS).close()
     except OSError:
         return False
     return True
-
-
-def _speaks_tls(url: str) -> bool:
-    anything = ssl.create_default_context()
-    anything.check_hostname, anything.verify_mode = False, ssl.CERT_NONE
-    try:
-        with _connected(url) as plain, anything.wrap_socket(plain, server_hostname=urlsplit(url).hostname):
-            return True
-    except OSError:
-        return False
-
-
-def _connected(url: str) -> socket.socket:
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return socket.create_connection((str(parts.hostname), port), LOOK_SECONDS)

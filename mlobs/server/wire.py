@@ -18,14 +18,29 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from mlobs.semconv import attributes as a
-from mlobs.semconv.dialects import CONTENT_BEGINNINGS, CONTENT_KEYS, DIALECTS
-from mlobs.server.canonical import dialect, facts
+from mlobs.semconv.dialects import CONTENT_BEGINNINGS, CONTENT_KEYS, DIALECTS, NO_CONTENT
+from mlobs.server.canonical import MAP, dialect, facts
 
 MESSAGES = {"traces": "Traces", "metrics": "Metrics", "logs": "Logs"}
 
 # `k` is the number of the field that is set in `otlp.proto`, 0 for none.
 TEXT, FLAG, WHOLE, REAL, ITEMS, PAIRS, BYTES = range(1, 8)
 NESTED = frozenset({ITEMS, PAIRS})
+PRICED = 8  # Begins the key of a cost in `odd`, as the number of a field does that of a value.
+# Attributes that say how many tokens a call used.
+TOKEN_KEYS = tuple(
+    dict.fromkeys(
+        (
+            *(row.name for row in (a.INPUT_TOKENS, a.OUTPUT_TOKENS)),
+            *(
+                source.key
+                for one in DIALECTS
+                for row in (a.INPUT_TOKENS, a.OUTPUT_TOKENS)
+                for source in one.sources.get(row, ())
+            ),
+        )
+    )
+)
 LONG = 1024  # Bytes; longer texts are kept with the content, whatever their key.
 CONTENT = (
     a.SYSTEM_INSTRUCTIONS, a.INPUT_MESSAGES, a.OUTPUT_MESSAGES, a.TOOL_DEFINITIONS, a.TOOL_ARGUMENTS,
@@ -150,14 +165,38 @@ def odd(signal: str, text_bytes_max: int) -> str:
 
 
 def foreign() -> str:
-    """Return the query for whether a staged segment has spans of another dialect, as `found`, 0 or 1."""
+    """Return the query for what a staged segment has that costs more to load, each 0 or 1.
+
+    `found` is whether there are spans of another dialect, `unpriced` whether some tell tokens and no cost.
+    """
     markers = ", ".join(f"'{marker}'" for row in DIALECTS for marker in row.markers)
     names = f"arrayFlatten([{_ITEM}.attributes.n])"
-    return f"SELECT max(arrayExists(name -> name IN ({markers}), {names})) AS found FROM stage"
+    unpriced = f"{has_tokens('span')} AND NOT has(span, '{a.COST_USD.name}')"
+    spans = f"arrayExists(scope -> arrayExists(span -> {unpriced}, scope), scopes)"
+    return (
+        f"SELECT max(arrayExists(name -> name IN ({markers}), {names})) AS found, "
+        f"max(arrayExists(scopes -> {spans}, {_ITEM}.attributes.n)) AS unpriced FROM stage"
+    )
+
+
+def has_tokens(names: str) -> str:
+    """Return whether an attribute that tells tokens, in any dialect, is among the names of a span's."""
+    keys = ", ".join(f"'{key}'" for key in TOKEN_KEYS)
+    return f"arrayExists(name -> name IN ({keys}), {names})"
+
+
+def price_key() -> str:
+    """Return what a span `s` is told apart by when its price is looked up."""
+    return f"concat(char({PRICED}), s.trace_id, s.span_id, reinterpretAsString(s.start))"
 
 
 def expand(
-    statement: str, *, looked_up: AbstractSet[int] = NESTED, text_bytes_max: int = 0, translated: bool = True
+    statement: str,
+    *,
+    looked_up: AbstractSet[int] = NESTED,
+    text_bytes_max: int = 0,
+    translated: bool = True,
+    priced: bool = False,
 ) -> str:
     """Return `statement` with our words replaced and elements of tuples written out.
 
@@ -171,6 +210,7 @@ def expand(
         text_bytes_max: Longer texts are looked up.
         translated: Whether spans of other dialects are among the rows. Planning their translation costs
             as much as storing a thousand spans.
+        priced: Whether costs of spans that tell none are in the table `odd`.
 
     >>> expand("SELECT s.status.code, '1.a.b'")
     "SELECT tupleElement(tupleElement(s, 'status'), 'code'), '1.a.b'"
@@ -181,7 +221,13 @@ def expand(
     written = re.sub(r"\bknown\(([\w.]+)\)", lambda found: _known(found[1]), written)
     written = re.sub(r"\bmoment\(([\w.]+)\)", lambda found: _moment(found[1]), written)
 
-    written = written.replace("facts()", facts() if translated else "picked(SpanAttributes, NOT is_content)")
+    told = facts() if translated else "picked(SpanAttributes, NOT is_content)"
+    if priced:
+        # Not mapConcat: of maps with LowCardinality keys it lost those of the first.
+        cost = f"(joinGet('odd', 'json', {price_key()}) AS untold)"
+        keys = f"arrayConcat(mapKeys({told} AS told), if({cost} = '', [], ['{a.COST_USD.name}']))"
+        told = f"CAST(({keys}, arrayConcat(mapValues(told), if(untold = '', [], [untold]))), '{MAP}')"
+    written = written.replace("facts()", told)
     written = written.replace("dialect()", dialect())
     written = re.sub(r"\bcontent\((\w+)\)", lambda found: _content(found[1]), written)
     written = re.sub(r"\bpicked\((\w+), (NOT )?(\w+)\)", _picked, written)
@@ -213,7 +259,9 @@ def _element(found: re.Match[str]) -> str:
 def _content(attributes: str) -> str:
     """Return which entries of a map are what models and tools read and wrote, or long."""
     keys = ", ".join(f"'{key}'" for key in dict.fromkeys((*(row.name for row in CONTENT), *CONTENT_KEYS)))
-    beginnings = " OR ".join(f"startsWith(k, '{text}')" for text in CONTENT_BEGINNINGS)
+    others = ", ".join(f"'{key}'" for key in NO_CONTENT)
+    begins = " OR ".join(f"startsWith(k, '{text}')" for text in CONTENT_BEGINNINGS)
+    beginnings = f"({begins}) AND k NOT IN ({others})"
     columns = f"mapKeys({attributes}), mapValues({attributes})"
     return f"arrayMap((k, v) -> length(v) > {LONG} OR k IN ({keys}) OR {beginnings}, {columns})"
 

@@ -198,6 +198,9 @@ class _Tee:
 class capture:  # noqa: N801 # read as a verb: with mlobs.capture() as run:
     """Record every decorated call of a block: `with mlobs.capture() as run:`.
 
+    `run.expect("agent:support > tool:refund!")` fails unless that was called so, `run.find("tool:*")` gives
+    calls, and `run.text()` shows them all. `mlobs.testing.pattern` has the language.
+
     Works without `mlobs.init` and without a network; where mlobs is on, calls are exported all the
     same. Calls that began before the block, or end after it, are not listed.
     """

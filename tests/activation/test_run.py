@@ -72,6 +72,28 @@ def test_what_cannot_be_run_is_said_in_a_sentence(given: list[str], sentence: st
         resolve(given)
 
 
+@pytest.mark.slow
+def test_what_the_system_cannot_start_is_said_in_a_sentence(tmp_path: Path, start: Callable[..., Started]):
+    """A script without a first line for its interpreter, or with one that is not there."""
+    for name, text in (("bare", "echo hi\n"), ("odd", "#!/no/such/interpreter\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+        done = start(f"./{name}")
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"mlobs: mlobs run ./{name}: the system cannot start it (")
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_working_directory_stays_on_the_path(tmp_path: Path, start: Callable[..., Started]):
+    """An empty entry of PYTHONPATH means it; an empty variable means nothing."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "program.py").write_text("import beside; print(beside.__name__)")
+    for path, found in ((f"{os.pathsep}/nowhere", True), ("", False)):
+        done = start("below/program.py", variables={"PYTHONPATH": path}, beside="")
+        assert (done.returncode == 0, done.stdout == "beside\n") == (found, found)
+
+
 def test_the_environment_keeps_what_was_there():
     before = {
         "PYTHONPATH": os.pathsep.join(["/a", str(BOOTSTRAP), "/b"]),

@@ -14,8 +14,8 @@ from mlobs.alerts.sql import question
 from mlobs.settings import AlertSettings
 
 NOW_S = 1_800_000_000.0
-# What adds spans up for pages and reports, which no rule asks: most of what an insert costs.
-SUMS = ("agents_view", "call_sums_view", "minutes_view", "ten_minutes_view", "turns_view")
+# What adds spans up for pages and reports, or picks some, which no rule asks: most of what an insert costs.
+SUMS = ("agents_view", "call_sums_view", "exemplars_view", "minutes_view", "ten_minutes_view", "turns_view")
 
 
 @pytest.fixture(autouse=True)

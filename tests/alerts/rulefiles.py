@@ -7,6 +7,24 @@ from pydantic import BaseModel
 from mlobs.alerts.measured import Where
 from mlobs.semconv.rows import Attribute, Metric
 
+GOOD = """\
+rules:
+- name: ShopSearchFails
+  indicator:
+    kind: ratio
+    metric: gen_ai.execute_tool.duration
+    by: [service.name, gen_ai.tool.name]
+    window_s: 600
+    calls_min: 5
+  above: 0.1
+  hold_s: 60
+  severity: critical
+  component: tool
+  summary: "{gen_ai.tool.name} fails."
+  description: "{value} of the calls of {gen_ai.tool.name} failed."
+without: [MlobsWatchdog]
+"""
+
 
 def written(value: Any) -> Any:
     """Return a rule as plain values, with names where rows of the vocabulary are."""

@@ -16,28 +16,17 @@ from mlobs.alerts.signature import verify
 from mlobs.errors import SettingError
 from mlobs.settings import AlertSettings, load
 from tests.alerts.conftest import NOW_S
+from tests.alerts.houses import ALARM_ROW, SERVER, TRACE, House, Rows
 from tests.alerts.rounds import tick
 from tests.alerts.sink import webhook
 from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import alert, alertmanager, encoded, grafana
 
-SERVER = "http://127.0.0.1:4318"
-TRACE = "0af7651916cd43dd8448eb211c80319c"
 FEATURE = {
     "mlobs.model.name": "churn",
     "mlobs.model.version": "7",
     "mlobs.feature": "age",
     "mlobs.profile.ref": "p1",
-}
-ALARM_ROW = {
-    "service_name": "shop",
-    "mlobs_model_name": "churn",
-    "mlobs_model_version": "7",
-    "mlobs_feature": "age",
-    "value": 1,
-    "volume": 1,
-    "trace_ids": [TRACE],
-    "since_s": NOW_S - 60,
 }
 
 
@@ -45,41 +34,6 @@ ALARM_ROW = {
 def sink():
     with webhook() as seen:
         yield seen
-
-
-class House:
-    """Alerting that can be stopped and started on the same folder, with a clock set by hand."""
-
-    def __init__(self, folder, ask, url=None, **settings):
-        self.folder, self.ask, self.now_s = folder, ask, NOW_S
-        secret = "s3cret" if url else None
-        self.settings = load(AlertSettings, webhook_url=url, webhook_secret=secret, **settings)
-        self.start()
-
-    def start(self):
-        self.alerting = Alerting(self.settings, self.ask, self.folder, SERVER, clock=lambda: self.now_s)
-
-    def restart(self):
-        self.alerting.stop()
-        self.start()
-
-    def later(self, seconds):
-        self.now_s += seconds
-        return [(one.alert.rule, one.change) for one in tick(self.alerting)]
-
-
-class Rows:
-    """A store that answers the drift rule with rows set by hand, and every other rule with none."""
-
-    def __init__(self, rows=()):
-        self.rows = list(rows)
-        self.error = None
-
-    def __call__(self, sql, params):
-        if self.error is not None:
-            raise self.error
-        is_about_parts = "ARRAY JOIN pairs" in sql
-        return self.rows if "'mlobs.drift.alarm'" in sql and not is_about_parts else []
 
 
 def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, sink):
@@ -117,6 +71,7 @@ def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, si
         },
         "value": 1.0,
         "value_text": "1",
+        "peak": {"value": 1.0, "value_text": "1", "at": "2027-01-15T08:00:00.000Z"},
         "since": "2027-01-15T07:58:30.000Z",
         "started": "2027-01-15T08:00:00.000Z",
         "resolved": None,
@@ -134,6 +89,7 @@ def test_a_drift_alarm_in_the_tables_arrives_at_the_webhook(tmp_path, tables, si
     house.alerting.stop()
 
 
+@pytest.mark.slow
 def test_a_quantile_is_told_as_no_more_than_the_longest_call_took(tmp_path, tables, sink):
     """Between two bounds of the buckets it would be above every call: 156 ms, of calls of 100 ms."""
     house = House(tmp_path, tables.store.query, sink.url, model_s_max=0.05)
@@ -152,6 +108,7 @@ def test_a_quantile_is_told_as_no_more_than_the_longest_call_took(tmp_path, tabl
     house.alerting.stop()
 
 
+@pytest.mark.slow
 def test_failed_calls_fire_after_the_hold_and_end_after_the_window(tmp_path, tables, sink):
     """The error rate, from spans, with the failed trace in the message."""
     tables.spans(30, model="m1", ago_s=20)
@@ -325,7 +282,7 @@ from mlobs.alerts.alerting import Alerting
 from mlobs.alerts.sinks.webhook import Webhook
 from mlobs.settings import AlertSettings, load
 from tests.alerts.rounds import tick
-from tests.alerts.test_alerting import ALARM_ROW, Rows
+from tests.alerts.houses import ALARM_ROW, Rows
 
 folder, url, moment = sys.argv[1:]
 die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
@@ -338,7 +295,9 @@ tick(Alerting(settings, Rows([ALARM_ROW]), Path(folder), "http://127.0.0.1:4318"
 """
 
 
-@pytest.mark.parametrize(("moment", "arrivals"), [("before", 1), ("after", 2)])
+@pytest.mark.parametrize(
+    ("moment", "arrivals"), [("before", 1), pytest.param("after", 2, marks=pytest.mark.slow)]
+)
 def test_a_message_outlives_kill_9(tmp_path, sink, moment, arrivals):
     """Killed before it was sent: it arrives once. Killed after: twice, under one id, and never not."""
     command = [sys.executable, "-c", CRASHING, str(tmp_path), sink.url, moment]

@@ -13,7 +13,7 @@ import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.cli import main
-from tests.alerts.test_rulefile import GOOD
+from tests.alerts.rulefiles import GOOD
 from tests.processes import server
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import yaml
 from mlobs import assets
 from mlobs.cli import main
 from mlobs.cli.alerts.promql_names import problems
-from tests.alerts.test_rulefile import GOOD
+from tests.alerts.rulefiles import GOOD
 
 CALLS = "gen_ai_execute_tool_duration_seconds_count"
 RULE = {

@@ -104,6 +104,24 @@ def test_on_a_narrow_terminal_the_trace_can_be_pasted(terminal):
     assert all(len(line) <= 80 for line in screen.lines())
 
 
+def test_list_says_which_sinks_have_dead_letters_and_what_can_be_ended_by_hand(capsys):
+    """And since when its sender has said nothing of it; of the server's own nothing can be ended."""
+    own = {**ANSWER["firing"][0], "source": "mlobs", "fingerprint": "0wn"}
+    heard = "2027-01-15T07:00:00.000Z"
+    foreign = {**own, "source": "alertmanager", "fingerprint": "5c01d2aa93", "heard": heard}
+    sinks = [{"sink": "pager", "dead": 1}, {"sink": "chat", "dead": 0}]
+    answer = {**ANSWER, "firing": [own, foreign], "rules": [], "sinks": sinks}
+    with server(200, json.dumps(answer).encode()) as url:
+        assert main(["alerts", "list", "--server", url]) == 0
+    out, err = capsys.readouterr()
+    assert "5c01d2aa93" in out
+    assert "2027-01-15 07:00:00" in out
+    assert "0wn" not in out
+    assert err.splitlines()[1:] == [
+        "pager has 1 dead letter; mlobs alerts deliveries --state dead --sink pager says why"
+    ]
+
+
 def test_list_as_json_is_the_servers_answer(capsys):
     """Programs read the same as the API gives."""
     with server(200, json.dumps(ANSWER).encode()) as url:

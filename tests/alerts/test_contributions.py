@@ -1,5 +1,6 @@
 """What most of the failures have in common, asked of the server's own tables."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -252,6 +253,7 @@ def test_the_agent_whose_words_a_guardrail_blocks_is_named(tables, rules):
     assert found == {"dimension": "gen_ai.agent.name", "value": "buyer", "share": 0.9}
 
 
+@pytest.mark.slow
 def test_the_model_whose_answers_are_scored_lower_than_usual_is_named(tables, rules):
     """By how far its scores of the last hour, or day, are below the mean of the days before."""
     labels = {"service_name": "shop", "gen_ai_evaluation_name": "helpful"}
@@ -273,6 +275,7 @@ def test_the_model_whose_answers_are_scored_lower_than_usual_is_named(tables, ru
         assert found == {"dimension": "gen_ai.request.model", "value": "n", "share": 1.0}, ago_s
 
 
+@pytest.mark.slow
 def test_the_message_says_what_contributes_most_and_links_to_the_dashboard(tables, tmp_path):
     """The whole way, from spans to a webhook."""
     tables.spans(60, service="shop api", operation="chat", model="m", agent="seller")

@@ -14,10 +14,10 @@ from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.sinks.answer import Answer
 from mlobs.cli import main
 from mlobs.errors import PayloadError, QueryError
+from tests.alerts.mounted import TOKENS, up
 from tests.alerts.receivers import receiver
 from tests.alerts.rounds import record
 from tests.alerts.sink import webhook
-from tests.alerts.test_receive_mounted import TOKENS, up
 from tests.alerts.waiting import wait_for
 
 NOW_S = 1_700_000_000.0

@@ -167,6 +167,7 @@ def alerting(folder, ask, url, clock, **settings):
     return Alerting(made, ask, folder, SERVER, lambda: clock[0])
 
 
+@pytest.mark.slow
 def test_the_reason_reaches_the_webhook_the_page_and_the_history(tables, tmp_path):
     """The whole way, from spans."""
     tables.spans(60, model="m", error="timeout")
@@ -192,6 +193,7 @@ def test_the_reason_reaches_the_webhook_the_page_and_the_history(tables, tmp_pat
         house.stop()
 
 
+@pytest.mark.slow
 def test_an_end_is_told_also_when_the_store_cannot_say_why(tables, tmp_path, caplog):
     """That it ended matters more."""
     tables.spans(60, model="m", error="timeout")
@@ -215,6 +217,7 @@ def test_an_end_is_told_also_when_the_store_cannot_say_why(tables, tmp_path, cap
     assert "Why alerts of MlobsErrorRatioHigh ended cannot be asked" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_rule_that_is_gone_is_the_reason(tables, tmp_path):
     """Nobody measures any more."""
     tables.spans(60, model="m", error="timeout")

@@ -66,6 +66,7 @@ def test_the_example_is_printed_with_the_metrics_and_checked_without_a_problem(t
     assert main(["alerts", "check", str(path)]) == 0
 
 
+@pytest.mark.slow
 def test_the_server_can_ask_and_replay_each_rule_of_the_example(example, tables):
     """Of an empty store, which answers none."""
     for rule in example.rules:

@@ -57,45 +57,50 @@ def test_answers_are_enough_if_what_sampled_spans_stand_for_is(tables):
     assert found(tables, m.FINISH_RATIO)[("shop", "m1", "length")] == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "ending"),
-    [
-        ("gen_ai.response.finish_reasons", '["max_tokens"]', "length"),
-        ("gen_ai.response.finish_reasons", "MAX_TOKENS", "length"),
-        ("gen_ai.response.finish_reasons", '["FINISH_REASON_MAX_TOKENS"]', "length"),
-        ("gen_ai.response.finish_reasons", "FinishReason.SAFETY", "content_filter"),
-        ("gen_ai.response.finish_reason", "content_filtered", "content_filter"),
-        ("gen_ai.response.stop_reason", "refusal", "refusal"),
-        ("gen_ai.response.stop_reason", "model_context_window_exceeded", "length"),
-        ("llm.finish_reason", "length", "length"),
-        ("gen_ai.completion.0.finish_reason", "content_filter", "content_filter"),
-        ("gen_ai.completion.1.finish_reason", "guardrail_intervened", "content_filter"),
-        ("llm.response.finish_reason", "ERROR_TOXIC", "content_filter"),
-        ("ai.response.finishReason", "content-filter", "content_filter"),
-        ("langfuse.observation.metadata.finish_reason", "length", "length"),
-        (
-            "gen_ai.output.messages",
-            '[{"role":"assistant","parts":[{"content":"a"}],"finish_reason": "length"}]',
-            "length",
-        ),
-    ],
+SPELLINGS = (
+    ("gen_ai.response.finish_reasons", '["max_tokens"]', "length"),
+    ("gen_ai.response.finish_reasons", "MAX_TOKENS", "length"),
+    ("gen_ai.response.finish_reasons", '["FINISH_REASON_MAX_TOKENS"]', "length"),
+    ("gen_ai.response.finish_reasons", "FinishReason.SAFETY", "content_filter"),
+    ("gen_ai.response.finish_reason", "content_filtered", "content_filter"),
+    ("gen_ai.response.stop_reason", "refusal", "refusal"),
+    ("gen_ai.response.stop_reason", "model_context_window_exceeded", "length"),
+    ("llm.finish_reason", "length", "length"),
+    ("gen_ai.completion.0.finish_reason", "content_filter", "content_filter"),
+    ("gen_ai.completion.1.finish_reason", "guardrail_intervened", "content_filter"),
+    ("llm.response.finish_reason", "ERROR_TOXIC", "content_filter"),
+    ("ai.response.finishReason", "content-filter", "content_filter"),
+    ("langfuse.observation.metadata.finish_reason", "length", "length"),
+    (
+        "gen_ai.output.messages",
+        '[{"role":"assistant","parts":[{"content":"a"}],"finish_reason": "length"}]',
+        "length",
+    ),
 )
-def test_an_ending_is_found_wherever_and_however_a_dialect_says_it(tables, key, value, ending):
+
+
+def test_an_ending_is_found_wherever_and_however_a_dialect_says_it(tables):
     """Providers' spellings, in the attributes of each dialect."""
-    tables.spans(20, model="m1", more={key: value, "gen_ai.usage.output_tokens": "5"})
-    shares = {name[-1]: share for name, share in found(tables, m.FINISH_RATIO).items()}
-    assert shares == {**dict.fromkeys(ENDINGS, 0.0), ending: 1.0}
+    for place, (key, value, _) in enumerate(SPELLINGS):
+        more = {key: value, "gen_ai.usage.output_tokens": "5"}
+        tables.spans(20, service=f"shop {place}", model="m1", more=more)
+    assert found(tables, m.FINISH_RATIO) == {
+        (f"shop {place}", "m1", one): float(one == ending)
+        for place, (_, _, ending) in enumerate(SPELLINGS)
+        for one in ENDINGS
+    }
 
 
-@pytest.mark.parametrize(
-    "value", ["stop", "end_turn", "STOP", "tool_calls", "tool_use", '["stop","tool_call"]']
-)
-def test_an_answer_that_ended_as_it_should_is_not_counted_against_its_model(tables, value):
+def test_an_answer_that_ended_as_it_should_is_not_counted_against_its_model(tables):
     """Nor one that talks about safety, or quotes how another ended."""
     said = r'[{"parts":[{"content":"safety, \\"finish_reason\\":\\"length\\""}],"finish_reason":"stop"}]'
-    more = {"gen_ai.response.finish_reasons": value, "gen_ai.usage.output_tokens": "5"}
-    tables.spans(20, model="m1", more={**more, "gen_ai.output.messages": said})
-    assert set(found(tables, m.FINISH_RATIO).values()) == {0.0}
+    well = ("stop", "end_turn", "STOP", "tool_calls", "tool_use", '["stop","tool_call"]')
+    for place, value in enumerate(well):
+        more = {"gen_ai.response.finish_reasons": value, "gen_ai.usage.output_tokens": "5"}
+        tables.spans(20, service=f"shop {place}", model="m1", more={**more, "gen_ai.output.messages": said})
+    assert found(tables, m.FINISH_RATIO) == {
+        (f"shop {place}", "m1", one): 0.0 for place in range(len(well)) for one in ENDINGS
+    }
 
 
 def test_a_few_answers_have_no_share(tables):

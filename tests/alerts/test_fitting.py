@@ -38,3 +38,8 @@ def test_what_fires_or_a_rule_could_raise_is_in_no_doubt(matchers):
 )
 def test_a_silence_that_fits_nothing_says_which_label_nobody_has(matchers, named):
     assert named in doubt(matchers, [ALERT], RULES)
+
+
+def test_a_label_that_is_written_like_its_attribute_is_told_as_it_is_meant():
+    said = doubt(["service.name=nobody", "severity=warning"], [ALERT], RULES)
+    assert said.endswith('did you mean service_name="nobody" severity="warning"?')

@@ -176,7 +176,7 @@ def test_the_older_tables_are_gone_and_a_second_start_changes_nothing(older):
     tables = {name for (name,) in telling.outbox.read("SELECT name FROM sqlite_master")}
     assert not tables & {"routing", "routing_due", "received"}
     before = telling.outbox.read("SELECT kind, of, key, row FROM routing_rows")
-    assert [json.loads(one[3]) for one in before] == [week]
+    assert [json.loads(one[3]) for one in before if one[0] != "there"] == [week]
     with telling.outbox.transaction() as db:
         inherit(db, lambda: NOW_S)
     assert telling.outbox.read("SELECT kind, of, key, row FROM routing_rows") == before

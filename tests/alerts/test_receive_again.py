@@ -2,7 +2,6 @@
 
 import json
 import time
-from contextlib import contextmanager
 
 import pytest
 import requests
@@ -18,18 +17,15 @@ from mlobs.alerts.routing import memory
 from mlobs.alerts.routing.config import Route
 from mlobs.alerts.routing.dispatcher import Dispatcher
 from mlobs.alerts.routing.router import Router
+from tests.alerts.alertmanagers import TOKEN, alertmanager_of
 from tests.alerts.receivers import receiver
 from tests.alerts.sink import webhook
 from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import alert, alertmanager, at, encoded
-from tests.parts import require
-from tests.processes import free_port, process
-from tests.processes import wait_for as wait_for_page
 
 NOW_S = 1_700_000_000.0
 BEGAN_S = NOW_S - 3600
 WINDOW_S = REORDERED_US_MAX / 1e6 + 1
-TOKEN = "a-token-of-the-tests"
 
 
 class Desk:
@@ -214,7 +210,7 @@ def test_alertmanager_that_was_cut_off_for_a_while_is_told_again(tmp_path, monke
     with (
         webhook() as sink,
         receiver(tmp_path, sink, secret="", token=TOKEN) as url,
-        alertmanagers(tmp_path, url) as api,
+        alertmanager_of(tmp_path, url) as api,
     ):
         began = at(time.time() - 60)
 
@@ -233,32 +229,3 @@ def test_alertmanager_that_was_cut_off_for_a_while_is_told_again(tmp_path, monke
     first, _, last = [one.json for one in sink.arrived]
     assert (last["status"], last["started"]) == ("firing", first["started"])
     assert last.get("notice") == "again"
-
-
-@contextmanager
-def alertmanagers(folder, url):
-    """Run an Alertmanager that repeats itself after hours only; give its address."""
-    port = free_port()
-    hook = {"url": url, "http_config": {"authorization": {"credentials": TOKEN}}}
-    route = {
-        "receiver": "mlobs",
-        "group_by": ["alertname"],
-        "group_wait": "0s",
-        "group_interval": "1s",
-        "repeat_interval": "4h",
-    }
-    config = folder / "alertmanager.yml"
-    config.write_text(
-        json.dumps({"route": route, "receivers": [{"name": "mlobs", "webhook_configs": [hook]}]})
-    )
-    log = folder / "alertmanager.log"
-    command = (
-        require("alertmanager"),
-        f"--config.file={config}",
-        f"--storage.path={folder / 'alertmanager'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    )
-    with process(*command, log=log):
-        wait_for_page(f"http://127.0.0.1:{port}/-/ready", log)
-        yield f"http://127.0.0.1:{port}"

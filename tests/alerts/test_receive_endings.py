@@ -5,10 +5,10 @@ import requests
 
 from mlobs.alerts.receive.formats import read
 from mlobs.alerts.receive.wording import message
+from tests.alerts.mounted import up
+from tests.alerts.posted import JSON
 from tests.alerts.sink import webhook
 from tests.alerts.sinks.messages import message as ours
-from tests.alerts.test_receive_endpoint import JSON
-from tests.alerts.test_receive_mounted import up
 from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import alert, alertmanager, encoded, grafana
 

@@ -16,6 +16,7 @@ from mlobs.alerts.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from mlobs.cli.alerts.receiver import Receiver
 from mlobs.errors import ServerError, SettingError, StoreError
 from mlobs.settings import AlertSettings, ReceiveSettings
+from tests.alerts.posted import BODY, JSON, refused
 from tests.alerts.receivers import ROUTES, receiver
 from tests.alerts.sink import webhook
 from tests.alerts.waiting import wait_for
@@ -23,8 +24,6 @@ from tests.alerts.webhooks import SECRET, alert, alertmanager, encoded, grafana,
 
 TOKEN = "a-token-of-the-tests"
 BASIC = "grafana:a-password-of-the-tests"
-JSON = {"Content-Type": "application/json"}
-BODY = encoded(alertmanager(alert()))
 
 
 @pytest.fixture(autouse=True)
@@ -108,11 +107,6 @@ def test_bearer_and_basic_are_compared_whole(url, authorization, status):
     assert answer.status_code == status
     if status == 401:
         assert "www-authenticate" in answer.headers
-
-
-def refused(answer: requests.Response, status: int, sentence: str) -> None:
-    assert answer.status_code == status
-    assert sentence in answer.json()["error"]
 
 
 def test_unsigned_wrong_stale_and_replayed_webhooks_get_401(url):
@@ -206,6 +200,7 @@ def test_10_000_alerts_at_once_are_taken(tmp_path):
         assert max(len(one.body) for one in sink.arrived) < 200_000
 
 
+@pytest.mark.slow
 def test_a_storm_of_malformed_bodies_does_not_keep_good_ones_out(url, sink):
     """They are refused one by one, and the good one of each ten is taken."""
 

@@ -10,9 +10,9 @@ import pytest
 import requests
 
 from tests.alerts.monitoring import monitoring
+from tests.alerts.posted import JSON
 from tests.alerts.receivers import ROUTES
 from tests.alerts.sink import webhook
-from tests.alerts.test_receive_endpoint import JSON
 from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import alert, alertmanager, encoded
 from tests.processes import free_port

@@ -3,39 +3,17 @@
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 import requests
 
+from tests.alerts.mounted import TOKENS, up
+from tests.alerts.posted import BODY, JSON, refused
 from tests.alerts.sink import webhook
-from tests.alerts.test_receive_endpoint import BODY, JSON, refused
 from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import SECRET, alert, alertmanager, encoded, signed
 
 pytestmark = pytest.mark.slow
-
-TOKENS = "ingest ingest-token-of-tests\nread read-token-of-the-tests\n"
-
-
-@contextmanager
-def up(folder, sink, **variables):
-    """Run the server as users do; give its address."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MLOBS_")},
-        "MLOBS_ALERT_WEBHOOK_URL": sink.url,
-        "MLOBS_ALERT_WEBHOOK_SECRET": "s" * 32,
-        **variables,
-    }
-    command = [sys.executable, "-m", "mlobs", "up", "--port", "0", "--data", str(folder / "data")]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            line = server.stdout.readline()
-            assert line.startswith("OTLP "), line
-            yield line.split()[1] + "/api/alerts/receive"
-        finally:
-            server.terminate()
-            server.stdout.read()
 
 
 def test_on_loopback_webhooks_are_taken_told_and_counted(tmp_path):

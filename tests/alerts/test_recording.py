@@ -28,6 +28,8 @@ from tests.processes import free_port, process, wait_for
 from tests.server.otlp import wait_until
 from tests.yamls import loaded
 
+pytestmark = pytest.mark.slow
+
 RULES = assets.root() / "alerts" / "mlobs.rules.yml"
 AXIS = ("__below__", *(f"{number:02d}" for number in range(10)), "__above__")
 NUMERIC = (*AXIS, "__null__", "__other__")
@@ -287,7 +289,6 @@ def prometheus(tmp_path: Path, pods: list[Pod]) -> Iterator[Prometheus]:
         yield Prometheus(f"http://127.0.0.1:{port}")
 
 
-@pytest.mark.slow
 def test_a_real_prometheus_and_numpy_say_the_same(prometheus, pods):
     """Of the same counts to the last digits; and the counts are those of both processes, over a restart."""
 

@@ -121,6 +121,7 @@ def test_a_replay_is_broken_at_the_moments_at_which_each_question_is(tables, rul
     assert replayed_moments(rule, tables, *span, step_s) == {one[:2] for one in asked}
 
 
+@pytest.mark.slow
 def test_a_gauge_is_above_until_its_next_point_or_until_it_is_old(tables, rules):
     """Two processes, one of which falls silent."""
     rule = rules["MlobsFeatureDrift"].model_copy(update={"keep_firing_s": 60})
@@ -149,6 +150,7 @@ def test_a_gauge_is_above_until_its_next_point_or_until_it_is_old(tables, rules)
     assert second.resolved_s == NOW_S - 390 + 60  # The last point is too old, and 60 s.
 
 
+@pytest.mark.slow
 def test_a_monitor_that_falls_silent_while_calls_go_on_is_found(tables, rules):
     """Points of a gauge and spans of calls, in one question."""
     rule = rules["MlobsDriftMonitorStale"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlobs.alerts.message import iso
-from mlobs.alerts.routing.router import WEEK_S
+from mlobs.alerts.routing.spending import WEEK_S
 from tests.alerts.routed import BERLIN, BUDGET, NOW_S, Routed, message, moment, shown
 
 

@@ -18,29 +18,12 @@ from mlobs.alerts.rulewatch import RuleWatch
 from mlobs.cli import main
 from mlobs.errors import MlobsError, RuleError, SettingError
 from mlobs.settings import AlertSettings, load
-from tests.alerts.rulefiles import written
-from tests.alerts.test_alerting import House, Rows
+from tests.alerts.houses import House, Rows
+from tests.alerts.rulefiles import GOOD, written
 from tests.alerts.waiting import wait_for
 from tests.processes import MLOBS, process
 
 PACKAGED = catalogue(AlertSettings())
-GOOD = """\
-rules:
-- name: ShopSearchFails
-  indicator:
-    kind: ratio
-    metric: gen_ai.execute_tool.duration
-    by: [service.name, gen_ai.tool.name]
-    window_s: 600
-    calls_min: 5
-  above: 0.1
-  hold_s: 60
-  severity: critical
-  component: tool
-  summary: "{gen_ai.tool.name} fails."
-  description: "{value} of the calls of {gen_ai.tool.name} failed."
-without: [MlobsWatchdog]
-"""
 ONE = {
     "service_name": "shop",
     "gen_ai_tool_name": "search",
@@ -172,6 +155,7 @@ def test_what_is_not_yaml_is_told_with_its_line():
         parse_rules("rules:\n- [a\n", "rules.yml", PACKAGED)
 
 
+@pytest.mark.slow
 def test_a_rule_file_with_a_typo_ends_a_command_with_status_2(tmp_path, capsys, monkeypatch):
     """And so does the server's start."""
     path = tmp_path / "rules.yml"

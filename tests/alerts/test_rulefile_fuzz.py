@@ -166,6 +166,7 @@ def test_whatever_a_file_says_it_is_read_or_refused_with_a_sentence(made):
         assert refused.startswith("rules.yml")
 
 
+@pytest.mark.slow
 @settings(
     deadline=None,
     max_examples=examples(150),

@@ -23,8 +23,8 @@ from mlobs.server.pages.setup.refusals import MEANINGS
 from mlobs.settings import AlertSettings, ServerSettings, load
 from tests.alerts.conftest import NOW_S
 from tests.alerts.rounds import tick
+from tests.alerts.rulefiles import GOOD
 from tests.alerts.sink import webhook
-from tests.alerts.test_rulefile import GOOD
 from tests.alerts.waiting import wait_for
 from tests.processes import process
 from tests.processes import wait_for as wait_for_page
@@ -100,6 +100,7 @@ def test_links_in_files_begin_where_people_reach_the_server(monkeypatch):
     assert runbooks(load(AlertSettings, runbook_base="https://wiki/x")) == "https://wiki/x"
 
 
+@pytest.mark.slow
 def test_a_message_about_a_rule_without_a_page_leads_to_the_alert_instead(tables, tmp_path):
     """Which has the values, the traces and the description."""
     path = tmp_path / "rules.yml"

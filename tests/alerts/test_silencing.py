@@ -14,13 +14,12 @@ from mlobs.alerts.routing.router import Router
 from mlobs.alerts.silencing import Silencing
 from mlobs.cli import main
 from mlobs.errors import PayloadError
+from tests.alerts.houses import ALARM_ROW, House, Rows
+from tests.alerts.mounted import ADMIN, TOKENS, up
 from tests.alerts.routed import message
 from tests.alerts.sink import webhook
-from tests.alerts.test_alerting import ALARM_ROW, House, Rows
-from tests.alerts.test_receive_mounted import TOKENS, up
 
 NOW_S = 1_700_000_000.0
-ADMIN = "admin-token-of-the-tests"
 GIVEN = {"matchers": ["name=a"], "for": "2h", "who": "ann", "why": "a deploy"}
 ALERT = {"source": "mlobs", "fingerprint": "f", "labels": {"name": "a"}, "started": "2023-11-14T22:00:00Z"}
 

@@ -7,9 +7,9 @@ import pytest
 
 from mlobs.cli import main
 from mlobs.cli.surroundings import remarks
+from tests.certificates import certificate as certificate
 from tests.server.receiving import receiving
-from tests.server.test_access import certificate as certificate
-from tests.server.test_access import token_file
+from tests.server.tokens import token_file
 
 TOKEN = "a-token-of-sixteen-and-more"
 

@@ -162,7 +162,7 @@ def test_latest_is_a_trace(served, trace, capsys):
         (["list", "--cursor", "x"], "cursor='x' is not one that this server gave"),
         (
             ["export", "service:nobody", "--out", "x.jsonl"],
-            "Nothing to write. No traces are so in the last 24h.",
+            "Nothing to write. No trace fits in the last 24h.",
         ),
     ],
 )
@@ -270,7 +270,7 @@ def test_exported_otlp_is_what_was_sent(served, rich, tmp_path, capsys):
     """It can be sent again. Attributes that no convention names come back as text."""
     path = tmp_path / "spans.otlp"
     assert export(served, rich, path) == 0
-    assert capsys.readouterr().err == f"2 spans of 1 traces in {path}\n"
+    assert capsys.readouterr().err == f"2 spans of 1 trace in {path}\n"
     found = ExportTraceServiceRequest.FromString(path.read_bytes())
     sent = ExportTraceServiceRequest()
     sent.CopyFrom(rich[1])

@@ -78,7 +78,9 @@ def test_variables_that_nothing_reads_are_told(tmp_path):
     assert "MLOBS_SIDECAR_HTTP" not in log.read_text()  # A collector's.
 
 
-@pytest.mark.parametrize("content", [None, "{", '[{"provider": "x"}]'])
+@pytest.mark.parametrize(
+    "content", [None, *(pytest.param(one, marks=pytest.mark.slow) for one in ("{", '[{"provider": "x"}]'))]
+)
 def test_prices_that_cannot_be_used_keep_it_from_starting(tmp_path, content):
     """It would be found out when somebody asks what calls cost."""
     prices = tmp_path / "prices.json"

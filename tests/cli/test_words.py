@@ -1,8 +1,11 @@
 """What is typed: filters of several words, minus signs, files, tables."""
 
 import http.server
+import io
 import json
 import os
+import subprocess
+import sys
 import threading
 
 import pyarrow.parquet
@@ -133,3 +136,36 @@ def test_a_backup_that_fails_says_why(older, tmp_path, capsys):
     assert main(["data", "backup", str(path), "--server", older]) == 2
     assert "No space is left for a backup." in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_leaves_the_half_of_another_alone(older, tmp_path, capsys):
+    """Two that write one file at once would each remove the other's."""
+    file, half = tmp_path / "b.tar", tmp_path / "b.tar.part"
+    half.write_text("of another")
+    assert main(["data", "backup", str(file), "--server", older]) == 2
+    assert "another backup is writing it, or one was killed" in capsys.readouterr().err
+    assert half.read_text() == "of another"
+
+
+def test_a_statement_that_is_no_text_is_told(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"SELECT '\xff'")))
+    assert main(["sql", "-"]) == 2
+    assert "The statement on stdin is no UTF-8 at byte 8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["drift", "profile", "--help"],
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (["run", "--help"], ["--version"])),
+    ],
+)
+def test_a_terminal_that_knows_fewer_characters_is_printed_to_all_the_same(arguments):
+    """As those of old machines, and of containers with an odd locale."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mlobs", *arguments],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,42 +1,16 @@
 """What `mlobs collector run` tries before it starts the collector, against servers of every sort."""
 
-import http.server
 import socket
-import threading
-from contextlib import contextmanager
 
 import pytest
 
 from mlobs.cli.collector.beforehand import absences, check_ports, tokens
-from mlobs.cli.collector.destinations import Configured, destinations
-from mlobs.cli.collector.reading import Source, merged, read
+from mlobs.cli.collector.destinations import destinations
+from mlobs.cli.collector.reading import Source, read
 from mlobs.cli.collector.watching import ask_all
 from mlobs.errors import SettingError
+from tests.collectors.configured import answering, configured, saying, settings
 from tests.processes import free_port
-
-WHOLE = """
-extensions:
-  bearertokenauth: {EXTENSION}
-receivers:
-  otlp: {protocols: {PROTOCOLS}}
-exporters:
-  otlp_http: {EXPORTER}
-service:
-  extensions: [bearertokenauth]
-  telemetry: {metrics: {level: none}}
-  pipelines: {traces: {receivers: [otlp], exporters: [otlp_http]}}
-"""
-
-
-def configured(exporter="endpoint: http://h", extension="token: none", protocols="http: {endpoint: 'h:0'}"):
-    """Return the sources of a configuration."""
-    text = WHOLE.replace("EXTENSION", extension).replace("EXPORTER", exporter)
-    return [Source("my.yaml", text.replace("PROTOCOLS", protocols))]
-
-
-def settings(files, **environment):
-    """Return the configuration, read."""
-    return Configured(merged(files), read(files, environment), environment)
 
 
 def said(files, **environment):
@@ -45,62 +19,6 @@ def said(files, **environment):
     lines = absences(configured)
     ask_all(destinations(configured), lines.append)
     return [line for line in lines if not line.endswith((" answers.", " and takes the token."))]
-
-
-@contextmanager
-def answering(status, *, wanted=None, header="Authorization", location=""):
-    """Answer POSTs with a status, or with 200 where a header is the wanted one; yield the URL and headers."""
-    seen = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            seen.append(dict(self.headers))
-            self.send_response(200 if wanted and self.headers.get(header) == wanted else status)
-            if location:
-                self.send_header("Location", location)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def do_GET(self):
-            self.do_POST()
-
-        def log_message(self, *_told):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@contextmanager
-def saying(what):
-    """Answer every connection with some bytes, and hang up; yield the URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def run():
-        while True:
-            try:
-                came, _ = listener.accept()
-            except OSError:
-                return
-            with came:
-                came.recv(65_536)
-                came.sendall(what)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
 
 
 @pytest.mark.parametrize("what", [b"\0\0\x12\4\0\0\0\0\0\0\0\0\0", b"", b"SSH-2.0-x\r\n"])

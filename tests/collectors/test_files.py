@@ -1,9 +1,6 @@
 """The configurations: complete, in the right order, closed to the outside."""
 
-import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -19,10 +16,9 @@ from mlobs.semconv.dialects.providers import PAIRS, PROVIDER_AND_FORMAT, PROVIDE
 from mlobs.semconv.dialects.rows import TENANT
 from mlobs.semconv.events import EVENTS
 from mlobs.semconv.metrics import DERIVED, METRICS
-from tests.processes import MLOBS
+from tests.collectors.files import FOLDER, collector
 from tests.yamls import loaded
 
-FOLDER = Path(__file__).parents[2] / "collectors"
 BUILDER = loaded((FOLDER / "builder.yaml").read_text())
 FILES = [file for file in sorted(FOLDER.rglob("*.yaml")) if file.stem != "builder"]
 PARTS = {str(file.relative_to(FOLDER).with_suffix("")): loaded(file.read_text()) for file in FILES}
@@ -167,17 +163,6 @@ def test_every_variable_is_explained_at_the_top(part):
     text = (FOLDER / f"{part}.yaml").read_text()
     used = set(re.findall(r"\$\{env:(\w+)", text))
     assert used == set(re.findall(r"^# (MLOBS_\w+)", text, re.MULTILINE))
-
-
-def collector(*arguments, **variables):
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("MLOBS_")}
-    return subprocess.run(
-        [*MLOBS, "collector", *arguments],
-        env={**environment, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_where_go_is_missing_the_sentence_says_so(tmp_path):

@@ -8,8 +8,8 @@ from mlobs.cli.collector.configurations import sources
 from mlobs.cli.collector.folders import check_held, cramped, folders
 from mlobs.errors import SettingError
 from tests.collectors import sidecar
-from tests.collectors.test_beforehand import configured, settings
-from tests.collectors.test_files import collector
+from tests.collectors.configured import configured, settings
+from tests.collectors.files import collector
 from tests.processes import free_port
 
 MIB = 2**20

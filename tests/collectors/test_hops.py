@@ -13,10 +13,10 @@ from mlobs.semconv import attributes as a
 from mlobs.semconv.metrics import TIME_TO_FIRST_CHUNK
 from tests import sink
 from tests.collectors import sidecar, tiers
+from tests.collectors.posting import arrive, post, request
 from tests.collectors.series import derived_series
-from tests.collectors.test_losses import arrive, post, request
-from tests.collectors.waiting import until
 from tests.processes import free_port
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 NOW = str(time.time_ns())
@@ -208,10 +208,8 @@ PLACES = (
 )  # fmt: skip
 
 
-def test_no_secret_passes_wherever_it_stands(tmp_path):
-    """Lists, maps, names of everything, scopes, tracestate, exemplars: each with a key of its own."""
-    receiver = sink.start()
-    keys = {place: f"sk-{place.replace('_', '')}0" + "Ab" * 12 for place in PLACES}
+def everywhere(keys):
+    """Return a request of each signal, by path, with a key at every place and a password at some."""
 
     def pair(key, value):
         return {"key": key, "value": value}
@@ -273,13 +271,20 @@ def test_no_secret_passes_wherever_it_stands(tmp_path):
         "metadata": [pair("x", text(keys["metadata"]))],
         "sum": {"aggregationTemporality": 2, "isMonotonic": True, "dataPoints": [point]},
     }
-    sent = {
+    return {
         "/v1/traces": {
             "resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": scope, "spans": [one]}]}]
         },
         "/v1/logs": {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]},
         "/v1/metrics": {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]},
     }
+
+
+def test_no_secret_passes_wherever_it_stands(tmp_path):
+    """Lists, maps, names of everything, scopes, tracestate, exemplars: each with a key of its own."""
+    receiver = sink.start()
+    keys = {place: f"sk-{place.replace('_', '')}0" + "Ab" * 12 for place in PLACES}
+    sent = everywhere(keys)
     with sidecar.running(tmp_path, receiver.url) as beside:
         for path, body in sent.items():
             assert post(beside.http, path, body)

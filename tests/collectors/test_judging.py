@@ -5,8 +5,8 @@ import pytest
 from mlobs.cli.collector.configurations import sources
 from mlobs.cli.collector.judging import unread, warnings
 from tests.collectors import sidecar
-from tests.collectors.test_beforehand import configured, settings
-from tests.collectors.waiting import until
+from tests.collectors.configured import configured, settings
+from tests.waiting import until
 
 TYPOS = "exporters: {otlp_http: {timout: 5s, tls: {ca_fil: /x}}}\n"
 SIDECAR = {"MLOBS_ENDPOINT": "http://127.0.0.1:1"}

@@ -14,9 +14,9 @@ from mlobs.cli.collector.keys import FILE, known, of_sources, write
 from mlobs.cli.collector.opening import opening
 from mlobs.cli.collector.reading import Source, merged, read
 from mlobs.errors import SettingError
+from tests.collectors.files import FOLDER, collector
 from tests.collectors.sidecar import build
-from tests.collectors.test_files import FOLDER, collector
-from tests.collectors.test_validate import GOOD, found, line_of
+from tests.collectors.validated import GOOD, found, line_of
 from tests.parts import require
 
 TAIL = "  memory_limiter: {check_interval: 1s, limit_mib: 256}\n"

@@ -4,18 +4,17 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
 
 from tests import sink
 from tests.collectors import tiers
-from tests.collectors.test_tiers import arrived, provider, weight
-from tests.collectors.waiting import until
+from tests.collectors.files import TOP
+from tests.collectors.programs import arrived, provider, weight
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-TOP = Path(__file__).parents[2]
 EACH, SHARE = 60, 0.3
 
 

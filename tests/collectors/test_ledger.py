@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,13 +17,13 @@ from mlobs.errors import MlobsError
 from mlobs.server.ledger.account import LOST, MISSING, RESTART, account
 from mlobs.server.ledger.windows import between
 from tests.collectors import sidecar, tiers
+from tests.collectors.files import TOP
 from tests.collectors.swallower import swallowing
-from tests.collectors.waiting import until
 from tests.parts import require
 from tests.processes import MLOBS, free_port, process, wait_for
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-TOP = Path(__file__).parents[2]
 QUEUE_BYTES = "524288"  # The smallest that the exporters take: a batch of theirs.
 HOPS = ("programs", "sidecar", "gateway", "sampler", "server")
 

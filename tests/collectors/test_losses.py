@@ -1,11 +1,8 @@
 """Crashes, a server that is away, little memory, secrets: what was acknowledged arrives, and no more."""
 
 import contextlib
-import json
 import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,46 +10,13 @@ import pytest
 from mlobs.semconv import attributes as a
 from tests import sink
 from tests.collectors import sidecar, tiers
-from tests.collectors.waiting import until
+from tests.collectors.posting import arrive, post, request
 from tests.processes import free_port
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 PAUSE_S = 0.002
 KEY = "sk-" + "proj-" + "a1B2" * 8
-
-
-def request(names, size=200):
-    """Return the body of a request with a span of each name."""
-    now = str(time.time_ns())
-    spans = [
-        {
-            "traceId": f"{number + 1:032x}",
-            "spanId": f"{number + 1:016x}",
-            "name": name,
-            "kind": 1,
-            "startTimeUnixNano": now,
-            "endTimeUnixNano": now,
-            "attributes": [{"key": "text", "value": {"stringValue": "x" * size}}],
-        }
-        for number, name in enumerate(names)
-    ]
-    about = [{"key": a.SERVICE_NAME.name, "value": {"stringValue": "shop"}}]
-    return {"resourceSpans": [{"resource": {"attributes": about}, "scopeSpans": [{"spans": spans}]}]}
-
-
-def post(address, path, body):
-    """Return whether a request was acknowledged."""
-    asked = urllib.request.Request(
-        address + path,
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json", "Authorization": f"Bearer {tiers.TOKEN}"},
-        method="POST",
-    )
-    try:
-        with urllib.request.urlopen(asked, timeout=60) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 class Sender(threading.Thread):
@@ -75,14 +39,6 @@ class Sender(threading.Thread):
         self.stopped.set()
         self.join()
         return set(self.acknowledged)
-
-
-def arrive(receiver, names, within_s=150.0):
-    end = time.monotonic() + within_s
-    while not (seen := {span.name for span in receiver.spans()}) >= names:
-        assert time.monotonic() < end, f"{len(names - seen)} of {len(names)} never came"
-        time.sleep(0.2)
-    return seen
 
 
 def test_killing_the_sidecar_and_the_gateway_under_load_loses_nothing_acknowledged(tmp_path):

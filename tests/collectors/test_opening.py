@@ -15,11 +15,11 @@ from mlobs.server.ledger.collectors import entries_of
 from mlobs.server.ledger.samples import read_samples
 from tests import sink
 from tests.collectors import sidecar
-from tests.collectors.test_files import collector
-from tests.collectors.test_losses import arrive, post, request
-from tests.collectors.test_validate import GOOD
-from tests.collectors.waiting import until
+from tests.collectors.files import collector
+from tests.collectors.posting import arrive, post, request
+from tests.collectors.validated import GOOD
 from tests.processes import free_port
+from tests.waiting import until
 from tests.yamls import loaded
 
 GIVEN = {

@@ -8,8 +8,8 @@ from mlobs.cli.collector.checks import check
 from mlobs.cli.collector.configurations import WEIGHTS, sources
 from mlobs.cli.collector.reading import Source, read
 from mlobs.cli.collector.run import command, variables
-from tests.collectors.test_files import collector
-from tests.collectors.test_validate import GOOD, found
+from tests.collectors.files import collector
+from tests.collectors.validated import GOOD, found
 
 
 def with_part(part, into):
@@ -133,7 +133,9 @@ def test_a_list_of_yours_that_replaces_ours_is_told(tmp_path):
     assert "these are in it no more: errors, slow, costly, judged-badly" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["gateway", "sidecar", "all-in-one"])
+@pytest.mark.parametrize(
+    "name", ["sidecar", *(pytest.param(one, marks=pytest.mark.slow) for one in ("gateway", "all-in-one"))]
+)
 def test_a_pipeline_that_loses_its_redaction_is_an_error(tmp_path, name):
     """It is what the tier is there for."""
     text = "service: {pipelines: {traces: {processors: [memory_limiter]}}}\n"
@@ -142,6 +144,7 @@ def test_a_pipeline_that_loses_its_redaction_is_an_error(tmp_path, name):
     assert "without 'redaction/secrets' the secrets in traces go through" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_extension_that_a_list_of_yours_leaves_out_is_told_with_that_list(tmp_path):
     """The fault is in the file that replaced it."""
     done = validated(tmp_path, "gateway", "service: {extensions: [health_check]}\n")

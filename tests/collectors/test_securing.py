@@ -1,8 +1,6 @@
 """TLS on the way out of a collector: which certificates it trusts, and what is said where that fails."""
 
-import socket
 import ssl
-import threading
 from contextlib import contextmanager
 
 import pytest
@@ -12,14 +10,15 @@ from mlobs.cli.collector.configurations import sources
 from mlobs.cli.collector.destinations import destinations
 from mlobs.cli.collector.watching import ask_all
 from mlobs.errors import SettingError
+from tests.certificates import certificate as certificate
 from tests.collectors import sidecar, tiers
-from tests.collectors.test_beforehand import answering, configured, saying, settings
-from tests.collectors.test_files import collector
-from tests.collectors.test_tiers import provider
-from tests.collectors.waiting import until
+from tests.collectors.configured import answering, configured, saying, settings
+from tests.collectors.files import collector
+from tests.collectors.programs import provider
+from tests.connections import listening
 from tests.processes import free_port
 from tests.server.receiving import receiving
-from tests.server.test_access import certificate as certificate
+from tests.waiting import until
 
 WAITS = "what comes waits on disk until somebody does"
 AGAIN = "and start the collector again."
@@ -54,27 +53,8 @@ def handshaking(certificate, host="127.0.0.1"):
     """Shake hands with whoever comes, and hang up; yield the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.chain, certificate.key)
-    listener = socket.create_server((host, 0))
-
-    def run():
-        while True:
-            try:
-                came, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                context.wrap_socket(came, server_side=True).close()
-            except OSError:  # Whoever came does not trust it.
-                came.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
+    with listening(lambda came: context.wrap_socket(came, server_side=True).close(), host) as port:
+        yield port
 
 
 def test_a_certificate_that_is_not_trusted_is_told_with_the_variable_that_names_one_to_trust(
@@ -89,6 +69,7 @@ def test_a_certificate_that_is_not_trusted_is_told_with_the_variable_that_names_
     assert sent(secure.url, MLOBS_CERTIFICATE=str(certificate.chain)) == [f"{secure.url} answers."]
 
 
+@pytest.mark.slow
 def test_the_samplers_of_a_gateway_are_trusted_by_a_variable_of_their_own(secure, certificate):
     """A server elsewhere may have a certificate of another authority."""
     place = secure.grpc_url.removeprefix("https://")
@@ -154,6 +135,7 @@ def test_certificates_that_cannot_be_used_stop_the_start(tmp_path):
             check_certificates(settings(configured(f"endpoint: 'https://h', tls: {{{told}}}")))
 
 
+@pytest.mark.slow
 def test_a_certificate_to_trust_and_none_at_all_do_not_go_together(tmp_path):
     """The collector speaks TLS as soon as there is one, whatever else is said."""
     given = {"MLOBS_SAMPLER_CERTIFICATE": str(tmp_path / "ca.pem"), "MLOBS_SAMPLER_INSECURE": "true"}

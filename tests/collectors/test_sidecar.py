@@ -18,10 +18,10 @@ from mlobs.cli.collector.configurations import CONFIGURATIONS, SINKS
 from mlobs.semconv import attributes as a
 from tests import sink
 from tests.collectors import sidecar
-from tests.collectors.test_files import collector
-from tests.collectors.test_validate import GOOD
-from tests.collectors.waiting import until
+from tests.collectors.files import collector
+from tests.collectors.validated import GOOD
 from tests.processes import free_port, server
+from tests.waiting import until
 
 # The first run on a machine compiles the collector.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -14,13 +14,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from mlobs.semconv import attributes as a
 from tests import sink
 from tests.collectors import tiers
-from tests.collectors.test_losses import post, request
-from tests.collectors.test_tiers import TOP
-from tests.collectors.waiting import until
+from tests.collectors.files import TOP
+from tests.collectors.posting import post, request
 from tests.kafka_broker import broker
 from tests.parts import require
 from tests.processes import free_port, process, wait_for
 from tests.server.clickhouse.elsewhere import up
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ANSWERED = 'gen_ai_invoke_agent_duration_seconds_count{service_name="shop", gen_ai_agent_name="shop"}'

@@ -1,58 +1,28 @@
 """SDK, sidecar, gateway, sampler, server: everything arrives, the right traces are kept, counts hold."""
 
 import json
-import random
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import StatusCode
 
 from mlobs.semconv import attributes as a
 from tests import sink
 from tests.collectors import sidecar, tiers
+from tests.collectors.files import TOP
+from tests.collectors.programs import arrived, provider, weight
 from tests.collectors.series import derived_series
-from tests.collectors.waiting import until
 from tests.processes import server
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 RUNS = 40
 MEASURED = 6 * RUNS + 7  # Calls of the shop, and those in the words of other tools.
 SCORED_ANSWERS = 36  # Those of the shop's answers that do not fail.
-TOP = Path(__file__).parents[2]
-
-
-class SameIds(IdGenerator):
-    """Gives the same ids every time, so that the same traces are kept: chance fails no test."""
-
-    def __init__(self):
-        self._chance = random.Random(5)
-
-    def generate_trace_id(self):
-        return self._chance.getrandbits(128)
-
-    def generate_span_id(self):
-        return self._chance.getrandbits(64)
-
-
-def provider(tier):
-    """Return an SDK that sends to a gateway with its token."""
-    made = TracerProvider(resource=Resource.create({a.SERVICE_NAME.name: "shop"}), id_generator=SameIds())
-    exporter = OTLPSpanExporter(
-        f"{tier.http}/v1/traces", headers={"authorization": f"Bearer {tiers.TOKEN}"}, timeout=60
-    )
-    made.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=100_000))
-    return made
 
 
 def test_what_the_sdk_made_goes_through_all_hops_and_both_derive_the_same_metrics(tmp_path):
@@ -144,16 +114,6 @@ EACH, SHARE = 150, 0.25
 KEPT = 'otelcol_processor_incoming_items{otel_signal="traces",processor="transform/kept"}'
 
 
-def weight(tracestate):
-    """Return how many spans a kept one stands for, from `ot=th:...` of its tracestate."""
-    for member in tracestate.split(","):
-        for part in member.removeprefix("ot=").split(";") if member.startswith("ot=") else ():
-            if part.startswith("th:"):
-                rejected = int(part.removeprefix("th:").ljust(14, "0"), 16)
-                return 2**56 / (2**56 - rejected)
-    return 1.0
-
-
 def judge(tier, traces):
     """Wait until so many traces were kept or left out, and the round in which the last one was is over."""
     of_sampler = "otelcol_processor_tail_sampling_"
@@ -168,17 +128,6 @@ def handed_on(tier):
     lines = sidecar.fetched(tier.metrics)
     kept = sum(float(line.rpartition(" ")[2]) for line in lines if KEPT in line)
     return kept if kept == tier.own("otelcol_exporter_sent_spans") else None
-
-
-def arrived(receiver):
-    """Return (name, trace id, tracestate) of every span a sink has."""
-    found = []
-    for path, body in list(receiver.bodies):
-        if path == "/v1/traces":
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                for scope in resource.scope_spans:
-                    found += [(one.name, one.trace_id, one.trace_state) for one in scope.spans]
-    return found
 
 
 def test_what_matters_is_kept_and_the_rest_is_counted_right(tmp_path):

@@ -12,10 +12,10 @@ from mlobs.cli.collector.reading import merged, read
 from mlobs.cli.collector.watching import FIRST_S, MOST_S, WHOLE_S, ask_all, ask_on
 from tests import sink
 from tests.collectors import sidecar, tiers
-from tests.collectors.test_beforehand import answering, configured, saying, settings
-from tests.collectors.test_files import collector
-from tests.collectors.waiting import until
+from tests.collectors.configured import answering, configured, saying, settings
+from tests.collectors.files import collector
 from tests.processes import free_port
+from tests.waiting import until
 
 
 class Pauses:
@@ -141,6 +141,7 @@ def test_samplers_that_nobody_runs_and_ports_without_grpc_are_told_once_each():
     ]
 
 
+@pytest.mark.slow
 def test_samplers_without_tls_where_the_gateway_speaks_it_are_told_with_the_variable():
     """Eight queues would fill without a word."""
     with saying(b"\0\0\x12\4\0\0\0\0\0\0\0\0\0") as url:
@@ -153,6 +154,7 @@ def test_samplers_without_tls_where_the_gateway_speaks_it_are_told_with_the_vari
     assert gateway(place, MLOBS_SAMPLER_INSECURE="false")[0].startswith(f"Nobody answers at {place} yet")
 
 
+@pytest.mark.slow
 def test_a_file_of_headers_for_the_samplers_that_cannot_be_read_stops_the_start(tmp_path):
     """The collector would stop over it with twenty lines; this says one."""
     done = collector(

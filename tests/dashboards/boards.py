@@ -3,12 +3,19 @@
 import functools
 from typing import Any
 
+from mlobs.cli.dashboards.shipped import shipped
 from mlobs.dashboards import build
 from mlobs.dashboards.layout import panels
 
 DASHBOARDS: dict[str, Any] = build.classic()
 # Those of metrics; the dashboards of traces have data sources and choices of their own.
 OF_METRICS = [name for name in DASHBOARDS if not name.startswith("traces")]
+
+# As they ship.
+OURS = shipped()
+BOARDS = {board["uid"] for board in OURS.values()}
+BOARD = OURS["overview.json"]
+UID = BOARD["uid"]
 
 
 @functools.cache

@@ -96,6 +96,7 @@ def test_the_resource_is_kubernetes_and_its_name_is_the_uid():
         assert made["metadata"] == {"name": f"mlobs-{name.removesuffix('.json')}"}
 
 
+@pytest.mark.slow
 def test_the_newer_form_is_no_json_file():
     """Grafana's provisioning of classic files reads every .json below its folder, and refuses this form."""
     newer = {Path(name): text for name, text in built().items() if name.startswith("v2/")}

@@ -1,13 +1,9 @@
 """What the preview's pure parts make of numbers, words and answers."""
 
-import doctest
-import importlib
 import math
-import pkgutil
 
 import pytest
 
-from mlobs.dashboards import preview
 from mlobs.dashboards.preview.choices import Choice, builtins, choose, interpolated
 from mlobs.dashboards.preview.frames import Field, Frame, as_series, named, of_matrix, of_rows
 from mlobs.dashboards.preview.gathering import apart
@@ -20,12 +16,6 @@ from mlobs.dashboards.preview.units import show
 from mlobs.errors import QueryError, SettingError
 
 NOW_S = 1_800_000_000.0
-
-
-@pytest.mark.parametrize("module", [found.name for found in pkgutil.iter_modules(preview.__path__)])
-def test_the_examples_in_docstrings_are_true(module):
-    found = importlib.import_module(f"mlobs.dashboards.preview.{module}")
-    assert doctest.testmod(found).failed == 0
 
 
 # The right column is what Grafana 13 writes for these.

@@ -224,7 +224,7 @@ def test_the_sdk_knows_every_field_of_the_rules():
     """Grafana's own models read each rule, spelled as the API spells it, and give it back whole."""
     models = pytest.importorskip("grafana_foundation_sdk.models.alerting", reason="needs the dev extra")
     from mlobs.dashboards.grafana.rules import read_groups
-    from tests.dashboards.test_push_alerts import plain
+    from tests.dashboards.grafana_models import plain
 
     for group in read_groups(RULES.read_text()):
         for rule in group.rules:

@@ -1,17 +1,13 @@
 """Pushing to a Grafana: dashboards, once, and again, and where it must not."""
 
 import copy
-import doctest
 import json
 import re
 
 import pytest
 
 from mlobs.cli import main
-from mlobs.cli.dashboards.shipped import shipped
 from mlobs.dashboards.build import classic
-from mlobs.dashboards.grafana import changes as changes_module
-from mlobs.dashboards.grafana import rules
 from mlobs.dashboards.grafana.changes import ABSENT, Field, differences
 from mlobs.dashboards.grafana.client import Grafana
 from mlobs.dashboards.grafana.marks import MANAGED_TAG
@@ -19,11 +15,7 @@ from mlobs.dashboards.grafana.push import Wanted, changes, plan, push
 from mlobs.errors import ServerError
 from mlobs.thresholds import Thresholds
 from tests.dashboards import grafana as server
-
-OURS = shipped()
-BOARDS = {board["uid"] for board in OURS.values()}
-BOARD = OURS["overview.json"]
-UID = BOARD["uid"]
+from tests.dashboards.boards import BOARD, BOARDS, OURS, UID
 
 
 @pytest.fixture
@@ -305,12 +297,6 @@ def test_a_refusal_half_way_says_what_was_done_and_running_again_finishes(there)
     there.refuse.clear()
     left = actions(pushed(there, newer(title="Newer"), prune=True))
     assert [key for key, action in left.items() if action != "keep"] == [("dashboard", "mlobs-gone")]
-
-
-@pytest.mark.parametrize("module", [changes_module, rules], ids=lambda module: module.__name__)
-def test_examples_in_docstrings_hold(module):
-    """They are what a reader tries first."""
-    assert doctest.testmod(module).failed == 0
 
 
 def test_what_grafana_added_or_raised_is_no_change():

@@ -21,6 +21,7 @@ from mlobs.dashboards.grafana.rules import Group, read_groups, seconds
 from mlobs.errors import ServerError
 from mlobs.settings import AlertSettings
 from tests.dashboards import grafana as server
+from tests.dashboards.grafana_models import plain
 
 SOURCE = "mlobs-prometheus"
 TEXT = grafana_file(all_rules(AlertSettings()), runbook_base="https://mlobs.example.org/runbooks")
@@ -270,15 +271,6 @@ def test_what_is_sent_is_what_the_sdk_knows(there):
         assert plain(models.Rule.from_json(sent)) == sent
 
 
-def plain(value):
-    """Return what a model would be as JSON, all the way down."""
-    if hasattr(value, "to_json"):
-        return plain(value.to_json())
-    if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
-    return [plain(one) for one in value] if isinstance(value, list) else value
-
-
 def test_a_dollar_in_a_label_is_doubled_in_the_file_alone():
     """The file's variables are filled in by Grafana; nobody fills in anything over the API."""
     text = TEXT.replace('severity: "critical"', 'severity: "a$$b"', 1)
@@ -304,6 +296,7 @@ def test_the_contact_point_signs_as_the_receiver_expects(there):
     receiver.verify(headers, body, float(now))
 
 
+@pytest.mark.slow
 def test_the_contact_point_is_written_once_and_again_only_with_another_secret(there):
     """Grafana hides the secret; a mark of it tells, from which it cannot be guessed quickly."""
     pushed(there, (), contact=contact())

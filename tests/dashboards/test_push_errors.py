@@ -1,20 +1,21 @@
 """Pushing to a Grafana that is not there, refuses, or is none: one sentence each, with the remedy."""
 
-import shutil
+import re
 import ssl
-import subprocess
 import sys
 
 import pytest
 
+from mlobs._extras import pip_install
 from mlobs.cli import main
 from mlobs.dashboards.grafana.address import check_token, read_address
 from mlobs.dashboards.grafana.client import Grafana
 from mlobs.dashboards.grafana.push import Wanted, push
 from mlobs.dashboards.grafana.rules import Group
 from mlobs.errors import MissingExtraError, ServerError, SettingError
+from tests.certificates import signed
 from tests.dashboards import grafana as server
-from tests.dashboards.test_push import BOARDS, OURS, UID
+from tests.dashboards.boards import BOARDS, OURS, UID
 
 pytest.importorskip("grafana_client", reason="needs: pip install 'mlobs[grafana]'")
 
@@ -172,7 +173,7 @@ def test_without_the_extra_the_sentence_says_how_to_get_it(monkeypatch):
     """It replaces urllib3 in its environment, so nobody gets it unasked."""
     monkeypatch.setitem(sys.modules, "grafana_client.client", None)
     monkeypatch.setitem(sys.modules, "grafana_client", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mlobs\[grafana\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(pip_install("grafana"))):
         Grafana("http://x", "t")
 
 
@@ -216,19 +217,15 @@ def test_http_where_https_was_expected_is_told(there):
 
 def test_an_untrusted_certificate_is_told_and_can_be_trusted(tmp_path, monkeypatch):
     """Most Grafanas inside a company have one of the company's own."""
-    if not shutil.which("openssl"):
-        pytest.skip("needs: apt-get install openssl")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=g -addext subjectAltName=IP:127.0.0.1"
-    subprocess.run([*make.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    made = signed(tmp_path, "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(made.chain, made.key)
     with server.running(tls=context) as there:
         with pytest.raises(
             ServerError, match=r"The certificate of https.* is not trusted: .* REQUESTS_CA_BUNDLE"
         ):
             pushed(there.url)
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(made.chain))
         pushed(there.url)
         assert set(there.dashboards) == BOARDS
 

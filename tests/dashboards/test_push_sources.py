@@ -91,6 +91,7 @@ def test_the_second_push_writes_nothing(there):
     assert there.writes == []
 
 
+@pytest.mark.slow
 def test_a_changed_secret_is_noticed_and_its_mark_gives_nothing_away(there):
     """A mark that is quick to compute could be tried with every word of a dictionary."""
     pushed(there, all_three())
@@ -104,6 +105,7 @@ def test_a_changed_secret_is_noticed_and_its_mark_gives_nothing_away(there):
     assert pushed(there, all_three("")) == []
 
 
+@pytest.mark.slow
 def test_the_same_secret_has_another_mark_everywhere():
     """With one salt for all, one table of guesses would do for every Grafana."""
     assert marks.of_secret(TOKEN) != marks.of_secret(TOKEN)
@@ -135,6 +137,7 @@ def test_what_is_told_to_a_plugin_is_on_the_list_of_what_is_ours():
         assert set(source.json_data) <= set(sources.OURS[source.type])
 
 
+@pytest.mark.slow
 def test_a_changed_address_keeps_what_people_set(there):
     """The name, the default, settings of the plugin, and the secret."""
     pushed(there, all_three())

@@ -1,6 +1,5 @@
 """The statements of the board in SQL: names the vocabulary has, and variables the board has."""
 
-import doctest
 import re
 
 import pytest
@@ -115,10 +114,3 @@ def test_no_link_leads_where_the_address_of_the_page_says():
         for urls in trace_links(board("https://mlobs.example"))
         for url in urls
     )
-
-
-def test_the_examples_in_docstrings_are_true():
-    for module in (sql, columns):
-        result = doctest.testmod(module)
-        assert result.attempted
-        assert result.failed == 0

@@ -3,7 +3,6 @@
 No Tempo is asked here: what is proven is that it can read the queries, not what it answers.
 """
 
-import doctest
 import json
 import re
 import shutil
@@ -134,9 +133,3 @@ def test_lines_that_are_many_are_the_largest():
         for query in QUERIES
         if " by (" in query and "quantile" not in query
     )
-
-
-def test_the_examples_in_docstrings_are_true():
-    result = doctest.testmod(traceql)
-    assert result.attempted
-    assert result.failed == 0

@@ -17,8 +17,8 @@ from packaging.utils import canonicalize_name
 
 from mlobs.cli import NOUNS
 from mlobs.cli.collector.configurations import CONFIGURATIONS, DEFAULT_SINK, WEIGHTS
+from tests.certificates import certificate as certificate
 from tests.docker.files import DOCKER, IMAGES, KNOWN, SERVICES, STAGES, TOP, image_environment, lineage, said
-from tests.server.test_access import certificate as certificate
 
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
 TEXT = (DOCKER / "Dockerfile").read_text()

@@ -1,15 +1,12 @@
 """docker/kubernetes: built by Kustomize, checked against Kubernetes' and the operator's schemas."""
 
-import functools
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import jsonschema
 import kubernetes_validate
 import pytest
-import yaml
 
 from mlobs.alerts.catalogue import catalogue
 from mlobs.cli.collector.binary import binary
@@ -19,45 +16,12 @@ from mlobs.settings import AlertSettings
 from tests.collectors.sidecar import build
 from tests.docker import modules
 from tests.docker.files import IMAGES, KNOWN, KUBERNETES, SERVICES, TOP, image_environment, said
+from tests.docker.manifests import FOLDERS, NEWEST, OLDEST, built, containers, objects, pods
 from tests.yamls import loaded
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-FOLDERS = ("mlobs", "example")
-NEWEST, OLDEST = "1.37", "1.29"
 OF_SERVICES = {"server": "server", "gateway": "gateway", "sampler": "sampler", "mlobs-sidecar": "sidecar"}
-
-
-@functools.cache
-def built(folder: str) -> list[dict]:
-    """Return what Kustomize makes of a folder, by kubectl or compiled by Go."""
-    if shutil.which("kubectl"):
-        command = ["kubectl", "kustomize", str(KUBERNETES / folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
-    else:
-        done = modules.run(modules.KUSTOMIZE, "build", KUBERNETES / folder)
-    assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
-
-
-def objects(kind: str) -> list[dict]:
-    return [one for folder in FOLDERS for one in built(folder) if one["kind"] == kind]
-
-
-def workloads() -> list[dict]:
-    return [one for kind in ("Deployment", "StatefulSet") for one in objects(kind)]
-
-
-def pods() -> list[dict]:
-    return [one["spec"]["template"] for one in workloads()]
-
-
-def containers() -> dict[str, dict]:
-    found = [
-        one for pod in pods() for one in (*pod["spec"].get("initContainers", []), *pod["spec"]["containers"])
-    ]
-    assert len({one["name"] for one in found}) == len(found)
-    return {one["name"]: one for one in found}
 
 
 def variables(container: dict) -> dict[str, str]:

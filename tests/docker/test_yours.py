@@ -13,7 +13,7 @@ from mlobs.alerts.routing.file import read_routes
 from mlobs.alerts.rulefile import read_rules
 from mlobs.settings import AlertSettings
 from tests.docker.files import DOCKER, KNOWN, KUBERNETES
-from tests.docker.test_kubernetes import NEWEST, OLDEST, built, containers, objects, workloads
+from tests.docker.manifests import NEWEST, OLDEST, built, containers, objects, workloads
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -59,6 +59,7 @@ def test_a_wider_floor_alarms_less_and_later(profile):
     assert not wide.episodes
 
 
+@pytest.mark.slow
 def test_it_says_what_the_monitor_says(profile):
     """The same rows through `Live`, one by one."""
     rows = history(per_day=500)
@@ -126,6 +127,7 @@ def test_the_command_prints_a_row_for_each_setting(files, capsys):
         assert words in printed
 
 
+@pytest.mark.slow
 def test_the_command_prints_everything_as_json(files, capsys):
     command = ["drift", "backtest", *files, "--time", "at", "--floor", "0.05", "--false-alarms", "1"]
     assert main([*command, "--json"]) == 0
@@ -173,6 +175,7 @@ def test_a_change_outside_the_history_is_told_and_the_estimate_is_shown(files, c
     )
 
 
+@pytest.mark.slow
 def test_a_history_without_times_has_days_and_no_dates(files, capsys):
     assert main(["drift", "backtest", *files, "--rows-per-day", "3000"]) == 0
     printed = capsys.readouterr().out

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog
 
 from mlobs.drift.sequential.bets import log_bets
 from mlobs.drift.sequential.bounds import tv_lower_bounds
@@ -20,6 +19,8 @@ def best_mean(payoff, p, floor):
 
     The variables are the law, and how much it is above p in each bin; their sum is the total variation.
     """
+    from scipy.optimize import linprog  # Here, as nobody else of the fast tests waits for it.
+
     k = len(p)
     above = np.hstack([np.eye(k), -np.eye(k)])
     found = linprog(

@@ -93,6 +93,7 @@ def test_too_few_rows_are_insufficient_and_not_stable(profile, rows):
     assert not report.judged
 
 
+@pytest.mark.slow
 def test_false_verdicts_are_rarer_than_promised():
     """At floor 0 and error 5 %, at most 5 % of checks of unchanged data may call any column drifted.
 

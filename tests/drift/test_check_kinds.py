@@ -56,6 +56,7 @@ def test_texts_are_compared_by_length():
     assert found.mean == pytest.approx(2 * found.reference_mean, rel=0.1)
 
 
+@pytest.mark.slow
 def test_an_embedding_moves_with_its_cells_or_with_its_mean():
     """A new topic fills other cells; a shift that no cell shows is seen in the mean vector."""
     rng = np.random.default_rng(3)
@@ -177,6 +178,7 @@ def seasonal(start_h, span_h, seed, n=N, moved=0.0):
     return {"x": wave * 2 + rng.normal(size=n) + moved, "at": hours(hour)}
 
 
+@pytest.mark.slow
 def test_a_night_is_compared_with_nights():
     """One night of data differs from whole weeks, and not from other nights."""
     data = seasonal(0, 24 * 28, 1, n=400_000)
@@ -280,6 +282,7 @@ def test_what_is_more_than_chance_but_not_proven_is_not_called_stable():
     assert check(profile, live).columns("drifted") == ["f7"]
 
 
+@pytest.mark.slow
 def test_unchanged_data_is_stable_nearly_always():
     """Three sigma and the floor: of 500 columns at most one or two may be left open."""
     rng = np.random.default_rng(7)

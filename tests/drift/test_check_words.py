@@ -31,6 +31,7 @@ def test_an_interval_above_the_floor_is_not_called_stable():
     assert found.reason.startswith(UNPROVEN)
 
 
+@pytest.mark.slow
 def test_unchanged_columns_are_rarely_called_unsure():
     """Of 200 columns without a change, with a floor of zero at that."""
     rng = np.random.default_rng(2)

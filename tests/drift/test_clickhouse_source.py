@@ -195,9 +195,16 @@ def test_addresses(monkeypatch, url, wanted):
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("clickhouse:///x", "The address of the query has no host"),
-        ("clickhouse://h:port/x", "The address of the query is none"),
-        ("clickhouse://h/x?a=1", "The option 'a' is not known. Wanted: secure, verify or ca."),
+        (
+            "clickhouse:///x",
+            "The address of the query cannot be used: it does not begin with clickhouse://",
+        ),
+        (
+            "clickhouse://h:port/x",
+            "The address of the query cannot be used: it is not an address. clickhouse://",
+        ),
+        ("clickhouse://h/x?a=1", "cannot be used: the option 'a' is not known; secure, verify, ca are."),
+        ("clickhouse://h/x?secure=yes", "cannot be used: secure='yes' came, 0 or 1 was expected."),
         ("ftp://h", "an address such as"),
     ],
 )
@@ -207,6 +214,7 @@ def test_what_is_no_address_is_refused(url, sentence):
         address(url)
 
 
+@pytest.mark.slow
 def test_the_command_line_profiles_and_checks_queries(served, tmp_path, capsys):
     """Without a file in between."""
     made = ["drift", "profile", "--query", SQL, "--from", served.url, "-o", str(tmp_path / "p.json")]

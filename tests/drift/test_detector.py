@@ -75,6 +75,7 @@ def test_unchanged_streams_alarm_no_more_often_than_promised():
     assert alarms <= 187
 
 
+@pytest.mark.slow
 def test_wobbling_inside_the_floor_never_alarms():
     """A daily wave of 4 % of the traffic is part of what is called unchanged.
 
@@ -93,6 +94,7 @@ def test_wobbling_inside_the_floor_never_alarms():
         )
 
 
+@pytest.mark.slow
 def test_a_small_reference_does_not_alarm_for_ever():
     """Of 5,000 rows, every reference is a little off; a detector that takes it for the truth floods.
 
@@ -165,6 +167,7 @@ def test_bursts_are_borne_once_their_design_effect_is_known():
     assert sum(alarm is not None for alarm in unknown) >= 8
 
 
+@pytest.mark.slow
 def test_the_lower_bound_on_the_drift_is_below_the_truth_and_comes_close():
     """It holds at all times with 99.9 %: of 50 streams of 20 looks none should fail (0.05 expected)."""
     rng = np.random.default_rng(9)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from mlobs.drift import distances
 from mlobs.drift.bins import Bins
@@ -30,6 +29,8 @@ def js_slow(reference, live):
 @pytest.mark.parametrize("seed", range(20))
 def test_each_distance_agrees_with_its_definition(seed):
     """Random counts, empty bins included."""
+    from scipy import stats  # Here, as nobody else of the fast tests waits for it.
+
     rng = np.random.default_rng(seed)
     a, b = rng.poisson(2, (2, 12))
     p, q = a / a.sum(), b / b.sum()
@@ -52,6 +53,8 @@ def test_bins_lose_little_of_what_scipy_measures_on_raw_values(shift):
 
     Up to a fifth of the shift 1.0 falls above the largest reference value's bin, hence 4 and not 1.
     """
+    from scipy import stats
+
     rng = np.random.default_rng(3)
     reference, live = rng.normal(size=200_000), rng.normal(shift, 1, size=100_000)
     feature = Profile.of({"x": reference}).features["x"]

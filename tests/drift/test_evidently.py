@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 from scipy import stats
 
+from mlobs._extras import pip_install
 from mlobs.cli import main
 from mlobs.drift import distances
 from mlobs.drift.profile import Profile
@@ -185,4 +186,4 @@ except MissingExtraError as error:
     print(error)
 """)
     assert "not versions that fit it (cannot import name)" in done.stdout
-    assert done.stdout.endswith("Install them with: pip install 'mlobs[evidently]'\n")
+    assert done.stdout.endswith(f"Install them with: {pip_install('evidently')}\n")

@@ -23,6 +23,7 @@ def profile():
     return Profile.of(data(np.random.default_rng(1), 40_000))
 
 
+@pytest.mark.slow
 def test_unchanged_data_passes_however_often_one_looks(profile):
     """100 gates of 10 updates at alpha .05: 5 may close; more than 20 would by chance once in 1e7."""
     rng = np.random.default_rng(2)

@@ -10,7 +10,9 @@ REPEATS = 60
 
 
 @pytest.mark.parametrize("rows", [1_000, 20_000])
-@pytest.mark.parametrize("moved", [0.0, 0.02, 0.1, 0.3])
+@pytest.mark.parametrize(
+    "moved", [0.02, *(pytest.param(moved, marks=pytest.mark.slow) for moved in (0.0, 0.1, 0.3))]
+)
 def test_nine_of_ten_intervals_hold_the_true_distance(rows, moved):
     """With ten bins, a fifth of them reserved and nearly empty.
 

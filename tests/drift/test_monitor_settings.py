@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlobs.drift.streams.settings import check
+from mlobs.drift.streams.settings import check, path_of
 from mlobs.errors import SettingError
 
 USUAL = {
@@ -38,3 +38,10 @@ def test_a_queue_has_a_whole_number_of_places():
     with pytest.raises(SettingError, match=r"queue_rows_max=1\.5 cannot be used"):
         check("m@1", USUAL, 1.5, None)
     check("m@1", USUAL, 1, None)
+
+
+@pytest.mark.parametrize("state", [5, "", b"state.json", "/"])
+def test_a_state_is_the_path_of_a_file(state):
+    """And no number or folder; what it cannot be is said at once."""
+    with pytest.raises(SettingError, match=r"state=.* cannot be used: the path of a file was expected"):
+        path_of(state)

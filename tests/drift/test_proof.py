@@ -20,6 +20,7 @@ def feed(found, rng, law, blocks, rows=200, patience=1e6, slot=None):
     return raised
 
 
+@pytest.mark.slow
 def test_few_unchanged_streams_ever_have_a_small_p_value():
     """500 streams of 400 blocks, looked at after each, at a floor of zero, the case nearest to the promise.
 

@@ -110,6 +110,7 @@ def test_several_files_are_one_data_set(table, tmp_path):
     assert sum(seen) == 10_000  # both passes
 
 
+@pytest.mark.slow
 def test_whole_numbers_may_turn_out_not_to_be(tmp_path):
     """The first megabytes of a CSV file do not bind the rest."""
     path = tmp_path / "data.csv"

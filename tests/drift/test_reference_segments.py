@@ -198,6 +198,7 @@ def test_a_file_with_segments_says_the_same_and_a_damaged_one_is_refused(profile
         Profile.parse(found)
 
 
+@pytest.mark.slow
 def test_ref_changes_with_whatever_changes_the_bins(profile):
     """And with the shares that live counts are compared with."""
     plain = Profile.of(rows())

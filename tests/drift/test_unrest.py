@@ -26,6 +26,7 @@ def crossings(draw, references, blocks, patience, floor=0.05, seed=1):
     return times
 
 
+@pytest.mark.slow
 def test_independent_rows_have_no_effect():
     """Of 20 references with four lengths each none should; only the longest length is told."""
     rng = np.random.default_rng(1)

@@ -126,3 +126,37 @@ def test_a_wide_floor_that_was_asked_for_is_not_worth_a_word(profile, caplog):
     assert {round(watch.floor, 1) for watch in monitor.state()} <= {0.5, 0.6}
     monitor.close()
     assert caplog.text == ""
+
+
+class Lazy:
+    """As a proxy outside of its request: asking what it is raises."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError
+
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("odd", "lost"),
+    [
+        (lambda: {"row": Lazy()}, 1),
+        (lambda: {"row": {"x": Lazy(), "c": "a"}}, 0),
+        (lambda: {"row": {"x": 1.0, "c": Lazy()}}, 0),
+        (lambda: {"prediction": Lazy(), "id": "1"}, 0),
+        (lambda: {"id": Lazy()}, 0),
+    ],
+)
+def test_a_value_whose_own_code_raises_costs_no_row_beside_it(monitor, odd, lost):
+    """Rows are counted some hundred at once, and one among them may hold anything."""
+    usual = {"row": {"x": 1.0, "c": "a"}, "prediction": 0.5}
+    for given in ([usual] * 50, [{**usual, **odd()}], [usual] * 50):
+        for one in given:
+            monitor.observe(**one)
+        monitor.label(Lazy(), Lazy(), prediction=Lazy())
+    monitor.flush()
+    assert monitor.dropped()["unreadable"] == lost
+    [counted] = [one for one in monitor.counted() if one.feature == "x"]
+    assert sum(counted.live) == 101 - lost

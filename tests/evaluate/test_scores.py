@@ -105,6 +105,20 @@ def test_a_score_after_the_call_belongs_to_the_session(sink, caplog, monkeypatch
     assert caplog.records == []
 
 
+def test_a_score_says_the_arms_and_the_prompt_it_was_given_under(sink):
+    with mlobs.experiment("tone", "warm", prompt="reply@7"), mlobs.experiment("size", "small"):
+        mlobs.agent(lambda: mlobs.score("x", 1))()
+    mlobs.agent(lambda: mlobs.score("y", 1))()
+    (_, about), (_, outside) = scores(sink)
+    assert {name: value for name, value in about.items() if "prompt" in name or "experiment" in name} == {
+        "mlobs.experiment.tone": "warm",
+        "mlobs.experiment.size": "small",
+        "gen_ai.prompt.name": "reply",
+        "gen_ai.prompt.version": "7",
+    }
+    assert not [name for name in outside if "prompt" in name or "experiment" in name]
+
+
 def test_a_score_inside_a_call_says_the_calls_session(sink):
     @mlobs.agent
     def answer():
@@ -135,3 +149,17 @@ def test_a_score_of_nothing_is_told_of_once(sink, caplog, monkeypatch):
     [record] = caplog.records
     assert record.getMessage().startswith("mlobs.score('y') was called outside of any call and session")
     assert len(scores(sink)) == 3
+
+
+def test_long_words_are_cut_and_others_become_text(sink):
+    """A judge explains itself in megabytes, and programs say who judged with objects of their own."""
+
+    class Judge:
+        def __str__(self):
+            return "judge:v3"
+
+    mlobs.score("n" * 999, 1, by=Judge(), label=7, explanation="e" * 10_000_000, trace_id="ab" * 16)
+    [(_, about)] = scores(sink)
+    assert about["gen_ai.evaluation.name"] == f"{'n' * 255}…"
+    assert (about["mlobs.evaluation.by"], about["gen_ai.evaluation.score.label"]) == ("judge:v3", "7")
+    assert len(about["gen_ai.evaluation.explanation"]) == module.EXPLANATION_CHARACTERS_MAX

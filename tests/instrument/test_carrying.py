@@ -39,6 +39,27 @@ def test_thread_pools_carry_the_current_call(sink):
     assert found == {agent}
 
 
+def test_an_object_that_is_called_stays_itself(sink):
+    """Its fields may have any name, also those that we would choose."""
+
+    class Job:
+        def __init__(self):
+            self._function = self._inside = self.__wrapped__ = None
+            self.count = 3
+
+        def __call__(self):
+            return leaf(self.count)
+
+    @mlobs.agent
+    def boss():
+        with ThreadPoolExecutor(1) as pool:
+            return [pool.submit(Job()).result(), mlobs.carry(Job())()]
+
+    assert boss() == [3, 3]
+    found, agent = parents(sink, 2)
+    assert found == {agent}
+
+
 def test_run_in_executor_and_to_thread_carry_it_too(sink):
     """The two ways asyncio has of calling what blocks."""
 

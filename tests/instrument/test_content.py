@@ -14,7 +14,6 @@ from mlobs.instrument.content.capture import Capture
 from mlobs.instrument.content.fitting import fitted
 from mlobs.instrument.content.policy import Defaults, policy_of
 from mlobs.instrument.content.snapshots import DEPTH_MAX, VALUES_MAX, Snapshots
-from mlobs.instrument.describe import dynamic
 from mlobs.semconv import spans
 from mlobs.settings import SdkSettings, load, read_content
 from tests.instrument.recorded import chat, recorded
@@ -283,7 +282,13 @@ def test_opentelemetrys_variable_is_honoured(monkeypatch, told, expected):
         ({"capture": {"messags": "full"}}, "names 'messags', which is no argument of the function"),
         ({"capture": {"messages": "some"}}, "'some' is not known"),
         ({"redact": "card_no"}, "a list of names was expected, as redact=['card_no']"),
+        ({"redact": None}, "(redact=None): a list of names was expected, as redact=['card_no']"),
+        ({"redact": [["card_no"]]}, "a list of names was expected"),
         ({"reduce": 3}, "a function that takes a list was expected"),
+        # Who writes False means "off"; taken for nothing, the default would record everything.
+        ({"capture": False}, "(capture=False): one of off, redacted, full was expected"),
+        ({"capture": ["off"]}, "capture='off' records nothing"),
+        ({"attributes": ["team"]}, "(attributes=['team']): a dict was expected"),
     ],
 )
 def test_a_mistake_in_a_decorator_is_told_at_once(options, words):
@@ -291,6 +296,13 @@ def test_a_mistake_in_a_decorator_is_told_at_once(options, words):
     with pytest.raises(SettingError) as error:
         mlobs.llm(**options)(chat)
     assert words in str(error.value)
+
+
+def test_names_of_arguments_that_cannot_be_read_are_refused():
+    """What cannot be told apart cannot be left out."""
+    with pytest.raises(SettingError, match="Decorate a function of your own"):
+        mlobs.tool(redact=["key"])(max)
+    assert mlobs.tool(max)(1, 2) == 2
 
 
 def test_secrets_do_not_leave_in_exceptions_or_attributes(sink):
@@ -330,6 +342,11 @@ def test_a_completion_hook_sees_every_model_call_also_where_content_is_off():
     assert (given["inputs"][0].role, given["inputs"][0].parts[0].content) == ("user", "hi")
     assert given["outputs"][0].parts[0].content == "yes"
     assert recorded("tool", chat, "x", defaults=Defaults(hook=Hook())) == {}
+    calls = [{"id": "c1", "function": {"name": "pay", "arguments": '{"card_no": "4111"}'}}]
+    sent = [{"role": "assistant", "content": None, "tool_calls": calls}]
+    recorded("llm", chat, sent, defaults=Defaults(hook=Hook()), redact=["card_no"])
+    assert "4111" not in repr(seen[1])
+    assert "[removed: by name]" in repr(seen[1])
 
 
 def test_nothing_to_record_costs_nothing():
@@ -338,28 +355,6 @@ def test_nothing_to_record_costs_nothing():
     assert policy.resolved(Defaults()) is None
     assert isinstance(policy.resolved(Defaults("full")), Capture)
     assert policy.resolved(Defaults("full", {"tool": "off"})) is None
-
-
-def test_content_is_dropped_before_spans_are(monkeypatch):
-    """While an endpoint is away, prompts by the thousand would fill the memory; spans are small."""
-    from mlobs.instrument import recorders
-    from mlobs.instrument.outbox import Outbox
-
-    outbox = Outbox(100)
-    monkeypatch.setattr(recorders.active, "recorder", recorders.OwnRecorder(outbox))
-    monkeypatch.setattr(recorders, "CONTENT_WAITING_MAX", 3)
-
-    @mlobs.tool(capture="full")
-    def work(text):
-        return text
-
-    for _ in range(5):
-        work("x")
-    calls = outbox.take(10)
-    assert [call.arguments is not None for call in calls] == [True, True, True, False, False]
-    assert [dynamic(call, date(2026, 1, 1)).get("mlobs.content.dropped") for call in calls] == [None] * 3 + [
-        True
-    ] * 2
 
 
 def test_names_are_removed_from_arguments_that_a_model_wrote():

@@ -2,9 +2,32 @@
 
 import pytest
 
+import mlobs
 from tests.instrument.recorded import chat, recorded
 
 TOOL_CALL = {"type": "tool_call", "id": "c1", "name": "refund", "arguments": {"order": "A-17"}}
+SENT_TO_OPENAI = [
+    {"role": "system", "content": "Be brief."},
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "What is it?"},
+            {"type": "image_url", "image_url": {"url": "https://x.org/a.png"}},
+        ],
+    },
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {
+                "id": "c1",
+                "type": "function",
+                "function": {"name": "refund", "arguments": '{"order": "A-17"}'},
+            }
+        ],
+    },
+    {"role": "tool", "tool_call_id": "c1", "content": "paid"},
+]
 
 
 def test_messages_of_openai_are_written_as_the_conventions_have_them():
@@ -12,28 +35,7 @@ def test_messages_of_openai_are_written_as_the_conventions_have_them():
     from openai.types.chat import ChatCompletion
     from openai.types.responses import Response
 
-    sent = [
-        {"role": "system", "content": "Be brief."},
-        {
-            "role": "user",
-            "content": [
-                {"type": "text", "text": "What is it?"},
-                {"type": "image_url", "image_url": {"url": "https://x.org/a.png"}},
-            ],
-        },
-        {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [
-                {
-                    "id": "c1",
-                    "type": "function",
-                    "function": {"name": "refund", "arguments": '{"order": "A-17"}'},
-                }
-            ],
-        },
-        {"role": "tool", "tool_call_id": "c1", "content": "paid"},
-    ]
+    calls = SENT_TO_OPENAI[2]["tool_calls"]
     answer = ChatCompletion.model_validate(
         {
             "id": "1",
@@ -44,12 +46,16 @@ def test_messages_of_openai_are_written_as_the_conventions_have_them():
                 {
                     "index": 0,
                     "finish_reason": "tool_calls",
-                    "message": {"role": "assistant", "content": "Sure", "tool_calls": sent[2]["tool_calls"]},
+                    "message": {
+                        "role": "assistant",
+                        "content": "Sure",
+                        "tool_calls": calls,
+                    },
                 }
             ],
         }
     )
-    found = recorded("llm", chat, sent, result=answer)
+    found = recorded("llm", chat, SENT_TO_OPENAI, result=answer)
     assert found["gen_ai.input.messages"] == [
         {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
         {
@@ -172,3 +178,75 @@ def test_streams_of_the_clients_become_one_message():
     found = recorded("llm", chat, "hi", items=events)
     assert found["gen_ai.output.messages"][0]["parts"] == [{"type": "text", "content": "Sure"}]
     assert found["gen_ai.response.finish_reasons"] == ("stop",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        (("history", "user"), ["hello", "hi", "and now?"]),
+        (("messages", "question"), ["hello", "hi", "and now?"]),
+        (("history", "model"), ["hello", "hi"]),  # no word of anybody's
+    ],
+)
+def test_what_is_said_to_a_conversation_is_part_of_it(arguments, texts):
+    """`turn(history, user)`: the history ends with an answer, and the question is the other argument."""
+    history, other = arguments
+    functions = {
+        ("history", "user"): lambda history, user: None,
+        ("messages", "question"): lambda messages, question: None,
+        ("history", "model"): lambda history, model: None,
+    }
+    past = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
+    for noun in ("llm", "agent"):
+        found = recorded(noun, functions[history, other], past, "and now?", result="yes")
+        said = found["gen_ai.input.messages"]
+        assert [part["content"] for one in said for part in one["parts"]] == texts
+    asked = [*past, {"role": "user", "content": "and now?"}]
+    found = recorded("llm", functions[history, other], asked, "ana", result="yes")
+    assert len(found["gen_ai.input.messages"]) == 3  # nothing is open, so the other is something else
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"candidates": ["Ana", "Bob"]},
+        {"choices": ["left", "right"]},
+        {"output": ["a", 1, None]},
+        {"choices": [{"message": {"tool_calls": 5, "content": ""}}]},
+        {
+            "choices": [
+                {"message": {"tool_calls": [{"function": {"arguments": "[" * 100_000}}], "content": ""}}
+            ]
+        },
+        {"choices": [{"message": {"content": [{"type": ["text"], "function_call": "x"}]}}]},
+        {"candidates": [{"content": {"parts": 5}}]},
+        {"candidates": [{"content": "x"}]},
+    ],
+)
+def test_answers_that_only_look_like_a_providers_are_recorded(result):
+    """Programs return dicts with `candidates` and `type` of their own."""
+    sent = [{"type": ["odd"], "role": "user", "content": [{"format": ["wav"], "data": "x", "type": {}}]}]
+    for items in (None, [result]):
+        found = recorded("llm", chat, sent, result=result, items=items)
+        assert found["gen_ai.output.messages"]
+        assert found["gen_ai.input.messages"]
+
+
+def test_content_that_cannot_be_rendered_costs_the_content_only(sink):
+    """A span says when, how long, how much and whether it failed."""
+    reached = []
+
+    class Sum(int):
+        def __int__(self):
+            reached.append(self)
+            raise RuntimeError
+
+    @mlobs.tool(capture="full")
+    def work(total):
+        return total
+
+    work(Sum(3))
+    assert mlobs.flush()
+    [span] = sink.named("execute_tool work")
+    assert reached
+    assert span.attributes["mlobs.content.dropped"] is True

@@ -50,6 +50,7 @@ def test_sigterm_delivers_and_ends_the_program_as_it_would_have(sink):
     assert [span.name for span in sink.spans()] == ["execute_tool work"]
 
 
+@pytest.mark.slow
 def test_a_programs_own_handler_of_sigterm_stays(sink):
     """Servers drain their requests first."""
     own = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))"

@@ -12,8 +12,8 @@ from mlobs.instrument.outbox import REASONS
 from mlobs.instrument.transport.answers import Answer
 from mlobs.instrument.transport.spool import REASONS as SPOOL_REASONS
 from tests import sink as sinks
-from tests.alerts.sinks.certificates import certificate
-from tests.instrument.test_transport import Taker, tls_sink
+from tests.certificates import signed
+from tests.instrument.takers import Taker, tls_sink
 
 PROGRAM = """
 import os, mlobs
@@ -106,7 +106,8 @@ def test_spans_under_way_to_an_endpoint_that_never_answers_are_told(sink, run_pr
 @pytest.mark.slow
 def test_an_untrusted_certificate_is_told_and_either_variable_trusts_it(run_program, tmp_path):
     """Metrics and logs go through other exporters, which are told too, whatever `requests` is to trust."""
-    chain, key = certificate(tmp_path, "localhost")
+    made = signed(tmp_path, "localhost")
+    chain, key = made.chain, made.key
     with (takes := tls_sink(key, chain)) as url:
         base = url.removesuffix("/v1/traces")
         last = told(run_program, base, 1)

@@ -1,16 +1,22 @@
 """Metrics derived in the process: the same as the server's."""
 
 import logging
+from datetime import date
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import mlobs
-from mlobs.instrument import measures
+from mlobs.instrument import encode, measures
+from mlobs.instrument.content.policy import Defaults, policy_of
 from mlobs.instrument.measures import Measures
 from mlobs.instrument.outbox import Outbox
 from mlobs.instrument.recorders import OwnRecorder, active
+from mlobs.instrument.shells import wrap
+from mlobs.instrument.sites import Site
+from mlobs.semconv import attributes as a
+from mlobs.semconv import spans
 from mlobs.semconv.metrics import DERIVED
 from tests.processes import free_port
 
@@ -187,3 +193,28 @@ with socket.socket() as taken:
 """
     )
     assert "cannot be used: Address already in use." in done.stderr
+
+
+def test_content_is_rendered_once_however_many_look_at_a_call(monkeypatch):
+    """A completion hook uploads what it is told; twice the content would be twice the conversations."""
+    told = []
+
+    class Hook:
+        def on_completion(self, **given):
+            told.append(given)
+
+    outbox = Outbox(10)
+    monkeypatch.setattr(active, "recorder", OwnRecorder(outbox))
+
+    def ask(prompt):
+        return "yes"
+
+    policy = policy_of(spans.LLM, ask, capture=None, redact=(), reduce=None)
+    site = Site(spans.LLM, "chat m", {a.OPERATION_NAME.name: "chat"}, policy)
+    site.capture = policy.resolved(Defaults(hook=Hook()))
+    wrap(ask, site, None)("hello")
+    [call] = outbox.take(1)
+    Measures(MeterProvider([InMemoryMetricReader()]).get_meter("test")).record([call])
+    assert told == []
+    assert encode.span(call, 0, date(2026, 1, 1))
+    assert len(told) == 1

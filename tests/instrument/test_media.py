@@ -7,8 +7,11 @@ import json
 
 import pytest
 
+from mlobs.instrument.content.capture import Capture, Terms
 from mlobs.instrument.content.media import MediaStore, mime_type_of, of_object, of_url, part
 from mlobs.instrument.content.policy import Defaults
+from mlobs.instrument.content.snapshots import Cut, weight
+from mlobs.semconv import spans
 from tests.instrument.recorded import chat, recorded
 
 PNG = base64.b64decode(
@@ -65,10 +68,61 @@ def test_objects_of_numpy_and_pil_are_media(tmp_path):
     store.flush()
     [path] = tmp_path.rglob("*.npy")
     assert np.load(path).tolist() == [[0, 1, 2], [3, 4, 5]]  # as it was
-    image = of_object(Image.new("RGB", (4, 2)), keep=True)
-    assert (image.mime_type, image.about["width"], mime_type_of(image.data)) == ("image/png", 4, "image/png")
+    picture = Image.new("RGB", (4, 2), "red")
+    image = of_object(picture, keep=True)
+    picture.paste("blue", (0, 0, 4, 2))
+    assert (image.mime_type, image.about["width"], image.held_bytes) == ("image/png", 4, 32)
+    part(image, store)
+    store.flush()
+    [path] = tmp_path.rglob("*.png")
+    assert Image.open(path).getpixel((0, 0)) == (255, 0, 0)  # as it was
+    assert part(of_object(picture, keep=False), store) == {
+        "type": "generic", "generic_type": "medium", "modality": "image", "mime_type": "image/png",
+        "width": 4, "height": 2, "mode": "RGB",
+    }  # fmt: skip
     assert of_object(object(), keep=True) is None
     assert of_object(array, keep=False).data is None
+
+
+def test_pictures_are_compressed_on_another_thread(tmp_path, monkeypatch):
+    """One of twelve megapixels takes a second, which the request would wait for."""
+    from PIL import Image
+
+    saved = []
+    monkeypatch.setattr(Image.Image, "save", lambda *given, **named: saved.append(1))
+    store = MediaStore(str(tmp_path))
+    kept = Capture(Terms(spans.TOOL, chat, "full", {}, frozenset(), None, 1000, store, None))
+    snapshot = kept.arguments((Image.new("RGB", (4, 2)),), {})
+    assert saved == []
+    assert weight(list(snapshot)) == 32
+    monkeypatch.undo()
+    Image.effect_noise((200, 200), 50).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:500])
+    [broken, word], _ = kept.arguments((Image.open(tmp_path / "cut.png"), "said"), {})
+    assert (broken, word) == (Cut("PngImageFile that cannot be read: OSError"), "said")
+    cmyk = part(of_object(Image.new("CMYK", (4, 2)), keep=True), store)  # PNG has no such colours
+    assert (cmyk["type"], cmyk["mode"]) == ("generic", "CMYK")
+
+
+def test_what_must_not_be_recorded_is_not_stored_either(tmp_path):
+    """A photo that the span has a note for, and the store the whole of, has not been removed."""
+    store = MediaStore(str(tmp_path))
+
+    def refund(photo, other, order, shown):
+        """Its arguments are bytes."""
+
+    order = {"photo": b"a photo inside", "api_key": b"a key", "receipt": b"a receipt"}
+    options = {"redact": ["photo"], "capture": {"other": "off", "order": "redacted", "shown": "full"}}
+    given = (b"a photo", b"another", order, b"a picture")
+    found = recorded(
+        "tool", refund, *given, result=b"off, too", defaults=Defaults("off", media=store), **options
+    )
+    store.flush()
+    stored = {path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert stored == {b"a receipt", b"a picture"}
+    told = found["gen_ai.tool.call.arguments"]
+    assert (told["order"]["photo"], told["order"]["api_key"]) == ("[removed: by name]", "[removed: secret]")
+    assert "other" not in told
 
 
 def test_tensors_are_asked_for_their_array():

@@ -4,10 +4,8 @@ import asyncio
 import functools
 import inspect
 import re
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from opentelemetry import trace
 
 import mlobs
 from mlobs.errors import SettingError
@@ -77,27 +75,6 @@ def test_spans_carry_the_names_of_the_conventions(sink, decorate, name, attribut
     assert span.scope == "mlobs"
     assert span.resource["service.name"] == "tests"
     assert 0 <= span.end_ns - span.start_ns < 5e9
-
-
-def test_calls_nest(sink):
-    """A trace is a tree: children know their parent, and a root has none."""
-
-    @mlobs.tool
-    def leaf():
-        return None
-
-    @mlobs.agent
-    async def root():
-        leaf()
-        await asyncio.gather(asyncio.to_thread(leaf), asyncio.to_thread(leaf))
-
-    asyncio.run(root())
-    assert mlobs.flush()
-    top = sink.named("invoke_agent root")[0]
-    leaves = sink.named("execute_tool leaf", count=3)
-    assert top.parent_id == ""
-    assert {leaf.parent_id for leaf in leaves} == {top.span_id}
-    assert {leaf.trace_id for leaf in leaves} == {top.trace_id}
 
 
 def test_an_exception_leaves_as_the_same_object(sink):
@@ -192,68 +169,6 @@ def test_methods_partials_and_objects_can_be_decorated(sink):
     assert mlobs.flush()
     names = {span.attributes["gen_ai.tool.name"] for span in sink.spans()}
     assert names == {"method", "of_class", "static", "partial", "object"}
-
-
-def test_our_spans_nest_with_those_of_other_instrumentations(sink):
-    """A database client's span belongs under the tool that called it, and the other way round."""
-    tracer = trace.get_tracer("other")
-
-    @mlobs.tool
-    def inner():
-        return None
-
-    @mlobs.tool
-    def outer():
-        trace.get_current_span().set_attribute("mine", 1)
-        with tracer.start_as_current_span("theirs"):
-            inner()
-
-    outer()
-    assert mlobs.flush()
-    top, middle, bottom = (sink.named(n)[0] for n in ("execute_tool outer", "theirs", "execute_tool inner"))
-    assert (middle.parent_id, bottom.parent_id) == (top.span_id, middle.span_id)
-    assert top.trace_id == middle.trace_id == bottom.trace_id
-    assert top.attributes["mine"] == 1
-
-
-def test_carry_takes_the_call_into_a_thread(sink):
-    """Thread pools start with an empty context; without this their work starts traces of its own."""
-
-    @mlobs.tool
-    def work(item):
-        return item
-
-    @mlobs.agent
-    def root():
-        with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(mlobs.carry(work), [1, 2]))
-
-    assert root() == [1, 2]
-    assert mlobs.flush()
-    top = sink.named("invoke_agent root")[0]
-    assert {span.parent_id for span in sink.named("execute_tool work", count=2)} == {top.span_id}
-
-
-def test_a_session_marks_the_calls_inside_and_the_one_that_opens_it(sink):
-    """People ask for a conversation, a user or a tier, not for a trace id."""
-
-    @mlobs.tool
-    def inside():
-        return None
-
-    @mlobs.agent
-    def opens():
-        with mlobs.session("c-1", user="ana", tags={"tier": "gold"}):
-            inside()
-
-    opens()
-    inside()
-    assert mlobs.flush()
-    known = {"session.id": "c-1", "gen_ai.conversation.id": "c-1", "user.id": "ana", "mlobs.tag.tier": "gold"}
-    assert known.items() <= sink.named("invoke_agent opens")[0].attributes.items()
-    within, outside = sink.named("execute_tool inside", count=2)
-    assert known.items() <= within.attributes.items()
-    assert "session.id" not in outside.attributes
 
 
 def test_usage_becomes_token_counts_and_an_estimated_cost(sink):
@@ -351,28 +266,6 @@ def test_a_mistake_in_a_decorator_is_said_at_once(mistake, sentence):
     """Configuration raises; only running calls must not."""
     with pytest.raises(SettingError, match=re.escape(sentence)):
         mistake()
-
-
-def test_an_unsampled_parent_is_honoured(sink):
-    """Who decided upstream decided for the whole trace."""
-    where = trace.SpanContext(
-        7, 9, is_remote=True, trace_flags=trace.TraceFlags(0), trace_state=trace.TraceState([("v", "1")])
-    )
-    seen = []
-
-    @mlobs.tool
-    def inner():
-        seen.append(trace.get_current_span().get_span_context())
-
-    @mlobs.agent
-    def outer():
-        inner()
-
-    with trace.use_span(trace.NonRecordingSpan(where)):
-        outer()
-    assert mlobs.flush()
-    assert sink.spans() == []
-    assert (seen[0].trace_id, seen[0].trace_flags.sampled, seen[0].trace_state.get("v")) == (7, False, "1")
 
 
 def test_a_typo_is_an_attribute_error():

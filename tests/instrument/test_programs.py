@@ -13,6 +13,7 @@ def sink():
     return sinks.start()
 
 
+@pytest.mark.slow
 def test_children_of_multiprocessing_deliver_before_they_end(sink, run_program):
     """They end without atexit; work in process pools would vanish."""
     done = run_program(
@@ -171,6 +172,7 @@ print("ok")
     assert (done.stdout, done.stderr) == ("ok\n", "")
 
 
+@pytest.mark.slow
 def test_the_standard_variables_are_honoured(sink, run_program):
     """Somebody else's deployment already sets them."""
     code = """
@@ -209,6 +211,7 @@ def test_init_twice_is_the_same_or_a_mistake(run_program):
     assert "mlobs.init(service='b') came after mlobs.init(service='a')" in done.stderr
 
 
+@pytest.mark.slow
 def test_our_own_posts_are_not_traced(sink, run_program):
     """An instrumented `requests` would make a span of each export, and export that."""
     done = run_program(
@@ -233,6 +236,7 @@ print("ok")
     assert done.stdout == "ok\n", done.stderr
 
 
+@pytest.mark.slow
 def test_another_context_runtime_is_honoured(sink, run_program):
     """OTEL_PYTHON_CONTEXT may name one that does not keep its context where the default does."""
     done = run_program(
@@ -265,6 +269,7 @@ root()
     assert spans_seen["execute_tool leaf"].parent_id == spans_seen["chat"].span_id
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_given_wins_over_every_variable(sink, run_program):
     """Also over the one that is for spans only."""
     done = run_program(
@@ -280,6 +285,7 @@ mlobs.tool(len, name="size")("abc")
     assert [span.name for span in sink.spans()] == ["execute_tool size"]
 
 
+@pytest.mark.slow
 def test_a_misspelt_propagator_is_told_when_mlobs_is_switched_on(run_program):
     """Otherwise every trace would end at the process's border, and nobody would know why."""
     done = run_program("import mlobs\nmlobs.init('x')\n", OTEL_PROPAGATORS="tracecontxt")

@@ -3,10 +3,12 @@
 import contextlib
 import textwrap
 
+import pytest
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 import mlobs
+from mlobs.instrument import recorders
 from mlobs.instrument.outbox import Outbox
 
 
@@ -34,21 +36,60 @@ def test_spans_of_others_leave_in_the_same_requests(sink):
     assert len([path for path, _ in sink.bodies if path == "/v1/traces"]) == 1
 
 
+SECRETS = ("hunter2", "0a1b2c3d4e5f6a7b", "abcdef123456", "plain word", "linked2")
+
+
 def test_secrets_of_other_instrumentations_do_not_leave(sink):
-    """Clients put URLs and what they raised on their spans."""
+    """Clients put URLs, headers and what they raised on their spans."""
+    other = trace.SpanContext(1, 2, is_remote=True)
+    link = trace.Link(other, {"url.full": "amqp://app:linked2@mq"})
     with (
         contextlib.suppress(ConnectionError),
-        trace.get_tracer("client").start_as_current_span("connect") as span,
+        trace.get_tracer("client").start_as_current_span("connect", links=[link]) as span,
     ):
         span.set_attribute("url.full", "postgres://app:hunter2@db/x")
         span.set_attribute("headers", ["authorization: Bearer 0a1b2c3d4e5f6a7b"])
+        span.set_attribute("http.request.header.x-api-key", ["plain word"])
         span.set_attribute("gen_ai.usage.input_tokens", 512)
         raise ConnectionError("cannot log in with api_key=abcdef123456")
     assert mlobs.flush()
     [seen] = sink.named("connect")
-    assert all(secret not in repr(seen) for secret in ("hunter2", "0a1b2c3d4e5f6a7b", "abcdef123456"))
+    assert all(secret not in repr(seen) for secret in SECRETS)
     assert seen.attributes["url.full"] == "postgres://app:[removed: password]@db/x"
     assert seen.attributes["gen_ai.usage.input_tokens"] == 512
+
+
+def test_a_text_that_is_not_utf_8_costs_no_span(sink):
+    """Names of files come with half characters, in what is raised; the batch has spans of everybody."""
+    tracer = trace.get_tracer("files")
+    with contextlib.suppress(OSError), tracer.start_as_current_span("read \udcff") as span:
+        span.set_attribute("file.path", "a\udcff")
+        span.add_event("open \udcff", {"path": "b\udcff"})
+        raise OSError("no such file: c\udcff")
+    tracer.start_span("other").end()
+    mlobs.tool(len, name="own")("abc")
+    assert mlobs.flush()
+    assert {span.name for span in sink.spans()} == {"read ?", "other", "execute_tool own"}
+    [seen] = sink.named("read ?")
+    assert (seen.message, seen.status) == ("OSError: no such file: c?", StatusCode.ERROR.value)
+    assert seen.attributes == {"file.path": "a?"}
+    assert [name for name, _ in seen.events] == ["open ?", "exception"]
+    assert seen.events[0][1] == {"path": "b?"}
+
+
+def test_a_span_that_cannot_be_written_costs_no_other(sink):
+    """It is counted as lost, and the rest arrives."""
+
+    class Broken:
+        context = None
+
+    recorder = recorders.active.recorder
+    before = recorder._outbox.dropped.get("encoding", 0)
+    recorder._outbox.offer(Broken(), keep=False)
+    trace.get_tracer("files").start_span("other").end()
+    assert not mlobs.flush()
+    assert [span.name for span in sink.spans()] == ["other"]
+    assert recorder._outbox.dropped["encoding"] == before + 1
 
 
 def test_a_flush_of_the_provider_delivers_everything(sink):
@@ -57,6 +98,13 @@ def test_a_flush_of_the_provider_delivers_everything(sink):
     mlobs.tool(len, name="own")("abc")
     assert trace.get_tracer_provider().force_flush(5000)
     assert {span.name for span in sink.spans()} == {"foreign", "execute_tool own"}
+
+
+def test_a_flush_may_take_as_long_as_it_takes(sink):
+    """Threads cannot wait for ever; who asks for that asks for the longest there is."""
+    mlobs.tool(len, name="own")("abc")
+    assert mlobs.flush(float("inf"))
+    assert [span.name for span in sink.spans()] == ["execute_tool own"]
 
 
 def test_failed_spans_are_not_crowded_out(sink):
@@ -121,6 +169,7 @@ def test_calls_pass_through_processors_the_program_adds(run_program):
     assert done.stdout == "ok\n", done.stderr
 
 
+@pytest.mark.slow
 def test_the_samplers_of_opentelemetry_decide(run_program):
     """OTEL_TRACES_SAMPLER is how operators turn volume down; whole traces stay or go."""
     done = run_program(

@@ -1,6 +1,13 @@
 """For whom, under which experiment, handed over by whom, and what was worth a note."""
 
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from opentelemetry import trace
+
 import mlobs
+from mlobs.instrument import context
 
 
 @mlobs.tool
@@ -120,3 +127,92 @@ def test_memory_operations_have_the_conventions_names(sink):
     remember("x")
     about = one(sink, "upsert_memory").attributes
     assert (about["gen_ai.operation.name"], about["gen_ai.provider.name"]) == ("upsert_memory", "pg")
+
+
+def test_a_scope_may_be_made_once_and_used_by_many_threads(sink):
+    """An arm of an experiment is a constant of the program; each thread goes back to where it was."""
+    arm, block, headers = mlobs.experiment("tone", "warm"), mlobs.span("block"), mlobs.extract({})
+    inside, outside = threading.Barrier(3), threading.Barrier(3)
+    after = {}
+
+    @mlobs.agent
+    def run(number):
+        with contextlib.ExitStack() as stack:
+            for scope in (arm, block, headers):
+                inside.wait(60)
+                stack.enter_context(scope)
+                outside.wait(60)
+        after[number] = leaf()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(after) == 3
+    assert mlobs.flush()
+    agents = sink.named("invoke_agent run", count=3)
+    for name in ("execute_tool leaf", "block"):
+        below = sink.named(name, count=3)
+        assert {one.parent_id for one in below} == {one.span_id for one in agents}
+        assert len({one.span_id for one in below}) == 3
+
+
+def test_a_scope_may_be_open_inside_itself(sink):
+    """Recursion enters what it is in already."""
+    block = mlobs.span("block")
+
+    @mlobs.agent
+    def run():
+        with block:
+            with block:
+                pass
+            leaf()
+        return trace.get_current_span()
+
+    ended = run()
+    assert mlobs.flush()
+    [agent] = sink.named("invoke_agent run")
+    [tool] = sink.named("execute_tool leaf")
+    first, second = sink.named("block", count=2)
+    assert f"{ended.span_id:016x}" == agent.span_id
+    assert {first.parent_id, second.parent_id} == {agent.span_id, tool.parent_id}
+    assert len({agent.span_id, first.span_id, second.span_id}) == 3
+
+
+def test_a_block_that_is_closed_elsewhere_ends_and_leaves_that_place_alone(sink):
+    """As that of a generator whose reader goes on in another thread, or which the collector closes."""
+
+    def items():
+        with mlobs.span("block"), mlobs.session("theirs"):
+            yield 1
+
+    def begun():
+        stream = items()
+        next(stream)
+        return stream
+
+    @mlobs.agent
+    def elsewhere(stream):
+        stream.close()
+        leaf()
+
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(3):
+            elsewhere(pool.submit(begun).result())
+        depth = pool.submit(open_scopes).result()
+    assert mlobs.flush()
+    agents, tools = sink.named("invoke_agent elsewhere", count=3), sink.named("execute_tool leaf", count=3)
+    assert {one.parent_id for one in tools} == {one.span_id for one in agents}
+    assert not [one for one in tools if "session.id" in one.attributes]
+    assert len({one.span_id for one in sink.named("block", count=3)}) == 3
+    assert depth <= 1  # what was closed elsewhere is not kept for ever
+
+
+def open_scopes():
+    """Return how many blocks are open in this thread."""
+    with mlobs.session("last"):
+        found, opened = 0, context._opened.get()
+        while opened is not None:
+            found, opened = found + 1, opened.around
+    return found

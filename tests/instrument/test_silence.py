@@ -10,8 +10,8 @@ from mlobs.instrument.transport import silence
 from mlobs.instrument.transport.grpc import GrpcTransport
 from mlobs.instrument.transport.http import CREDENTIALS, HttpTransport, answered
 from tests import sink as sinks
-from tests.alerts.sinks.certificates import certificate
-from tests.instrument.test_transport import BODY, Taker, tls_sink
+from tests.certificates import signed
+from tests.instrument.takers import BODY, Taker, tls_sink
 
 NOBODY = ("no connection", silence.START)
 UNTRUSTED = "its certificate is not trusted: self"  # "-signed" or " signed", as who says it likes
@@ -21,7 +21,8 @@ OTHER_NAME = "Write a name in the endpoint that the certificate has."
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """A certificate for localhost that nobody trusts who was not told, and its key."""
-    return certificate(tmp_path_factory.mktemp("certificates"), "localhost")
+    made = signed(tmp_path_factory.mktemp("certificates"), "localhost")
+    return made.chain, made.key
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,14 @@ def test_where_nobody_listens_a_server_is_to_be_started():
     for address in ("http://127.0.0.1:9", "https://127.0.0.1:9", "http://nowhere.invalid:4318"):
         assert over_http(f"{address}/v1/traces") == NOBODY
         assert over_grpc(address) == NOBODY
+
+
+def test_an_address_that_is_none_is_told():
+    """It is found out when it is used; what raises there would be a mistake of ours."""
+    for address in ("http://a..b:4318", "http://[::1", f"http://{'a' * 300}:1"):
+        words, remedy = over_http(f"{address}/v1/traces")
+        assert words.startswith("the address cannot be used: ")
+        assert remedy == "Write it as http://host:port."
 
 
 def test_an_untrusted_certificate_is_told_with_the_variable_that_trusts_it(pair, calls):

@@ -76,6 +76,40 @@ def test_the_oldest_make_room_and_are_counted(tmp_path):
     assert len(bodies(spool)) == 4
 
 
+def test_what_nobody_will_read_makes_room_as_well(tmp_path):
+    """Damaged files, and halves of processes that were killed, must not fill the spool for good."""
+    spool = Spool(tmp_path, 1000)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for number in range(3):
+        (tmp_path / f"{number:020d}-1-{number}.otlp.corrupt").write_bytes(b"x" * 200)
+        (tmp_path / f"{number:020d}-{dead.pid}-{number}.otlp.part").write_bytes(b"x" * 100)
+    living = tmp_path / f"{4:020d}-{os.getppid()}-4.otlp.part"
+    living.write_bytes(b"x" * 100)
+    assert spool.put(b"x" * 700, 3)
+    assert spool.dropped == {}
+    assert living.exists()
+    assert len(bodies(spool)) == 1
+
+
+def test_a_file_that_another_process_delivers_meanwhile_costs_nothing(tmp_path, monkeypatch):
+    """Workers share a folder: what is listed may be gone when its size is asked."""
+    spool = Spool(tmp_path, 1 << 20)
+    other = Spool(tmp_path, 1 << 20)
+    assert other.put(b"theirs", 1)
+    listed = os.scandir
+
+    def slow(folder):
+        found = list(listed(folder))
+        assert bodies(other) == [(b"theirs", 1)]
+        return found
+
+    monkeypatch.setattr(module.os, "scandir", slow)
+    assert spool.put(b"ours", 1)
+    monkeypatch.undo()
+    assert bodies(spool) == [(b"ours", 1)]
+
+
 @pytest.mark.parametrize("damage", ["torn", "flipped", "newer", "empty", "foreign"])
 def test_what_is_no_request_is_set_aside_and_counted(tmp_path, damage):
     """A damaged file must neither stop the rest nor be sent."""

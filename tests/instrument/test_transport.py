@@ -1,45 +1,23 @@
 """How requests reach an endpoint: HTTP and gRPC, TLS, servers that misbehave, a spool meanwhile."""
 
-import subprocess
-import threading
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 import requests
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from mlobs._extras import pip_install
 from mlobs.errors import MissingExtraError, SettingError
 from mlobs.instrument.transport import answers
 from mlobs.instrument.transport.choice import headers_of, transport_of
-from mlobs.instrument.transport.grpc import METHOD, GrpcTransport
+from mlobs.instrument.transport.grpc import GrpcTransport
 from mlobs.instrument.transport.http import HttpTransport
 from mlobs.settings import SdkSettings, load
 from tests import sink as sinks
-
-BODY = ExportTraceServiceRequest().SerializeToString()
-
-
-class Taker(grpc.GenericRpcHandler):
-    """A gRPC server's side of the trace service: keeps bodies, answers what it is told to."""
-
-    def __init__(self):
-        self.bodies, self.metadata, self.answers = [], [], []
-
-    def service(self, details):
-        if details.method != METHOD:
-            return None
-
-        def take(body, context):
-            self.metadata.append(dict(context.invocation_metadata()))
-            if self.answers:
-                code, words = self.answers.pop(0)
-                context.abort(code, words)
-            self.bodies.append(body)
-            return b"\x0a\x02\x08\x03" if body == b"partial" else b""
-
-        return grpc.unary_unary_rpc_method_handler(take)
+from tests.certificates import signed
+from tests.instrument.takers import BODY, Taker, tls_sink
 
 
 @pytest.fixture
@@ -120,13 +98,30 @@ def test_settings_choose_the_transport(monkeypatch):
         load(SdkSettings)
 
 
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ("authorization=Bearer ключ-s3cret", "'authorization' has a value that no header can have"),
+        ("a=b%0d%0ainjected: s3cret", "'a' has a value that no header can have"),
+        ("a b=s3cret", "'a b' is no name of a header"),
+        ("=s3cret", "'' is no name of a header"),
+    ],
+)
+def test_headers_that_cannot_be_sent_are_told_at_once_without_their_values(headers, words):
+    """Each request would fail for a reason that nobody sees, until the program ends."""
+    with pytest.raises(SettingError) as error:
+        headers_of(headers)
+    assert str(error.value).startswith(f"OTEL_EXPORTER_OTLP_HEADERS cannot be used: {words}.")
+    assert "s3cret" not in str(error.value)
+
+
 def test_a_compression_that_is_not_installed_is_said_at_once(monkeypatch):
     """Not after the first spans are lost."""
     import sys
 
     monkeypatch.setitem(sys.modules, "zstandard", None)
     monkeypatch.setitem(sys.modules, "compression", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mlobs\[zstd\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(pip_install("zstd"))):
         HttpTransport("http://127.0.0.1:1", headers={}, compression="zstd")
 
 
@@ -140,7 +135,8 @@ def test_retry_after_is_read_as_seconds_or_date(header, low, high):
 
     told = answered(503, header, b"").retry_after_s
     assert low <= told <= high
-    assert answered(503, "soon", b"").retry_after_s is None
+    for odd in ("soon", "Mon, 01 Jan 99999999999999999 00:00:00 GMT"):
+        assert answered(503, odd, b"").retry_after_s is None
 
 
 def test_pauses_grow_to_a_limit_and_keep_to_what_was_asked():
@@ -167,13 +163,8 @@ def test_a_connection_the_server_has_closed_meanwhile_is_opened_again():
 
 def test_tls_with_a_certificate_of_ones_own(tmp_path):
     """Inside companies certificates are their own."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-days", "2",
-         "-out", str(certificate), "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
+    made = signed(tmp_path, "localhost")
+    key, certificate = made.key, made.chain
     handler = Taker()
     server = grpc.server(ThreadPoolExecutor(1), handlers=[handler])
     pair = (key.read_bytes(), certificate.read_bytes())
@@ -188,41 +179,6 @@ def test_tls_with_a_certificate_of_ones_own(tmp_path):
             HttpTransport(url, headers={}, certificate=str(certificate)).post(BODY, 5).outcome == "accepted"
         )
         assert HttpTransport(url, headers={}).post(BODY, 5).outcome == "unreachable"
-
-
-class tls_sink:  # noqa: N801 # read as a verb
-    """An HTTPS server that takes everything."""
-
-    def __init__(self, key, certificate):
-        import http.server
-        import ssl
-
-        self.paths = paths = set()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                paths.add(self.path)
-                self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *_: None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return f"https://localhost:{self._server.server_port}/v1/traces"
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.mark.slow

@@ -9,79 +9,17 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
-from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
+from starlette.responses import PlainTextResponse
 from websockets.sync.client import connect
 
 import mlobs
-from mlobs.errors import MissingExtraError, SettingError
+from mlobs.errors import SettingError
 from mlobs.instrument.middleware.asgi import asgi
 from tests.examples import examples
+from tests.middleware.asgi_shop import app
 from tests.middleware.servers import PARENT, SPAN, TRACE, raw, read_a_little, uvicorn_at
 
 SERVER, ERROR = 2, 2
-
-
-@mlobs.tool
-def look_up(key: str) -> str:
-    return key
-
-
-@mlobs.llm(model="m")
-async def answer(count: int):
-    for number in range(count):
-        await asyncio.sleep(0.01)
-        yield f"{number}\n"
-
-
-async def item(request: Request) -> JSONResponse:
-    return JSONResponse({"got": look_up(request.path_params["id"])})
-
-
-async def stream(request: Request) -> StreamingResponse:
-    return StreamingResponse(answer(request.path_params["count"]))
-
-
-async def fail(_: Request) -> None:
-    raise ValueError("no")
-
-
-async def fail_later(_: Request) -> StreamingResponse:
-    async def pieces():
-        yield b"1"
-        raise ValueError("later")
-
-    return StreamingResponse(pieces())
-
-
-async def gone(_: Request) -> None:
-    raise HTTPException(410)
-
-
-async def chat(websocket) -> None:
-    await websocket.accept()
-    async for text in websocket.iter_text():
-        await websocket.send_text(look_up(text))
-
-
-def app(tmp_path=".") -> Starlette:
-    return Starlette(
-        routes=[
-            Route("/items/{id}", item),
-            Route("/stream/{count:int}", stream),
-            Route("/fail", fail),
-            Route("/fail-later", fail_later),
-            Route("/gone", gone),
-            Route("/healthz", item),
-            WebSocketRoute("/chat", chat),
-            Mount("/files", StaticFiles(directory=tmp_path)),
-            Mount("/{tenant}/api", routes=[Route("/items/{id}", item)]),
-        ]
-    )
 
 
 @pytest.fixture(scope="module")
@@ -361,10 +299,23 @@ def test_options_that_cannot_be_used_are_one_sentence():
         asgi(app(), exclude=["healthz"])
 
 
-def test_without_the_extra_the_sentence_says_which(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "opentelemetry.instrumentation.asgi", None)
-    with pytest.raises(MissingExtraError, match=r"mlobs\[web\]"):
-        asgi(app())
+def test_without_the_extra_it_cannot_be_named_at_all(run_program):
+    """A framework wraps the app at the first request: an error there would fail every request."""
+    done = run_program("""
+import sys
+sys.modules["opentelemetry.instrumentation.asgi"] = None
+import mlobs
+from mlobs.errors import MissingExtraError
+try:
+    mlobs.asgi
+except MissingExtraError as error:
+    print(error)
+""")
+    assert done.stdout.startswith(
+        "mlobs.asgi needs the 'opentelemetry.instrumentation.asgi' package, which is not installed. "
+        "Install it with: pip install "
+    )
+    assert "[web]" in done.stdout
 
 
 def test_while_off_it_passes_through(run_program):
@@ -397,7 +348,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from mlobs.instrument.middleware.asgi import asgi
 from tests.middleware.servers import uvicorn_at
-from tests.middleware.test_asgi import app
+from tests.middleware.asgi_shop import app
 memory, provider = InMemorySpanExporter(), TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(memory))
 trace.set_tracer_provider(provider)

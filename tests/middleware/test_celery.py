@@ -189,6 +189,8 @@ memory = InMemorySpanExporter()
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(memory))
 trace.set_tracer_provider(provider)
+import logging
+logging.getLogger('mlobs').setLevel('ERROR')  # the shop names an endpoint, which is warned of
 from tests.middleware.celery_shop import *
 app.conf.task_always_eager = True
 quote.delay("tea")

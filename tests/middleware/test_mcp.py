@@ -314,5 +314,5 @@ assert tool.attributes["mcp.method.name"] == "tools/call"
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "mcp", None)
-    with pytest.raises(MissingExtraError, match=r"mlobs\[mcp\]"):
+    with pytest.raises(MissingExtraError, match=r"\[mcp\]"):
         mcp.instrument()

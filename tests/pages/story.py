@@ -10,12 +10,9 @@ import time
 from base64 import b64encode
 from typing import Any
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from tests.pages.teller import MINUTE, MODELS, SECOND, Story, Teller, asks, png, wav
+from tests.pages.wrong_run import wrong
 
-from tests.pages.teller import MODELS, SECOND, Story, Teller, png, wav
-from tests.server.otlp import post
-
-MINUTE = 60 * SECOND
 QUESTIONS = (
     "Where is my parcel? It was to come on Tuesday.",
     "I want a refund for order 4711.",
@@ -42,16 +39,12 @@ def tell(url: str, *, usual: int = 160, many: int = 0) -> Story:
     teller = Teller(url, time.time_ns())
     for number in range(usual):
         _usual(teller, (number + 1) * 6 * MINUTE + teller.chance.randrange(5) * MINUTE)
-    for act in (_wrong, _running, _hostile, _media, _looping, _talk, _careless):
+    for act in (wrong, _running, _hostile, _media, _looping, _talk, _careless):
         act(teller)
     teller.send()
     if many:
         _many(teller, many)
     return teller.story
-
-
-def _user(text: str) -> dict[str, Any]:
-    return {"role": "user", "parts": [{"type": "text", "content": text}]}
 
 
 def _usual(teller: Teller, ago: int) -> None:
@@ -71,7 +64,7 @@ def _usual(teller: Teller, ago: int) -> None:
         mlobs__output=json.dumps("Here is what I found."),
     )
     first = took // 3
-    teller.chat(trace, root.span_id, ago - 10_000_000, first, model, [_user(question)])
+    teller.chat(trace, root.span_id, ago - 10_000_000, first, model, [asks(question)])
     teller.tool(
         trace,
         root.span_id,
@@ -81,159 +74,14 @@ def _usual(teller: Teller, ago: int) -> None:
         error="The order system did not answer." if fails else "",
         **({"error__type": "TimeoutError"} if fails else {}),
     )
-    teller.chat(trace, root.span_id, ago - first - took // 5, took // 3, model, [_user(question)])
+    teller.chat(trace, root.span_id, ago - first - took // 5, took // 3, model, [asks(question)])
     teller.story.ids.setdefault("usual", trace.hex())
-
-
-def _wrong(teller: Teller) -> None:
-    """An agent hands over to another, whose tool fails twice and then works; a score is given."""
-    trace, ago = os.urandom(16), 9 * MINUTE
-    system = [{"type": "text", "content": "You are the support desk of a shop. Be brief."}]
-    question = "I want a refund for order 4711. It came late and the box was open."
-    root = teller.agent(
-        trace,
-        b"",
-        ago,
-        24 * SECOND,
-        "triage",
-        session__id="session-wrong",
-        user__id="user-ana",
-        mlobs__input=json.dumps({"question": question}),
-    )
-    call = {"type": "tool_call", "id": "call_1", "name": "lookup_order", "arguments": {"order": 4711}}
-    asked = [_user(question)]
-    answered = {"role": "assistant", "parts": [call], "finish_reason": "tool_call"}
-    teller.chat(
-        trace,
-        root.span_id,
-        ago - 50_000_000,
-        2 * SECOND,
-        "gpt-4o",
-        asked,
-        gen_ai__system_instructions=json.dumps(system),
-        gen_ai__output__messages=json.dumps([answered]),
-    )
-    order = {"order": 4711, "state": "delivered", "days_late": 3, "price_usd": 42.5}
-    teller.tool(
-        trace,
-        root.span_id,
-        ago - 3 * SECOND,
-        800_000_000,
-        "lookup_order",
-        gen_ai__tool__call__id="call_1",
-        gen_ai__tool__call__arguments=json.dumps({"order": 4711}),
-        gen_ai__tool__call__result=json.dumps(order),
-    )
-    handoff = root.events.add(name="mlobs.handoff", time_unix_nano=teller.now_ns - ago + 5 * SECOND)
-    for key, text in (("from", "triage"), ("to", "refunds"), ("reason", "money is to be paid back")):
-        handoff.attributes.add(key=f"mlobs.handoff.{key}").value.string_value = text
-    refunds = teller.agent(
-        trace, root.span_id, ago - 5 * SECOND, 18 * SECOND, "refunds", mlobs__agent__caller="triage"
-    )
-    result = {"role": "tool", "parts": [{"type": "tool_call_response", "id": "call_1", "response": order}]}
-    again = {**call, "id": "call_2", "name": "refund", "arguments": {"order": 4711, "usd": 42.5}}
-    history = [*asked, answered, result]
-    teller.chat(
-        trace,
-        refunds.span_id,
-        ago - 5 * SECOND - 90_000_000,
-        3 * SECOND,
-        "claude-sonnet",
-        history,
-        gen_ai__output__messages=json.dumps([{"role": "assistant", "parts": [again]}]),
-    )
-    for number in range(3):
-        fails = number < 2
-        tool = teller.tool(
-            trace,
-            refunds.span_id,
-            ago - (9 + number * 4) * SECOND,
-            3 * SECOND,
-            "refund",
-            error="The payment system refused: 503" if fails else "",
-            gen_ai__tool__call__arguments=json.dumps({"order": 4711, "usd": 42.5}),
-            **(
-                {"error__type": "PaymentError"}
-                if fails
-                else {"gen_ai__tool__call__result": '{"refunded":true}'}
-            ),
-        )
-        if fails:
-            event = tool.events.add(name="exception", time_unix_nano=tool.end_time_unix_nano)
-            for key, text in (
-                ("type", "PaymentError"),
-                ("message", "503"),
-                ("stacktrace", "Traceback ...\n  shop.py"),
-            ):
-                event.attributes.add(key=f"exception.{key}").value.string_value = text
-            if number == 0:
-                teller.story.spans["failed"] = tool.span_id.hex()
-    said = "I have refunded $42.50. It arrives in three to five days."
-    last = teller.chat(
-        trace,
-        refunds.span_id,
-        ago - 21 * SECOND,
-        2 * SECOND,
-        "claude-sonnet",
-        [*history, {"role": "assistant", "parts": [again]}],
-        gen_ai__output__messages=json.dumps(
-            [
-                {
-                    "role": "assistant",
-                    "parts": [
-                        {"type": "reasoning", "content": "The refund went through."},
-                        {"type": "text", "content": said},
-                    ],
-                    "finish_reason": "stop",
-                }
-            ]
-        ),
-    )
-    teller.story.ids["wrong"], teller.story.spans["chat"] = trace.hex(), last.span_id.hex()
-    _logs(teller, trace, last.span_id)
-
-
-def _logs(teller: Teller, trace: bytes, span_id: bytes) -> None:
-    request = ExportLogsServiceRequest()
-    resource = request.resource_logs.add()
-    resource.resource.attributes.add(key="service.name").value.string_value = "shop"
-    records = resource.scope_logs.add().log_records
-    for name, number, body, given in (
-        (
-            "gen_ai.evaluation.result",
-            9,
-            "",
-            {
-                "gen_ai.evaluation.name": "helpful",
-                "gen_ai.evaluation.score.value": 0.85,
-                "gen_ai.evaluation.explanation": "It answers and says when.",
-                "mlobs.evaluation.by": "judge:v3",
-            },
-        ),
-        ("", 13, "the payment system was slow: 503 twice", {"attempt": "2"}),
-    ):
-        record = records.add(
-            time_unix_nano=teller.now_ns - 9 * MINUTE,
-            trace_id=trace,
-            span_id=span_id,
-            severity_number=number,
-            severity_text="WARN" if number > 9 else "INFO",
-            event_name=name,
-        )
-        record.body.string_value = body
-        for key, value in given.items():
-            pair = record.attributes.add(key=key)
-            if isinstance(value, float):
-                pair.value.double_value = value
-            else:
-                pair.value.string_value = value
-    assert post(teller.url, request.SerializeToString(), "logs").status_code == 200
 
 
 def _running(teller: Teller) -> None:
     """Its root has not come."""
     trace, parent = os.urandom(16), os.urandom(8)
-    teller.chat(trace, parent, 40 * SECOND, 2 * SECOND, "gpt-4o", [_user("Write the weekly report.")])
+    teller.chat(trace, parent, 40 * SECOND, 2 * SECOND, "gpt-4o", [asks("Write the weekly report.")])
     teller.tool(trace, parent, 30 * SECOND, 12 * SECOND, "collect_figures")
     teller.story.ids["running"] = trace.hex()
 
@@ -251,7 +99,7 @@ def _hostile(teller: Teller) -> None:
     for number in range(1_200):
         root.attributes.add(key=f"key.{number:05d}<b>").value.string_value = f"value {number}"
     root.attributes.add(key=HOSTILE["script"]).value.string_value = HOSTILE["script"]
-    messages = [_user(text) for text in HOSTILE.values()]
+    messages = [asks(text) for text in HOSTILE.values()]
     teller.chat(
         trace,
         root.span_id,
@@ -330,7 +178,7 @@ def _looping(teller: Teller) -> None:
     )
     for number in range(24):
         teller.chat(
-            trace, root.span_id, ago - number * 12 * SECOND, 3 * SECOND, "gpt-4o-mini", [_user("next?")]
+            trace, root.span_id, ago - number * 12 * SECOND, 3 * SECOND, "gpt-4o-mini", [asks("next?")]
         )
         teller.tool(trace, root.span_id, ago - (number * 12 + 4) * SECOND, 2 * SECOND, "fetch_page")
     for number in range(40):
@@ -393,7 +241,7 @@ def _talk(teller: Teller) -> None:
             session__id="talk/of lamps",
             user__id="user-talk",
         )
-        history = [*history, _user(question)]
+        history = [*history, asks(question)]
         given = {
             "gen_ai__usage__cache_read__input_tokens": 150 if number else 0,
             "gen_ai__input__messages": json.dumps(history),

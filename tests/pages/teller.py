@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.server.otlp import post, span
 
 SECOND = 10**9
+MINUTE = 60 * SECOND
 MODELS = {"gpt-4o": 0.004, "gpt-4o-mini": 0.0004, "claude-sonnet": 0.006}
 
 
@@ -88,6 +89,11 @@ class Teller:
             "gen_ai__agent__name": name,
         }
         return self.span(f"invoke_agent {name}", ago, took, trace=trace, parent=parent, **{**given, **more})
+
+
+def asks(text: str) -> dict[str, Any]:
+    """Return a message of a user."""
+    return {"role": "user", "parts": [{"type": "text", "content": text}]}
 
 
 def png() -> bytes:

@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.pages.conftest import SPANS, Look, patient, started, watch
 from tests.pages.story import HOSTILE
 from tests.processes import free_port
 from tests.server.otlp import post, span
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TYPED_MS = 300  # After so long without another key what was typed is asked for.
@@ -24,15 +24,6 @@ OWN_STATUS = re.compile(r"Failed to load resource: (the server responded|net::ER
 def names(look: Look) -> list[str]:
     """Return the names in the list."""
     found: list[str] = look.page.locator("table.traces td.name a").all_inner_texts()
-    return found
-
-
-def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait for something to hold."""
-    end = time.monotonic() + seconds
-    while not (found := holds()) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert found
     return found
 
 
@@ -64,6 +55,9 @@ def test_the_list_is_filtered_while_typing_and_the_address_says_so(look):
     seen.page.go_back()
     until(lambda: names(seen) == ["invoke_agent triage"])
     assert seen.page.locator("[data-ask]").input_value() == "agent:triage"
+    # What is around the list went back as well: a range is one of the question that is shown.
+    until(lambda: seen.page.title() == "agent:triage · mlobs")
+    assert "q=agent%3Atriage" in (seen.page.locator(".ranges a").first.get_attribute("href") or "")
     seen.page.go_back()
     until(lambda: seen.page.locator("[data-ask]").input_value() == "")
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.pages.test_behaviour import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.pages.conftest import NARROW, WIDE
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 # What is drawn outside of the box it is in, or cut by it.
@@ -33,3 +34,24 @@ def test_a_span_that_is_opened_can_be_closed_by_a_button(look, site):
     assert seen.check() == []
     seen.page.locator("#span").get_by_role("button", name="Close").click()
     assert seen.page.locator("#span").count() == 0
+
+
+def test_who_walks_a_tree_by_keyboard_stays_where_they_are_when_it_is_drawn_anew(look, site):
+    """As it is every few seconds while a run is in progress."""
+    seen = look(site.trace("wrong"))
+
+    def drawn_anew() -> None:
+        seen.page.evaluate("window.before = document.querySelector('.viewport')")
+        seen.page.keyboard.press("r")
+        until(lambda: seen.page.evaluate("!before.isConnected"))
+
+    seen.page.get_by_role("treegrid").focus()
+    seen.page.keyboard.press("ArrowDown")
+    drawn_anew()
+    seen.page.keyboard.press("ArrowDown")
+    assert seen.page.locator(".row.chosen").get_attribute("id") == "row-1"
+    seen.page.keyboard.press("Enter")
+    link = seen.page.locator("#span").get_by_role("link").first
+    link.focus()
+    drawn_anew()
+    assert link.evaluate("one => one === document.activeElement")

@@ -16,6 +16,7 @@ from tests.alerts.sink import webhook
 from tests.alerts.webhooks import alert, alertmanager, encoded
 from tests.pages.conftest import NARROW, WIDE, started
 from tests.pages.teller import SECOND, Teller
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 KEPT = os.environ.get("MLOBS_TEST_PICTURES")
@@ -58,15 +59,6 @@ class Watched:
     failing: str
     feature: str
     received: str
-
-
-def until(found, seconds: float = 120.0):
-    """Return what is found, once it is."""
-    end = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < end
-        time.sleep(0.3)
-    return answer
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +212,31 @@ def test_who_takes_an_alert_on_is_shown_and_their_name_is_remembered(look, watch
     assert page.locator("form[action='/alerts/silences'] input[name=who]").input_value() == "bob"
     page.goto(f"{watched.url}/alerts")
     assert "taken by bob" in page.locator("#live").inner_text()
+
+
+def test_an_alert_whose_sender_is_gone_is_ended_by_a_button_and_one_of_a_rule_here_is_not(look, watched):
+    """Without scripts; what the server's own rule finds ends with the trouble."""
+    body = encoded(alertmanager(alert("Gone")))
+    assert requests.post(f"{watched.url}/api/alerts/receive", data=body, headers=JSON, timeout=60).ok
+    firing = requests.get(f"{watched.url}/api/alerts", timeout=60).json()["firing"]
+    (mark,) = [one["fingerprint"] for one in firing if one["rule"] == "Gone"]
+    seen = look(f"/alerts/alertmanager/{mark}", url=watched.url, java_script_enabled=False)
+    page = seen.page
+    page.get_by_text("End", exact=True).click()
+    form = page.locator("form[action='/alerts/ended']")
+    form.locator("input[name=who]").fill("ann")
+    form.locator("input[name=why]").fill("that Prometheus is gone")
+    if KEPT:
+        page.screenshot(path=Path(KEPT) / "end-form.png")
+    form.locator("button").click()
+    until(lambda: "Ended by hand by ann" in page.locator("main").inner_text())
+    assert page.get_by_text("End", exact=True).count() == 0
+    page.goto(f"{watched.url}/alerts?view=history")
+    assert "Ended by hand by ann" in page.locator("main").inner_text()
+    page.goto(f"{watched.url}{watched.failing}")
+    page.get_by_text("End", exact=True).click()
+    assert form.count() == 0
+    assert page.get_by_text("ends by itself once the rule no longer holds").is_visible()
 
 
 def test_dead_letters_are_put_back_by_a_button(look, watched):

@@ -1,35 +1,25 @@
 """Every route and every method asks for a token of its scope, when there are tokens at all."""
 
-import base64
-import os
 import re
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 import pytest
 import requests
 from google.rpc.status_pb2 import Status
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.routing import Route
 
 from mlobs.cli.serving import server_with_alerts
-from mlobs.errors import ServerError, SettingError
 from mlobs.server.access import route
-from mlobs.server.access.guard import EVERYBODY, Guard
 from mlobs.server.access.middleware import guarded
-from mlobs.server.access.scopes import ADMIN, INGEST, OPEN, READ, SCOPES, allows
-from mlobs.server.access.tokens import digest, read_tokens, token_of
+from mlobs.server.access.scopes import ADMIN, INGEST, OPEN, READ, SCOPES
 from mlobs.server.receive.grpc import METHODS
-from mlobs.server.receive.refusals import CHALLENGE, RefusedError
+from mlobs.server.receive.refusals import CHALLENGE
 from mlobs.server.serve import Server
 from mlobs.settings import AlertSettings, ServerSettings, load
-from tests.processes import MLOBS
 from tests.server.otlp import post
 from tests.server.receiving import Receiving, receiving
+from tests.server.tokens import basic, bearer, token_file
 
 TOKENS = {scope: f"{scope}-token-0123456789" for scope in SCOPES}
 UNKNOWN = "nobody-gave-this-token"
@@ -48,21 +38,6 @@ OPEN_ROUTES = {
     ("HEAD", "/static/x/x"): 404,
 }
 ANOTHER = {INGEST: READ, READ: INGEST, ADMIN: READ}  # A scope that does not do.
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-def basic(token: str, user: str = "prometheus") -> dict[str, str]:
-    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{token}'.encode()).decode()}"}
-
-
-def token_file(folder: Path, text: str, mode: int = 0o600) -> Path:
-    path = folder / "tokens"
-    path.write_text(text)
-    path.chmod(mode)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -226,178 +201,3 @@ def test_a_route_without_a_scope_cannot_be_added():
         guarded([Route("/open", lambda _: None)])
     with pytest.raises(ValueError, match="scope='write' came for /x; ingest, read, admin or open is wanted"):
         route("/x", lambda _: None, scope="write")
-
-
-@given(
-    st.text(max_size=60) | st.binary(max_size=60).map(lambda raw: f"Basic {base64.b64encode(raw).decode()}")
-)
-def test_no_header_lets_anybody_in(authorization):
-    """Nor raises anything but a refusal."""
-    tokens = [token_of(f"read {'x' * 40}", "line 1")]
-    with pytest.raises(RefusedError) as refused:
-        Guard(tokens).admit(authorization, READ)
-    assert refused.value.status == 401
-
-
-def test_what_a_scope_allows():
-    """An admin may read. Nobody sends but who may send."""
-    assert {(held, needed) for held in SCOPES for needed in SCOPES if allows(frozenset({held}), needed)} == {
-        (INGEST, INGEST),
-        (READ, READ),
-        (ADMIN, ADMIN),
-        (ADMIN, READ),
-    }
-    assert Guard().admit("", ADMIN) is EVERYBODY
-
-
-def test_a_file_of_tokens_is_read_and_only_sums_are_kept(tmp_path):
-    """Comments, blanks, several scopes and a tenant."""
-    text = f"# senders\n\n  ingest {'a' * 16} tenant=shop-1\nread,admin\t{'b' * 16}\n"
-    one, other = read_tokens(token_file(tmp_path, text))
-    assert (one.scopes, one.tenant, one.sum) == ({INGEST}, "shop-1", digest("a" * 16))
-    assert (other.scopes, other.tenant) == ({READ, ADMIN}, "")
-    assert "a" * 16 not in repr(one)
-    caller = Guard([one]).admit(f"bearer  {'a' * 16}", INGEST)
-    assert (caller.tenant, caller.scopes) == ("shop-1", {INGEST})
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", "has no token in it. A line is scope[,scope] TOKEN [tenant=NAME]."),
-        ("# nothing\n", "has no token in it"),
-        ("SECRETSECRETSECRET", "line 1: 1 words came; scope[,scope] TOKEN [tenant=NAME] was expected."),
-        (
-            "\nSECRETSECRETSECRET read",
-            "line 2: the first word is no scope; ingest, read, admin or several are.",
-        ),
-        ("read,write SECRETSECRETSECRET", "line 1: the first word is no scope"),
-        ("read SECRET", "the token has 6 characters, 16 or more were expected. Make one with: openssl rand"),
-        ("read SECRETSECRETSECRET shop", "line 1: the third word is not tenant=NAME"),
-        ("read SECRETSECRETSECRET tenant=a/b", "line 1: the third word is not tenant=NAME"),
-        ("read SECRETSECRETSECRET tenant=a b", "line 1: 4 words came"),
-        ("read SECRETSECRETSECRET\nadmin SECRETSECRETSECRET", "has the same token twice"),
-    ],
-)
-def test_a_line_that_is_no_token_is_named_without_what_is_in_it(tmp_path, text, sentence):
-    """A log is not where a secret belongs."""
-    with pytest.raises(SettingError, match=re.escape(sentence)) as refused:
-        read_tokens(token_file(tmp_path, text))
-    assert "SECRET" not in str(refused.value)
-
-
-def test_a_file_that_everybody_may_read_is_refused_with_what_to_do(tmp_path):
-    """And one that nobody can."""
-    path = token_file(tmp_path, f"read {'a' * 16}", 0o644)
-    with pytest.raises(
-        SettingError, match=rf"open to every user .* \(mode 644\)\. Close it: chmod 600 {path}"
-    ):
-        read_tokens(path)
-    path.chmod(0o640)
-    assert read_tokens(path)
-    path.write_bytes(b"\xff")
-    with pytest.raises(SettingError, match="is not UTF-8 text"):
-        read_tokens(path)
-    with pytest.raises(SettingError, match="cannot be read: No such file or directory"):
-        read_tokens(tmp_path / "none")
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
-def test_beyond_loopback_the_server_does_not_start_without_tokens(tmp_path, host):
-    """The sentence says both ways out."""
-    wanted = rf"MLOBS_HOST='{host}' cannot be used without tokens: .* name a file of tokens in MLOBS_TOKENS"
-    with pytest.raises(SettingError, match=wanted):
-        Server(load(ServerSettings, host=host, data=tmp_path)).start()
-
-
-@dataclass
-class Certificate:
-    """A certificate for localhost that signs itself, and its key."""
-
-    chain: Path
-    key: Path
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    folder = tmp_path_factory.mktemp("tls")
-    made = Certificate(folder / "chain.pem", folder / "key.pem")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-keyout", str(made.key), "-out", str(made.chain), "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("openssl, which makes the certificate, is not installed")
-    return made
-
-
-def test_with_a_certificate_http_and_grpc_speak_tls(tmp_path, certificate):
-    """To clients that trust it, and to nobody in the open."""
-    given_ = {"tls_certificate": certificate.chain, "tls_key": certificate.key}
-    with receiving(tmp_path, **given_) as secure:
-        assert secure.url.startswith("https://127.0.0.1:")
-        assert secure.grpc_url.startswith("https://127.0.0.1:")
-        headers = {"Content-Type": "application/x-protobuf"}
-        url, trusted = f"{secure.url}/v1/traces", str(certificate.chain)
-        assert requests.post(url, b"", headers=headers, verify=trusted, timeout=30).status_code == 200
-        with pytest.raises(requests.exceptions.SSLError):
-            requests.post(url, b"", headers=headers, timeout=30)
-        with pytest.raises(requests.exceptions.ConnectionError):
-            requests.post(url.replace("https", "http"), b"", headers=headers, timeout=30)
-        trust = grpc.ssl_channel_credentials(certificate.chain.read_bytes())
-        [method, *_] = METHODS
-        with grpc.secure_channel(secure.grpc_url.removeprefix("https://"), trust) as channel:
-            assert channel.unary_unary(method)(b"", timeout=30) == b""
-        with pytest.raises(grpc.RpcError):
-            secure.export(b"")
-
-
-def test_a_certificate_that_cannot_be_used_is_named(tmp_path, certificate):
-    """Half of one, one that is not there, and two that do not belong together."""
-    junk = tmp_path / "junk.pem"
-    junk.write_text("nothing")
-    for chain, key, sentence in (
-        (certificate.chain, None, "MLOBS_TLS_CERTIFICATE is set and MLOBS_TLS_KEY is not; TLS needs both"),
-        (None, certificate.key, "MLOBS_TLS_KEY is set and MLOBS_TLS_CERTIFICATE is not; TLS needs both"),
-        (tmp_path / "none", certificate.key, "MLOBS_TLS_CERTIFICATE='.*none' cannot be read: No such file"),
-        (
-            certificate.chain,
-            junk,
-            "cannot be used together: .*both PEM and without a password, were expected",
-        ),
-        (junk, certificate.key, "cannot be used together"),
-    ):
-        with (
-            pytest.raises(SettingError, match=sentence),
-            receiving(tmp_path, tls_certificate=chain, tls_key=key),
-        ):
-            pass
-
-
-def test_an_address_of_another_machine_is_refused(tmp_path):
-    """With the reason of the operating system."""
-    tokens = token_file(tmp_path, f"read {'a' * 16}")
-    with (
-        pytest.raises(ServerError, match=r"Port 0 on 192\.0\.2\.1 cannot be listened on: Cannot assign"),
-        receiving(tmp_path, host="192.0.2.1", tokens=tokens),
-    ):
-        pass
-
-
-@pytest.mark.slow
-def test_mlobs_up_says_in_one_sentence_why_it_does_not_start(tmp_path):
-    """With the flag's status, before anything is made."""
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("MLOBS_")}
-    for arguments, sentence in (
-        (["--host", "0.0.0.0"], "cannot be used without tokens"),
-        (["--tokens", str(tmp_path / "none")], "The file of tokens"),
-    ):
-        command = [*MLOBS, "up", "--port", "0", "--data", str(tmp_path / "data"), *arguments]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=150, env=environment, cwd=tmp_path
-        )
-        assert done.returncode == 2
-        assert sentence in done.stderr
-        assert len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "data").exists()

@@ -5,30 +5,22 @@ import contextlib
 import json
 import os
 import random
-import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import requests
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from mlobs.semconv import attributes as a
-from mlobs.semconv import metrics as m
-from tests.processes import MLOBS, START_S_MAX, process, wait_for
-from tests.server.otlp import PROTOBUF, span, wait_until
+from tests.processes import MLOBS, up
+from tests.server.otlp import wait_until
+from tests.server.senders import Sent, counters, sending, tool_calls
 
 ROUNDS = int(os.environ.get("MLOBS_TEST_KILLS", "6"))  # 100 take a quarter of an hour
 SPANS_MIN = 1_000  # That all rounds together have sent: there was a load.
-SENDERS = 3
-SERIES = re.compile(r"^(gen_ai_\w+_(?:count|sum|bucket|total)(?:\{.*\})?) (\S+)$", re.MULTILINE)
 COUNT_STORED = """
 import json, sys
 from pathlib import Path
@@ -38,78 +30,6 @@ rows = store.connection().run("SELECT SpanId AS id, count() AS times FROM mlobs.
 print(json.dumps({row["id"]: int(row["times"]) for row in rows}))
 store.close()
 """
-
-
-@dataclass
-class Sent:
-    """What senders know: which spans were acknowledged, and which may or may not be there."""
-
-    url: str = ""
-    acknowledged: set[str] = field(default_factory=set)
-    unknown: set[str] = field(default_factory=set)
-    odd: list[int] = field(default_factory=list)
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def send(self) -> None:
-        """Send small bodies until told to end. A body whose answer never came is not sent again."""
-        chance = random.Random()
-        while not self.ended.is_set():
-            request = ExportTraceServiceRequest()
-            tool = {a.OPERATION_NAME.name: "execute_tool", a.TOOL_NAME.name: f"tool-{chance.randrange(3)}"}
-            spans = [span(request, "tool", **tool) for _ in range(chance.randrange(1, 20))]
-            ids = {one.span_id.hex() for one in spans}
-            try:
-                status = requests.post(
-                    f"{self.url}/v1/traces", request.SerializeToString(), headers=PROTOBUF, timeout=30
-                ).status_code
-            except requests.RequestException:
-                self.unknown |= ids
-                self.ended.wait(0.05)
-                continue
-            if status == 200:
-                self.acknowledged |= ids
-            elif status == 503:
-                self.unknown |= ids
-            else:
-                self.odd.append(status)
-
-
-@contextlib.contextmanager
-def sending(sent: Sent) -> Iterator[None]:
-    threads = [threading.Thread(target=sent.send) for _ in range(SENDERS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        sent.ended.set()
-        for thread in threads:
-            thread.join()
-
-
-@contextlib.contextmanager
-def running(folder: Path, number: int) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """Run a server on folder/data; yield its address and its process."""
-    log = folder / f"server-{number}.log"
-    with process(*MLOBS, "up", "--port", "0", "--data", str(folder / "data"), log=log, cwd=folder) as started:
-        until = time.monotonic() + START_S_MAX
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
-            assert started.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.05)
-        wait_for(f"{found[0]}/readyz", log)
-        yield found[0], started
-
-
-def counters(url: str) -> dict[str, float]:
-    """Return the derived counters and histograms on /metrics, by series."""
-    return {
-        name: float(value) for name, value in SERIES.findall(requests.get(f"{url}/metrics", timeout=30).text)
-    }
-
-
-def tool_calls(series: dict[str, float]) -> int:
-    return int(sum(v for name, v in series.items() if name.startswith(f"{m.TOOL_DURATION.prometheus}_count")))
 
 
 def stored(folder: Path) -> dict[str, int]:
@@ -146,7 +66,7 @@ def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path):
 
     with contextlib.ExitStack() as stack:
         for number in range(ROUNDS):
-            with running(tmp_path, number) as (url, server):
+            with up(tmp_path, log=f"server-{number}.log") as (url, server):
                 sent.url = url
                 if number == 0:
                     stack.enter_context(sending(sent))
@@ -159,7 +79,7 @@ def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path):
                 server.wait()
     assert len(sent.acknowledged) > SPANS_MIN
     journal = tmp_path / "data" / "journal"
-    with running(tmp_path, ROUNDS) as (url, server):
+    with up(tmp_path, log=f"server-{ROUNDS}.log") as (url, server):
         until = time.monotonic() + 240
         # What nobody was told of is loaded as well, and a stop waits only so long for it.
         while tool_calls(before) < len(sent.acknowledged) or any(journal.iterdir()):
@@ -170,7 +90,7 @@ def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path):
         assert server.wait(120) == 0
     assert list(journal.iterdir()) == []
     found = check_stored(tmp_path, sent)
-    with running(tmp_path, ROUNDS + 1) as (url, _):
+    with up(tmp_path, log=f"server-{ROUNDS + 1}.log") as (url, _):
         look(url)
     assert tool_calls(before) == len(found)
     assert backwards == []
@@ -182,7 +102,7 @@ def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path):
 def test_sigterm_under_load_exits_0_and_loses_nothing(tmp_path):
     """Every rollout does it; a sender's request in that instant is answered or refused, not cut."""
     sent = Sent()
-    with running(tmp_path, 0) as (url, server):
+    with up(tmp_path, log="server-0.log") as (url, server):
         sent.url = url
         with sending(sent):
             time.sleep(2)
@@ -191,7 +111,7 @@ def test_sigterm_under_load_exits_0_and_loses_nothing(tmp_path):
             assert server.wait(120) == 0
     # Left in the journal is what took too long to load; the next start loads it.
     if list((tmp_path / "data" / "journal").iterdir()):
-        with running(tmp_path, 1) as (url, _):
+        with up(tmp_path, log="server-1.log") as (url, _):
             assert wait_until(lambda: tool_calls(counters(url)) >= len(sent.acknowledged))
     check_stored(tmp_path, sent)
 
@@ -210,7 +130,7 @@ def refused(folder: Path, *arguments: str) -> str:
 @pytest.mark.slow
 def test_a_second_server_on_the_folder_is_told_who_has_it(tmp_path):
     """Two would load the same segments. The first must not notice."""
-    with running(tmp_path, 0) as (url, _):
+    with up(tmp_path, log="server-0.log") as (url, _):
         sentence = refused(tmp_path, "--port", "0", "--data", str(tmp_path / "data"))
         assert f"Another server holds the folder {tmp_path / 'data'}. Stop it, or choose another" in sentence
         assert requests.get(f"{url}/readyz", timeout=60).status_code == 200

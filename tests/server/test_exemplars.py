@@ -77,6 +77,7 @@ def test_the_newest_call_of_a_bucket_is_shown(served):
         assert (one.labels["trace_id"], one.labels["span_id"]) == made[0]
 
 
+@pytest.mark.slow
 def test_failed_calls_have_exemplars_of_their_own(served):
     """However many good ones come after them."""
     body, [failed] = tool("failing", 0.5, failed=True)
@@ -87,6 +88,7 @@ def test_failed_calls_have_exemplars_of_their_own(served):
     assert (one.labels["trace_id"], one.labels["span_id"]) == failed
 
 
+@pytest.mark.slow
 def test_first_chunks_have_exemplars(served):
     request = ExportTraceServiceRequest()
     model = {"gen_ai__operation__name": "chat", "gen_ai__request__model": "streaming"}
@@ -97,6 +99,7 @@ def test_first_chunks_have_exemplars(served):
     assert [one.exemplar.value for one in series if one.exemplar] == [0.03, 0.5, 3.0]
 
 
+@pytest.mark.slow
 def test_what_is_long_past_and_what_has_no_ids_is_not_shown(served):
     """Old spans that come late are nothing to look at now."""
     post(served.url, tool("past", 0.5, ago_s=exemplars.RECENT_S + 60)[0])
@@ -110,6 +113,7 @@ def test_what_is_long_past_and_what_has_no_ids_is_not_shown(served):
         assert not [one for one in series if one.exemplar]
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_ahead_does_not_stay_the_newest(served):
     post(served.url, tool("ahead", 0.5, ago_s=-3600)[0])
     buckets(served, m.TOOL_DURATION, gen_ai_tool_name="ahead")

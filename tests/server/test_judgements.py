@@ -7,7 +7,7 @@ import pytest
 from mlobs.semconv import metrics as m
 from mlobs.semconv.events import EVALUATION_RESULT
 from tests.server.otlp import post
-from tests.server.test_metrics import grown, samples, series
+from tests.server.samples import grown, samples, series
 
 
 def scored(server, *given: dict) -> None:

@@ -1,7 +1,12 @@
 """Segments the engine would refuse, and how much of a segment it takes at once."""
 
+import math
+import os
 import threading
-from contextlib import nullcontext
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -33,6 +38,7 @@ def count(server, name: str) -> int:
     return found
 
 
+@pytest.mark.slow
 def test_a_field_of_the_wrong_kind_costs_nobody_a_span(served):
     """Python's parser passes over it, the engine's refuses the file: others' spans are in there."""
     request = ExportTraceServiceRequest()
@@ -47,6 +53,32 @@ def test_a_field_of_the_wrong_kind_costs_nobody_a_span(served):
     assert served.counts.value(m.SERVER_LOADED, "traces") > loaded
     assert served.counts.value(m.SERVER_SET_ASIDE, "traces") == set_aside
     assert served.failures() == {}
+
+
+@pytest.mark.parametrize(
+    ("times", "cost"),
+    [
+        ((0, 2**64 - 1), 0.5), ((2**63 - 1, 2**63 - 1), 0.5), ((1, 2**63 - 1), 0.5), ((2**64 - 1, 0), 0.5),
+        (None, -math.inf), (None, -1e308), (None, math.inf), (None, math.nan), (None, 1e308),
+    ],
+)  # fmt: skip
+def test_no_moment_and_no_price_costs_others_a_span(served, times, cost):
+    """What a view cannot add up would leave a whole segment, of whomever, out of all sums."""
+    name = f"beside {os.urandom(4).hex()}"
+    request = ExportTraceServiceRequest()
+    call = {"gen_ai__operation__name": "chat", "gen_ai__request__model": "m"}
+    made = span(request, "odd", **call, mlobs__cost__usd=cost)
+    if times is not None:
+        made.start_time_unix_nano, made.end_time_unix_nano = times
+    made = span(request, name, **call, mlobs__cost__usd=0.5)
+    set_aside = served.counts.value(m.SERVER_SET_ASIDE, "traces")
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    assert count(served, name) == 1
+    assert served.counts.value(m.SERVER_SET_ASIDE, "traces") == set_aside
+    summed = "SELECT count() AS found FROM turns WHERE TraceId = {trace:String}"
+    assert served.store.query(summed, {"trace": made.trace_id.hex()})[0]["found"] == 1
+    longest = served.store.query("SELECT max(Duration) AS longest FROM otel_traces")[0]["longest"]
+    assert longest <= 315_576_000 * 10**9
 
 
 def test_a_segment_is_stored_whole_or_not_at_all(served, tmp_path):
@@ -168,6 +200,7 @@ def test_a_split_that_a_crash_interrupted_is_completed(tmp_path, renamed):
     assert sorted(tmp_path.iterdir()) == expected
 
 
+@pytest.mark.slow
 def test_only_the_message_at_fault_is_set_aside(served, tmp_path):
     """The others in its segment were acknowledged, and belong to other programs."""
     held = []
@@ -209,6 +242,7 @@ class Refusing:
         return self._connection.run(statement, params)
 
 
+@pytest.mark.slow
 def test_a_part_that_somebody_else_stored_is_not_taken_for_ours(served, tmp_path):
     """A segment that has stored nothing can be halved; one that has, or may have, cannot."""
     request = ExportTraceServiceRequest()
@@ -239,6 +273,83 @@ def test_halves_go_only_to_the_tables_that_still_need_them(served, tmp_path):
     for table, expected in (("otel_metrics_gauge", 0), ("otel_metrics_sum", 2)):
         found = served.store.query(f"SELECT count() AS n FROM {table} WHERE MetricName = 'once'")
         assert found == [{"n": expected}]
+
+
+def segments(folder, *requests: ExportTraceServiceRequest) -> list[Path]:
+    """Return a sealed segment for each request."""
+    first = time.time_ns()  # The store knows those of other tests by their names.
+    found = [folder / f"traces-{first + number:020d}.sealed" for number, _ in enumerate(requests)]
+    for path, request in zip(found, requests, strict=True):
+        path.write_bytes(frame(request.SerializeToString()))
+    return found
+
+
+@contextmanager
+def loading(served, taken: list[Path]) -> Iterator[Loader]:
+    loader = Loader("traces", served.store, Counts(), text_bytes_max=1 << 20)
+    loader.start()
+    try:
+        for path in taken:
+            loader.take(path)
+        yield loader
+    finally:
+        loader.stop(1.0)
+
+
+def meeting(monkeypatch, taken: list[Path], seconds: float) -> list[str]:
+    """Let those who fill a table with one of two segments wait for each other; return which met."""
+    both, met, fill = threading.Barrier(2), list[str](), Stage._fill
+
+    def waiting(stage, number: int, table: str, name: str, *rest) -> None:
+        if name in {path.stem for path in taken}:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(seconds)
+                met.append(name)
+        fill(stage, number, table, name, *rest)
+
+    monkeypatch.setattr(Stage, "_fill", waiting)
+    return met
+
+
+def test_two_segments_of_spans_fill_the_tables_at_once(served, tmp_path, monkeypatch):
+    """One INSERT keeps one core busy, and waits for the disk."""
+    requests = ExportTraceServiceRequest(), ExportTraceServiceRequest()
+    for request in requests:
+        span(request, "at once")
+    taken = segments(tmp_path, *requests)
+    met = meeting(monkeypatch, taken, 60.0)
+    with loading(served, taken) as loader:
+        assert loader.wait(120.0)
+    assert sorted(met) == [path.stem for path in taken]
+    assert count(served, "at once") == 2
+
+
+def test_spans_without_ids_are_stored_while_nobody_else_stores(served, tmp_path, monkeypatch):
+    """Were their segment refused, nobody could look for what is stored of it."""
+    requests = ExportTraceServiceRequest(), ExportTraceServiceRequest()
+    span(requests[0], "has ids")
+    span(requests[1], "has none").span_id = b""
+    taken = segments(tmp_path, *requests)
+    met = meeting(monkeypatch, taken, 1.0)
+    with loading(served, taken) as loader:
+        assert loader.wait(120.0)
+    assert met == []
+    assert (count(served, "has ids"), count(served, "has none")) == (1, 1)
+
+
+def test_nothing_is_stored_while_loading_pauses(served, tmp_path):
+    """A backup is of one moment. It pauses each time one is made."""
+    requests = ExportTraceServiceRequest(), ExportTraceServiceRequest()
+    for request in requests:
+        span(request, "paused")
+    with loading(served, []) as loader:
+        for stored, path in enumerate(segments(tmp_path, *requests)):
+            with loader.pause:
+                loader.take(path)
+                assert not loader.wait(0.5)
+                assert count(served, "paused") == stored
+            assert loader.wait(120.0)
+    assert count(served, "paused") == 2
 
 
 @pytest.mark.slow

@@ -1,36 +1,17 @@
 """/metrics says what the spans say: compared with the definition, span by span."""
 
 import random
-from collections import Counter
 
 import pytest
 import requests
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families
 
 from mlobs.semconv import metrics as m
 from mlobs.server.receive.refusals import LOSING
 from tests.server.otlp import post, span
-
-
-def samples(server) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    server.drain()
-    text = requests.get(f"{server.url}/metrics", timeout=30).text
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def grown(server, before):
-    return Counter({key: value - before.get(key, 0) for key, value in samples(server).items()})
-
-
-def series(name, **labels):
-    return name, tuple(sorted({"service_name": "tests", **labels}.items()))
+from tests.server.samples import grown, samples, series
 
 
 def test_refusals_that_lose_data_are_counted_from_nought_on(served):
@@ -91,6 +72,7 @@ def test_tokens_and_cost_are_counted_by_model(served):
     assert more[series(count, error_type="_OTHER", **labels)] == 1
 
 
+@pytest.mark.slow
 def test_predictions_are_counted_by_model_and_version(served):
     """The conventions have no operation for them; the noun says it."""
     before, request = samples(served), ExportTraceServiceRequest()

@@ -41,7 +41,7 @@ def send(served, service: str, spans: int, **given) -> list[int]:
     return took
 
 
-@pytest.mark.parametrize("table", [TABLE, TEN])
+@pytest.mark.parametrize("table", [TABLE, pytest.param(TEN, marks=pytest.mark.slow)])
 def test_the_sums_are_those_of_the_spans(served, table):
     service = os.urandom(6).hex()
     took = sorted(send(served, service, 300))

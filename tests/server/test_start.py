@@ -68,6 +68,7 @@ def test_an_engine_of_another_layout_is_imported_whole(in_a_folder, tmp_path):
     assert (done.stdout, done.stderr) == ("connects\n", "")
 
 
+@pytest.mark.slow
 def test_a_program_that_has_imported_the_engine_keeps_its_library(in_a_folder):
     """The library in one process twice would be two engines on one folder."""
     done = in_a_folder(BESIDE_THE_PACKAGE)

@@ -34,3 +34,26 @@ def test_a_question_to_a_connection_that_is_closed_is_refused(served):
     with pytest.raises(EngineError, match="The store is closed"):
         guest.run("SELECT 1")
     guest.close()
+
+
+CLOSED = """
+from pathlib import Path
+
+from mlobs.server.engine import EngineError
+from mlobs.server.store import Store
+
+store = Store(Path("FOLDER"), memory_bytes_max=1 << 30, query_seconds_max=10)
+try:
+    with store.writing() as connection:
+        store.close()
+        connection.run("SELECT 1")
+except EngineError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_who_writes_while_the_store_is_closed_hears_that_it_is(run_program, tmp_path):
+    """And not that something of ours is in no list."""
+    ran = run_program(CLOSED.replace("FOLDER", str(tmp_path / "store")))
+    assert (ran.stdout, ran.returncode) == ("The store is closed.\n", 0), ran.stderr

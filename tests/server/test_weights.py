@@ -16,7 +16,7 @@ from mlobs.semconv import metrics as m
 from mlobs.semconv.weights import WEIGHT_MAX, weight
 from mlobs.server.figures import figures
 from tests.server.otlp import post, span
-from tests.server.test_metrics import grown, samples, series
+from tests.server.samples import grown, samples, series
 
 ALL, DIGITS = 2**56, 14
 THRESHOLDS = st.integers(1, DIGITS).flatmap(
@@ -114,6 +114,7 @@ MODEL = {
 }
 
 
+@pytest.mark.slow
 def test_metrics_costs_and_minutes_count_what_kept_spans_stand_for(served):
     """A quarter was kept: calls, buckets, tokens and dollars are four times as many."""
     before = samples(served)
@@ -139,6 +140,7 @@ def test_metrics_costs_and_minutes_count_what_kept_spans_stand_for(served):
     assert len(set(ids)) == 8
 
 
+@pytest.mark.slow
 def test_costs_by_prices_are_those_of_all_calls_and_traces(served):
     """Tokens, calls, and the traces that a dollar is divided by."""
     model = {"gen_ai__request__model": "gpt-4o-mini", "gen_ai__provider__name": "openai"}
@@ -169,6 +171,7 @@ def test_shares_of_answers_and_checks_are_those_of_all(served):
     assert told["weighed-check",] == pytest.approx(1 / 9)
 
 
+@pytest.mark.slow
 def test_the_table_of_tools_weighs(served):
     """A quarter is kept of the quick calls, and all slow ones, which failed: the median is a quick one's."""
     tool = {"gen_ai__operation__name": "execute_tool", "gen_ai__tool__name": "weighed-tool"}

@@ -144,6 +144,7 @@ def test_nested_values_become_the_json_they_are(served, several):
     assert [json.loads(found[str(n)]) for n in range(len(several))] == several
 
 
+@pytest.mark.slow
 @settings(max_examples=4, phases=[Phase.generate])
 @given(st.lists(st.floats(), min_size=20, max_size=40))
 def test_numbers_become_the_text_they_are(served, several):

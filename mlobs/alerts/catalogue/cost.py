@@ -87,7 +87,7 @@ def _one(name: str, who: Attribute, noun: str, above: float) -> Rule:
         keep_firing_s=HOUR_S,
         severity="warning",
         component="cost",
-        summary=f"One {noun} of {SERVICE} costs much.",
+        summary=f"The {noun} {slot(who)} of {SERVICE} costs much.",
         description=(
             f"Calls of {SERVICE} for the {noun} {slot(who)} cost {{value}} in the last {{window}}; more than "
             f"{{limit}} alerts. A loop, a script, a stolen key or a good customer. First: mlobs traces list "

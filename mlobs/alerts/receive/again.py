@@ -39,10 +39,7 @@ def note(db: sqlite3.Connection, event: Event, now: Known, verdict: Verdict, url
     if verdict == "changed" and event.status == "firing":
         _forget(db, alert)
     elif verdict == "changed":
-        db.execute(
-            "INSERT OR REPLACE INTO lately_ended VALUES (?, ?, ?, ?, NULL)",
-            (*alert, now.starts_us, now_us + REORDERED_US_MAX + 1),
-        )
+        watch(db, alert, now.starts_us, now_us)
     elif event.status == "resolved":
         # The end of a later episode, of which nobody heard: its firing, should it come, was overtaken.
         db.execute(
@@ -55,6 +52,21 @@ def note(db: sqlite3.Connection, event: Event, now: Known, verdict: Verdict, url
             "UPDATE lately_ended SET again = ? WHERE source = ? AND fingerprint = ? AND starts_us <= ?",
             (json.dumps([asdict(event), url]), *alert, event.starts_us + APART_US_MAX),
         )
+
+
+def watch(db: sqlite3.Connection, alert: Sequence[str], starts_us: int, now_us: int) -> None:
+    """Keep what says that an alert fires, whose end is told now.
+
+    Args:
+        db: The outbox's connection, with a transaction begun.
+        alert: Its source and fingerprint.
+        starts_us: When the episode that ended began.
+        now_us: When it was told.
+    """
+    db.execute(
+        "INSERT OR REPLACE INTO lately_ended VALUES (?, ?, ?, ?, NULL)",
+        (*alert, starts_us, now_us + REORDERED_US_MAX + 1),
+    )
 
 
 def is_due(now_us: int) -> tuple[str, tuple[int, int]]:

@@ -25,7 +25,7 @@ from typing import Any
 from mlobs.alerts import history
 from mlobs.alerts.letters import Put
 from mlobs.alerts.outbox import Outbox
-from mlobs.alerts.receive import again, ledger
+from mlobs.alerts.receive import again, by_hand, ledger
 from mlobs.alerts.receive.authentication import Mark
 from mlobs.alerts.receive.changes import Verdict, judge
 from mlobs.alerts.receive.formats import Event, Notification
@@ -147,7 +147,7 @@ class Inbox:
             messages = []
             for event, url in again.take(db, now_us):
                 made, _ = self._told(db, event, url, 0, now_s)
-                messages += [] if made is None else [{**made, "notice": again.NOTICE}]
+                messages += [] if made is None else [{"notice": again.NOTICE, **made}]
             put = self._dispatcher.put(db, messages, now_s)
             if put.dropped and not put.taken:
                 raise FullError("Too many messages wait for their sinks.")
@@ -251,10 +251,13 @@ class Inbox:
     ) -> tuple[dict[str, Any] | None, Verdict]:
         """Write down what an alert's sender says; return what is told of it, if it changed."""
         now_us = round(now_s * 1e6)
-        known, verdict = judge(ledger.known(db, event), event, now_us)
+        before = ledger.known(db, event)
+        known, verdict = judge(before, event, now_us)
         made = None
         if verdict == "changed":
             made = message(event, url=url, truncated=truncated, now_s=now_s)
+            if event.status == "firing" and by_hand.was_ended(db, event, before):
+                made["notice"] = by_hand.NOTICE
             history.note(
                 db,
                 source=event.source,

@@ -7,9 +7,10 @@ is shown of it beside the server's own.
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from mlobs.alerts.message import iso
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.receive.authentication import Mark
 from mlobs.alerts.receive.changes import Known
@@ -20,8 +21,8 @@ KNOWN_MAX = 200_000
 KEPT_US = 90 * 86_400 * 1_000_000
 SHOWN_MAX = 1_000
 SHOWN = (
-    "source", "rule", "severity", "component", "summary", "labels", "value", "value_text", "since",
-    "started", "fingerprint", "trace_ids", "server_url", "runbook_url",
+    "source", "rule", "severity", "component", "summary", "labels", "value", "value_text", "peak",
+    "since", "started", "fingerprint", "trace_ids", "server_url", "runbook_url",
 )  # fmt: skip
 
 SCHEMA = """
@@ -128,15 +129,45 @@ def remember(
 
 
 def firing(outbox: Outbox) -> list[dict[str, Any]]:
-    """Return what is shown of the alerts from elsewhere that fire, the latest to begin first."""
+    """Return what is shown of the alerts from elsewhere that fire, the latest to begin first.
+
+    `heard` says when their sender last spoke of them.
+    """
     rows = outbox.read(
-        "SELECT shown FROM received_alerts WHERE status = 'firing' AND shown IS NOT NULL "
+        "SELECT shown, seen_us FROM received_alerts WHERE status = 'firing' AND shown IS NOT NULL "
         "ORDER BY starts_us DESC LIMIT ?",
         (SHOWN_MAX,),
     )
-    # What an older release wrote has no component and no words for its value.
-    older = {"component": "", "value_text": None}
-    return [{**older, **json.loads(text), "state": "firing", "volume": None} for (text,) in rows]
+    # What an older release wrote has no component, no words for its value and no worst one.
+    older = {"component": "", "value_text": None, "peak": None}
+    return [
+        {**older, **json.loads(text), "state": "firing", "volume": None, "heard": iso(seen_us / 1e6)}
+        for text, seen_us in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """An alert from elsewhere that fires, and what is shown of it."""
+
+    source: str
+    fingerprint: str
+    known: Known
+    shown: dict[str, Any]
+
+
+def firing_as(db: sqlite3.Connection, beginning: str) -> list[Firing]:
+    """Return the alerts from elsewhere that fire and whose fingerprints begin so."""
+    rows = db.execute(
+        "SELECT source, fingerprint, shown, status, starts_us, seen_us, over_us, undone_us "
+        "FROM received_alerts WHERE status = 'firing' AND substr(fingerprint, 1, length(?)) = ? "
+        "ORDER BY starts_us",
+        (beginning, beginning),
+    ).fetchall()
+    return [
+        Firing(source, mark, Known(*known), {} if text is None else json.loads(text))
+        for source, mark, text, *known in rows
+    ]
 
 
 def clean(db: sqlite3.Connection, now_s: float) -> None:

@@ -5,6 +5,7 @@ becomes a link that is not http or https.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from mlobs.alerts.message import LABEL_CHARACTERS_MAX, TRACES_MAX, VERSION, iso
@@ -46,6 +47,7 @@ def message(event: Event, *, url: str, truncated: int, now_s: float) -> dict[str
         "labels": _bounded(labels),
         "value": number(ours.get("value", event.value)),
         "value_text": _line(ours.get("value_text") or "") or None,
+        "peak": _peak(ours.get("peak")),
         "since": _time(event.starts_us / 1e6),
         "started": _time(event.starts_us / 1e6),
         "resolved": _time(ended_s) if event.status == "resolved" else None,
@@ -79,6 +81,18 @@ def _top(given: object) -> dict[str, Any] | None:
         return None
     named = {name: _line(given.get(name) or "") for name in ("dimension", "value")}
     return {**named, "share": number(given.get("share"))}
+
+
+def _peak(given: object) -> dict[str, Any] | None:
+    """Return the worst that another mlobs has measured. Others' limits may be ones to stay above of."""
+    if not isinstance(given, dict):
+        return None
+    try:
+        at_s = datetime.fromisoformat(str(given.get("at"))).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    text = _line(given.get("value_text") or "")
+    return {"value": number(given.get("value")), "value_text": text or None, "at": _time(at_s)}
 
 
 def _bounded(labels: Mapping[str, str]) -> dict[str, str]:

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from mlobs.alerts.letters import Message, Put
 from mlobs.alerts.message import encode
 from mlobs.alerts.outbox import Outbox, gone
+from mlobs.alerts.routing import newcomers
 from mlobs.alerts.routing.memory import Memory
-from mlobs.alerts.routing.plans import Planned, Told
+from mlobs.alerts.routing.plans import Planned, Told, alert_mark
 from mlobs.alerts.routing.router import Router
 
 STEP_S, STEPS = 1e-6, 1_000_000
@@ -68,6 +69,37 @@ class Dispatcher:
         with self._outbox.transaction() as db:
             return self._write(db, router.wake(Memory(db), now_s), sinks, now_s).dropped
 
+    def expect(self, sinks: Collection[str]) -> None:
+        """Remember which sinks are new to the alerts that fire; before anything is routed to those.
+
+        Args:
+            sinks: Those that are there from now on.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        with self._outbox.transaction() as db:
+            memory = Memory(db)
+            new = newcomers.came(sinks, _told_before(db), memory)
+            if new:
+                newcomers.expect(new, _firing(db), memory)
+
+    def welcome(self, messages: Iterable[Told], now_s: float) -> int:
+        """Tell sinks of alerts that they are new to; return how many messages found no room.
+
+        Args:
+            messages: One about each alert that fires and is not about to end.
+            now_s: Seconds since 1970.
+
+        Raises:
+            StoreError: The file cannot be written; it is told once it can.
+        """
+        router, sinks = self._now
+        with self._outbox.transaction() as db:
+            # One may have ended since its message was made.
+            planned = router.welcome(messages, _firing(db), Memory(db), now_s)
+            return self._write(db, planned, sinks, now_s).dropped
+
     def _write(
         self,
         db: sqlite3.Connection,
@@ -88,6 +120,21 @@ class Dispatcher:
             for one in plan
         ]
         return self._outbox.put(db, messages)
+
+
+def _firing(db: sqlite3.Connection) -> set[str]:
+    """Return the marks of the alerts that fire, whoever found them."""
+    rows = db.execute(
+        "SELECT 'mlobs', fingerprint FROM alerts WHERE json_extract(alert, '$.state') = 'firing' "
+        "UNION ALL SELECT source, fingerprint FROM received_alerts "
+        "WHERE status = 'firing' AND shown IS NOT NULL"
+    )
+    return {alert_mark({"source": source, "fingerprint": mark}) for source, mark in rows}
+
+
+def _told_before(db: sqlite3.Connection) -> set[str]:
+    """Return the sinks that have been told anything, or are to be."""
+    return {sink for (sink,) in db.execute("SELECT sink FROM outcomes UNION SELECT sink FROM held")}
 
 
 def _written(one: Planned, sinks: Collection[str], at_s: float) -> Message:

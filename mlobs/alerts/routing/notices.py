@@ -20,6 +20,7 @@ EMPTY: dict[str, Any] = {
     "labels": {},
     "value": None,
     "value_text": None,
+    "peak": None,
     "resolved": None,
     "end": None,
     "links": {},

@@ -15,18 +15,16 @@ what waits for a route that is gone takes those that are there, and what a forme
 ended where it was told.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any
 
-from mlobs.alerts.routing import heard
+from mlobs.alerts.routing import heard, newcomers, spending
+from mlobs.alerts.routing.by_hand import BY_HAND, overtaken
 from mlobs.alerts.routing.config import Route, named
 from mlobs.alerts.routing.matchers import labels_of
 from mlobs.alerts.routing.notices import (
     budget_again,
-    budget_notice,
     calm_notice,
     cut,
     flapping_notice,
@@ -36,10 +34,6 @@ from mlobs.alerts.routing.plans import Planned, Told, alert_mark, pages, receipt
 from mlobs.alerts.routing.quiet import quiet_until
 from mlobs.alerts.routing.silence import ENDED, HOLDS, HUSHING, LISTED_S, forget, hush, waiting
 from mlobs.alerts.routing.state import State
-
-WEEK_S = 7 * 86_400.0
-CLOCK_S = 5.0  # A moment as far ahead is now, by a clock that is adjusted.
-UNHEARD = "it ended, and this sink was not told that it began"
 
 
 class Router:
@@ -75,10 +69,12 @@ class Router:
             state: What is remembered; changed.
             now_s: Seconds since 1970.
         """
-        return self._fitted(self._planned(message, state, now_s))
+        ended = overtaken(message, state)
+        before = [] if ended is None else self._planned(ended, state, now_s)
+        return self._fitted([*before, *self._planned(message, state, now_s)])
 
     def wake(self, state: State, now_s: float) -> list[tuple[Planned, ...]]:
-        """Return what has become due: groups that waited, what is calm, budgets, ends of silences.
+        """Return what has become due: groups that waited, what is calm, budgets, silences, ends by hand.
 
         Args:
             state: What is remembered; changed.
@@ -98,10 +94,26 @@ class Router:
                 state.put(ENDED, of, key, row, due_s=now_s + LISTED_S)
             elif kind == HUSHING and (kept := waiting(row, state)) is not None:
                 planned.append(self._planned(kept, state, now_s))
+            elif kind == BY_HAND:
+                planned.append(self._planned(row, state, now_s))
             elif kind == "spent":
                 quiet_s = quiet_until(route.quiet, row["notice"]["severity"], now_s) if route else None
                 again = budget_again(row["notice"], now_s=now_s)
                 planned.append(pages(row["sinks"], again, now_s if quiet_s is None else quiet_s))
+        return [self._fitted(one) for one in planned if one]
+
+    def welcome(
+        self, messages: Iterable[Told], marks: Collection[str], state: State, now_s: float
+    ) -> list[tuple[Planned, ...]]:
+        """Return what sinks are told that are new to alerts which fire, as `newcomers` says.
+
+        Args:
+            messages: One about each alert that fires now and is not about to end.
+            marks: The alerts that fire.
+            state: What is remembered; changed.
+            now_s: Seconds since 1970.
+        """
+        planned = newcomers.welcome(self.matching, messages, marks, state, now_s)
         return [self._fitted(one) for one in planned if one]
 
     def _fitted(self, planned: Iterable[Planned]) -> tuple[Planned, ...]:
@@ -119,6 +131,7 @@ class Router:
     def _planned(self, message: Told, state: State, now_s: float) -> list[Planned]:
         if message["status"] == "resolved":
             forget(message, state)
+            newcomers.forget(message, state)
         elif why := hush(message, state, now_s):
             return self._spared(message, why, now_s)
         routes = self.matching(message)
@@ -150,8 +163,8 @@ class Router:
     def _gather(self, route: Route, message: Told, state: State, now_s: float) -> list[Planned]:
         quiet_s = quiet_until(route.quiet, str(message["severity"]), now_s)
         if not route.group_wait_s:
-            return _alone(route, message, state, now_s, now_s if quiet_s is None else quiet_s)
-        by, group = _group(route, message)
+            return spending.alone(route, message, state, now_s, now_s if quiet_s is None else quiet_s)
+        by, group = spending.group_of(route, message)
         mark = alert_mark(message)
         # Held and not held are told apart, or a critical alert would wait for the morning with the rest.
         held, other = (group, f"{group}/quiet") if quiet_s is None else (f"{group}/quiet", group)
@@ -162,7 +175,7 @@ class Router:
             heard.enter(row, mark, state, now_s)
         elif not heard.end(group, mark, state):
             state.drop("member", held, mark)
-            return [receipt(sink, "muted", UNHEARD, message, now_s) for sink in route.sinks]
+            return [receipt(sink, "muted", spending.UNHEARD, message, now_s) for sink in route.sinks]
         state.put("member", held, mark, message)
         if state.get("group", held) is None:
             due_s = max(now_s + route.group_wait_s, quiet_s or 0.0)
@@ -202,7 +215,7 @@ class Router:
                 continue
             begun.append(member)
         ended = [member for member in members if member["status"] == "resolved"]
-        return [*_together(route, row, begun, ended, state, now_s), *spared]
+        return [*spending.together(route, row, begun, ended, state, now_s), *spared]
 
     def _leave(
         self, members: Sequence[Told], row: Mapping[str, Any], state: State, now_s: float
@@ -218,13 +231,7 @@ class Router:
                 heard.leave(group, mark, state)
                 planned += self._planned(member, state, now_s)
         ended = [member for member in members if member["status"] == "resolved"]
-        return [*planned, *_ended(ended, row, state, now_s)]
-
-
-def _ended(members: Sequence[Told], row: Mapping[str, Any], state: State, now_s: float) -> list[Planned]:
-    """Return the ends of alerts of a group for those who heard of them."""
-    messages = heard.told(row, state, now_s, ended=members)
-    return [one for sink, message in messages.items() for one in pages([sink], message, now_s)]
+        return [*planned, *spending.tell_ends(ended, row, state, now_s)]
 
 
 def _of_former_routes(routes: Sequence[Route], message: Told, state: State, now_s: float) -> list[Planned]:
@@ -232,7 +239,7 @@ def _of_former_routes(routes: Sequence[Route], message: Told, state: State, now_
     mark = alert_mark(message)
     telling = [route for route in routes if route.sinks]
     alone = {route.name for route in telling if not route.group_wait_s}
-    groups = {_group(route, message)[1] for route in telling if route.group_wait_s}
+    groups = {spending.group_of(route, message)[1] for route in telling if route.group_wait_s}
     planned = []
     for row in state.rows("open", mark):
         if row["route"] not in alone:
@@ -244,7 +251,7 @@ def _of_former_routes(routes: Sequence[Route], message: Told, state: State, now_
             continue
         for held in (group, f"{group}/quiet"):
             state.drop("member", held, mark)
-        planned += _ended([message], row, state, now_s)
+        planned += spending.tell_ends([message], row, state, now_s)
     return planned
 
 
@@ -272,7 +279,7 @@ def _damp(route: Route, message: Told, state: State, now_s: float) -> Told | Non
         row["last"] = message
         state.put("flap", mark, route.name, row, due_s=now_s + flap.calm_s, since_s=now_s)
         return None
-    times = _lately(row["times"], flap.within_s, now_s)
+    times = spending.lately(row["times"], flap.within_s, now_s)
     row["times"] = [*times, now_s][-flap.changes :]
     if len(row["times"]) < flap.changes:
         state.put("flap", mark, route.name, row, due_s=now_s + flap.within_s, since_s=now_s)
@@ -280,90 +287,3 @@ def _damp(route: Route, message: Told, state: State, now_s: float) -> Told | Non
     row |= {"held": True, "told": message["status"], "times": []}
     state.put("flap", mark, route.name, row, due_s=now_s + flap.calm_s, since_s=now_s)
     return flapping_notice(message, flap)
-
-
-def _alone(route: Route, message: Told, state: State, now_s: float, not_before_s: float) -> list[Planned]:
-    """Return what becomes of an alert that waits for no others."""
-    mark = alert_mark(message)
-    opened = state.get("open", mark, route.name)
-    if message["status"] == "resolved":
-        state.drop("open", mark, route.name)
-        if opened is None:
-            return [receipt(sink, "muted", UNHEARD, message, now_s) for sink in route.sinks]
-        return pages(opened["sinks"], message, not_before_s)
-    sinks, why, notice = _spend(route, state, now_s)
-    told: list[str] = [] if opened is None else opened["sinks"]
-    after = {"route": route.name, "sinks": list(dict.fromkeys((*told, *sinks)))}
-    state.put("open", mark, route.name, after, due_s=now_s + heard.FORGOTTEN_S)
-    told_now = pages(sinks, message, not_before_s, f"demoted: {why}" if why else "")
-    return [*told_now, *_demoted(route, message, why, notice, now_s, not_before_s)]
-
-
-def _together(
-    route: Route,
-    row: Mapping[str, Any],
-    begun: Sequence[Told],
-    ended: Sequence[Told],
-    state: State,
-    now_s: float,
-) -> list[Planned]:
-    """Return what becomes of the alerts of a group that has waited; those that ended cost nothing."""
-    if not begun:
-        return _ended(ended, row, state, now_s)
-    sinks, why, notice = _spend(route, state, now_s)
-    messages = heard.told(row, state, now_s, begun=begun, sinks=sinks, ended=ended)
-    planned = [
-        one
-        for sink, message in messages.items()
-        for one in pages([sink], message, now_s, f"demoted: {why}" if why and sink in sinks else "")
-    ]
-    return [*planned, *_demoted(route, messages[sinks[0]], why, notice, now_s, now_s)]
-
-
-def _demoted(
-    route: Route, message: Told, why: str, notice: Told | None, now_s: float, not_before_s: float
-) -> list[Planned]:
-    """Return what the sinks of a route get in place of a message, if its budget is spent."""
-    receipts = [receipt(sink, "demoted", why, message, now_s) for sink in route.sinks] if why else []
-    return [*receipts, *(pages(route.sinks, notice, not_before_s) if notice is not None else ())]
-
-
-def _spend(route: Route, state: State, now_s: float) -> tuple[list[str], str, Told | None]:
-    """Take a page from the week's budget; return who is told, why others are, and what is said of it."""
-    spared, notice = _budget(route, state, now_s)
-    if not spared:
-        return list(route.sinks), "", None
-    why = f"the route {route.name} has spent its {route.pages_per_week} pages of this week"
-    return [str(route.demote_to)], why, notice
-
-
-def _budget(route: Route, state: State, now_s: float) -> tuple[bool, Told | None]:
-    """Take one page from the budget; return whether there was none left, and what is to be said of it."""
-    if route.pages_per_week is None:
-        return False, None
-    week = state.get("week", route.name) or {"times": [], "said": False}
-    times = _lately(week["times"], WEEK_S, now_s)
-    if len(times) < route.pages_per_week:
-        state.put("week", route.name, "", {"times": [*times, now_s], "said": False})
-        return False, None
-    state.put("week", route.name, "", {"times": times, "said": True})
-    if week["said"]:
-        return True, None
-    again_s = times[-route.pages_per_week] + WEEK_S
-    notice = budget_notice(route, again_s=again_s, now_s=now_s)
-    row = {"route": route.name, "sinks": list(route.sinks), "notice": notice}
-    state.put("spent", route.name, "", row, due_s=again_s, since_s=now_s)
-    return True, notice
-
-
-def _lately(times: Sequence[float], within_s: float, now_s: float) -> list[float]:
-    """Return which of some moments count: those that are to come were before the clock was set back."""
-    return [one for one in times if now_s - within_s < one <= now_s + CLOCK_S]
-
-
-def _group(route: Route, message: Mapping[str, Any]) -> tuple[dict[str, str], str]:
-    """Return the labels by which a route gathers a message, and the group's fingerprint."""
-    labels = labels_of(message)
-    by = {label: labels.get(label, "") for label in route.group_by}
-    text = json.dumps([route.name, sorted(by.items())], ensure_ascii=True)
-    return by, sha256(text.encode()).hexdigest()[:16]

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Literal, Protocol
+from urllib.parse import urljoin, urlsplit
+
+from mlobs.alerts.sinks.escaping import line
 
 RETRY_AFTER_SECONDS_MAX = 3600.0
 ANSWER_CHARACTERS_MAX = 500
+HOST_CHARACTERS_MAX = 100
 MAY_PASS = (408, 425, 429)
 
 Outcome = Literal["delivered", "failed", "dead"]
@@ -62,10 +66,57 @@ def judge(status: int, retry_after: str | None, now_s: float, said: str = "") ->
         return Answer("delivered", text)
     if status in MAY_PASS or status >= 500:
         return Answer("failed", text, _seconds(retry_after, now_s))
-    if 300 <= status < 400:
-        return Answer("dead", f"{status}: redirects are not followed; configure the address it points to")
     said = f" ({said})" if said else ""
     return Answer("dead", f"{status}: the sink refused the message{said}; sending it again would not help")
+
+
+def redirected(status: int, location: str | None, url: str) -> Answer:
+    """Return what an answer means that points elsewhere: none is followed, for it may lead anywhere.
+
+    Said is where it points, without the path: that of a webhook is often its secret.
+
+    >>> redirected(308, "https://hooks.example/T0K3N", "http://hooks.example/T0K3N").text[:82]
+    '308: redirects are not followed, and it points to https://hooks.example with the s'
+
+    Args:
+        status: The answer's.
+        location: Where it points to, as it says.
+        url: What was asked.
+    """
+    came, path = _place(url)
+    try:
+        where, to = _place(urljoin(url, location or ""))
+    except ValueError:
+        where, to = "", ""
+    if not location or not where.startswith(("http://", "https://")):
+        said = "it does not say where to. Ask whoever runs the sink for its final address, set that"
+    elif to != path:
+        said = (
+            f"it points to {where} with another path, which is not shown, for it may be a secret. "
+            "curl -si -X POST with the sink's address shows it as Location. Unless it is a page for a login, "
+            "set it as the sink's address"
+        )
+    elif where != came:
+        said = f"it points to {where} with the same path. Set that as the sink's address"
+    else:
+        said = "it points to itself, as what wants a login does. Set an address that takes messages without"
+    return Answer(
+        "dead",
+        f"{status}: redirects are not followed, and {said}, then put this back with mlobs alerts redrive",
+    )
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Return where an address leads, without what may be secret, and the rest of it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    parts = urlsplit(url)
+    host = line(parts.hostname or "", HOST_CHARACTERS_MAX)
+    shown = f"[{host}]" if ":" in host else host
+    where = f"{line(parts.scheme)}://{shown}{f':{parts.port}' if parts.port else ''}"
+    return (where if host else ""), (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _seconds(retry_after: str | None, now_s: float) -> float | None:

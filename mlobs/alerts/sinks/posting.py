@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from mlobs.alerts.sinks.answer import Answer, judge
+from mlobs.alerts.sinks.answer import Answer, judge, redirected
 from mlobs.alerts.sinks.deadline import within
 from mlobs.alerts.sinks.dialing import Dialer, Resolve, reason, resolve
 from mlobs.alerts.sinks.escaping import line
@@ -45,6 +45,7 @@ class Post:
         resolve: Resolve = resolve,
         doubt: Doubt | None = None,
     ) -> None:
+        self._url = url
         self._doubt = doubt
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -92,6 +93,8 @@ class Post:
                 if answered.status < 300:
                     open_[0].settimeout(BODY_SECONDS_MAX)
                     return self._taken(answered, now_s) or judge(answered.status, retry_after, now_s)
+                if answered.status < 400:
+                    return redirected(answered.status, answered.getheader("Location"), self._url)
                 shown = line(_text(answered.read(ANSWER_BYTES_MAX)), SAID_CHARACTERS_MAX)
                 return judge(answered.status, retry_after, now_s, shown)
         except Exception as error:  # noqa: BLE001 # whatever a stranger makes of HTTP, it is no answer

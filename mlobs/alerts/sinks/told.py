@@ -21,13 +21,14 @@ NOTICES = {
     "flapping": "It changes too often; the next news comes when it is calm.",
     "calm": "It is calm again.",
     "again": "It was told as ended; its sender has said since that it fires, and not that it ended again.",
+    "by_hand": "It was ended by hand; its sender says since that it fires.",
     "budget": "The budget of pages of this week is spent; more goes elsewhere.",
 }
 # Reasons of an end after which nobody knows whether all is well.
 UNSURE = ("too_few", "no_data", "given_up", "rule_gone", "unknown")
 OWN = (
-    "rule", "severity", "since", "resolved", "value", "value now", "most of it", "description", "fingerprint",
-    "delivery", "alerts", "more alerts",
+    "rule", "severity", "since", "resolved", "value", "worst", "value now", "most of it", "description",
+    "fingerprint", "delivery", "alerts", "more alerts",
 )  # fmt: skip
 _HIDDEN = {"severity", "component", "alertname"}  # Shown elsewhere.
 
@@ -96,11 +97,20 @@ class Told:
             "since": self.field("since"),
             "resolved": self.field("resolved"),
             "value": self.field("value_text") or self.field("value"),
+            "worst": self._worst(),
             "value now": _text(self.known.get("end"), "value_text") if self.resolved else "",
             "most of it": self.field("top"),
             **_shown(self.labels),
         }
         return {name: value for name, value in facts.items() if value}
+
+    def _worst(self) -> str:
+        """Return the worst value and when it was measured, where it is another than the value."""
+        peak = self.known.get("peak")
+        text, at = _text(peak, "value_text"), _text(peak, "at")
+        if not text or text == self.field("value_text"):
+            return ""
+        return line(f"{text} at {at}", VALUE_CHARACTERS_MAX)
 
     def field(self, name: str) -> str:
         """Return a field of the message as text, or ""."""

@@ -25,6 +25,7 @@ def trial(status: str, *, now_s: float) -> tuple[str, dict[str, Any]]:
         "labels": {"service_name": "mlobs"},
         "value": 1.0,
         "value_text": "1",
+        "peak": None,
         "since": iso(now_s),
         "started": iso(now_s),
         "resolved": iso(now_s) if status == "resolved" else None,

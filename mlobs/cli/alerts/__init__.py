@@ -18,6 +18,7 @@ VERBS = (
     "deliveries",
     "redrive",
     "silence",
+    "end",
     "test",
 )
 

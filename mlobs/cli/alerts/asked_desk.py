@@ -1,10 +1,12 @@
-"""Whom `mlobs alerts deliveries`, `redrive` and `silence` ask: a server, or a file of deliveries itself."""
+"""Whom `mlobs alerts deliveries`, `redrive`, `silence` and `end` ask: a server, or a file of deliveries."""
 
 import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mlobs.cli.verbs import add_server
 
 if TYPE_CHECKING:
     from mlobs.alerts.desk import Desk
@@ -22,11 +24,16 @@ NO_SILENCES = (
     "deliveries with --file."
 )
 
+NO_ENDS = (
+    "The server cannot end alerts by hand: it is of an older release. Upgrade it, or name its file of "
+    "deliveries with --file."
+)
+
 
 def add_whom(verb: argparse.ArgumentParser) -> None:
     """Add the flags that say whom to ask."""
     whom = verb.add_mutually_exclusive_group()
-    whom.add_argument("--server", metavar="URL", help="the server to ask (default: the one on this machine)")
+    add_server(whom)
     whom.add_argument(
         "--file",
         metavar="FILE",
@@ -119,6 +126,29 @@ def silence(arguments: argparse.Namespace, wanted: Mapping[str, Any], end: str =
         return made.end(end, str(wanted["who"])) if end else made.silence(wanted)
 
 
+def end(arguments: argparse.Namespace, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """End an alert from elsewhere by hand, and return what was ended.
+
+    Raises:
+        PayloadError: There is none, or it is the server's own.
+        QueryError: The server refuses.
+        ServerError: No server answers.
+        StoreError: The file cannot be written.
+    """
+    if arguments.file is None:
+        from mlobs.cli.alerts.silence_routes import ENDED
+
+        with _server(arguments.server, NO_ENDS) as server:
+            found: dict[str, Any] = server.post(ENDED, dict(wanted), missing=NO_ENDS)
+        return found
+    with _Opened(arguments.file) as outbox:
+        import time
+
+        from mlobs.alerts.receive.by_hand import ByHand
+
+        return ByHand(outbox, time.time).end(wanted)
+
+
 @contextmanager
 def _server(url: str | None, missing: str) -> Iterator["Client"]:
     """Give a client of the server; where it lacks what is asked, find out whether it is a receiver.
@@ -175,12 +205,13 @@ class _Opened:
 
     def __enter__(self) -> "Outbox":
         from mlobs.alerts.outbox import Outbox
+        from mlobs.alerts.receive import ledger
         from mlobs.alerts.routing import memory
         from mlobs.errors import SettingError
 
         if not self._path.is_file():
             raise SettingError(f"--file {self._path}: there is no such file of deliveries.")
-        self._outbox = Outbox(self._path, extra_schema=(memory.SCHEMA,))
+        self._outbox = Outbox(self._path, extra_schema=(memory.SCHEMA, ledger.SCHEMA))
         return self._outbox
 
     def __exit__(self, *_: object) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlobs.cli.alerts.ages import age_s
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.verbs import add_server, add_verb
 
 EPILOG = """\
 The server replays what it has stored through the rules, step by step as it evaluates them. An episode is
@@ -35,9 +35,7 @@ def register(verbs: Any) -> None:
     )
     backtest.add_argument("--rule", metavar="NAME", help="one rule only")
     backtest.add_argument("--rules", metavar="FILE", type=Path, help="the rules of this file only")
-    backtest.add_argument(
-        "--server", metavar="URL", help="the server to ask (default: the one on this machine)"
-    )
+    add_server(backtest)
     backtest.add_argument("--json", action="store_true", help="print the server's whole answer as JSON")
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.verbs import add_verb
 from mlobs.errors import SettingError
 
 if TYPE_CHECKING:
@@ -27,7 +27,12 @@ def register(verbs: Any) -> None:
         EPILOG,
     )
     build.add_argument(
-        "-o", "--output", metavar="DIR", type=Path, default=Path("alerts"), help="(default: alerts)"
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path("alerts"),
+        help="where to write (default: alerts)",
     )
     build.add_argument(
         "--datasource",

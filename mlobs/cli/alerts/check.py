@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.verbs import add_verb
 
 if TYPE_CHECKING:
     from mlobs.cli.alerts.findings import Finding

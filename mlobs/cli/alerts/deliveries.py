@@ -5,7 +5,7 @@ from typing import Any
 
 from mlobs.alerts.letters import STATES
 from mlobs.cli.alerts.asked_desk import add_whom, deliveries
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.verbs import add_verb
 
 EPILOG = """\
 examples:

@@ -1,4 +1,4 @@
-"""What the forms of the alerts' pages do: silence, end a silence, take an alert on, put dead letters back.
+"""What the forms of the alerts' pages do: silence, take an alert on, end it, put dead letters back.
 
 They work without scripts: a form is answered with the page it came from, or with a page that says what is
 wrong with it.
@@ -55,6 +55,7 @@ def form_routes(alerting: "Callable[[], Alerting | None]") -> list[GuardedRoute]
         form(f"{PAGES}/silences", _silence),
         form(f"{PAGES}/silences/{{silence_id}}/end", _end),
         form(f"{PAGES}/taken", _take_on),
+        form(f"{PAGES}/ended", _end_alert),
         form(f"{PAGES}/redrive", _redrive),
     ]
 
@@ -74,6 +75,11 @@ def _end(found: "Alerting", given: Mapping[str, str], request: Request) -> objec
 def _take_on(found: "Alerting", given: Mapping[str, str], _: Request) -> object:
     names = ("source", "fingerprint", "started", "who", "note")
     return found.silencing.take_on({name: given[name] for name in names if given.get(name)})
+
+
+def _end_alert(found: "Alerting", given: Mapping[str, str], _: Request) -> object:
+    names = ("source", "fingerprint", "who", "why")
+    return found.by_hand.end({name: given[name] for name in names if given.get(name)})
 
 
 def _redrive(found: "Alerting", given: Mapping[str, str], _: Request) -> object:

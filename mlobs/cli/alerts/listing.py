@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.verbs import add_server, add_verb
 
 EPILOG = """\
 examples:
@@ -15,7 +15,7 @@ examples:
 def register(verbs: Any) -> None:
     """Add the verb."""
     shown = add_verb(verbs, "list", _list, "Print the alerts that fire or are about to.", EPILOG)
-    shown.add_argument("--server", metavar="URL", help="the server to ask (default: the one on this machine)")
+    add_server(shown)
     shown.add_argument("--json", action="store_true", help="print the server's whole answer as JSON")
 
 
@@ -30,6 +30,7 @@ def _list(arguments: argparse.Namespace) -> int:
     # A server of an older release says no source.
     foreign = any(alert.get("source", "mlobs") != "mlobs" for alert in answer["firing"])
     shown = [*answer["firing"], *answer["pending"]]
+    heard = any(alert.get("heard") for alert in shown)  # What mlobs alerts end can end.
     silenced = any(alert.get("silence") for alert in shown)
     taken = any(alert.get("taken") for alert in shown)
     told = any(_labels(alert) for alert in shown)
@@ -41,6 +42,14 @@ def _list(arguments: argparse.Namespace) -> int:
             "state": alert["state"],
             "fires since": _moment(alert.get("started")),
             "bad since": _moment(alert["since"]),
+            **(
+                {
+                    "heard of": _moment(alert.get("heard")),
+                    "fingerprint": alert["fingerprint"] if alert.get("heard") else None,
+                }
+                if heard
+                else {}
+            ),
             **({"of": _labels(alert)} if told else {}),
             **({"silenced until": _until(alert)} if silenced else {}),
             **({"taken by": (alert.get("taken") or {}).get("who")} if taken else {}),
@@ -53,8 +62,8 @@ def _list(arguments: argparse.Namespace) -> int:
         print_rows(
             rows,
             as_json=False,
-            whole=("trace",),
-            spare=("bad since", "fires since", "severity", "state", "summary"),
+            whole=("trace", "fingerprint"),
+            spare=("bad since", "fires since", "heard of", "severity", "state", "summary"),
         )
     talk = console(stderr=True)
     firing, pending = len(answer["firing"]), len(answer["pending"])
@@ -66,6 +75,11 @@ def _list(arguments: argparse.Namespace) -> int:
     ):
         for line in f"{what}: {problem}".splitlines() if problem else ():
             talk.print(visible(line), markup=False)
+    for sink in answer.get("sinks", ()):
+        if sink["dead"]:
+            what = "dead letter" if sink["dead"] == 1 else "dead letters"
+            why = f"mlobs alerts deliveries --state dead --sink {sink['sink']} says why"
+            talk.print(visible(f"{sink['sink']} has {sink['dead']} {what}; {why}"), markup=False)
     for rule in answer["rules"]:
         if rule["error"]:
             talk.print(visible(f"{rule['rule']} cannot be evaluated: {rule['error']}"), markup=False)

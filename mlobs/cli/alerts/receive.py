@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.verbs import add_verb
 
 EPILOG = """\
 Alertmanager:
@@ -31,8 +31,12 @@ def register(verbs: Any) -> None:
     receive = add_verb(verbs, "receive", _receive, about, EPILOG)
     receive.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
     receive.add_argument("--port", type=int, help="the port to listen on; 0 takes a free one (default: 4321)")
-    receive.add_argument("--data", type=Path, help="the folder of the file (default: mlobs-data)")
-    receive.add_argument("--routes", type=Path, help="the file of sinks and routes")
+    receive.add_argument(
+        "--data", type=Path, help="the folder that holds what it knows (default: mlobs-data)"
+    )
+    receive.add_argument(
+        "--routes", type=Path, help="the file of sinks and routes (default: $MLOBS_ALERT_ROUTES)"
+    )
 
 
 def _receive(arguments: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlobs.cli.alerts.ages import age_s
 from mlobs.cli.alerts.asked_desk import add_whom, redrive
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.verbs import add_verb
 
 EPILOG = """\
 examples:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.verbs import add_verb
 from mlobs.errors import SettingError
 
 if TYPE_CHECKING:

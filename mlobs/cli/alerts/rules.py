@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.verbs import add_verb
 
 EPILOG = """\
 Long conditions are cut; --json has them whole.

@@ -4,7 +4,8 @@ import argparse
 from typing import Any
 
 from mlobs.cli.alerts.asked_desk import add_whom, silence, silences
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.alerts.author import who
+from mlobs.cli.verbs import add_verb
 
 EPILOG = """\
 examples:
@@ -46,7 +47,7 @@ def _silence(arguments: argparse.Namespace) -> int:
     if arguments.end:
         if arguments.matchers or arguments.why:
             raise QueryError("--end came with labels or --why; an ended silence needs only its id.")
-        return _said(arguments, silence(arguments, {"who": _who(arguments)}, arguments.end), "ended")
+        return _said(arguments, silence(arguments, {"who": who(arguments)}, arguments.end), "ended")
     if not arguments.matchers:
         if arguments.length or arguments.until or arguments.why:
             raise QueryError(
@@ -60,7 +61,7 @@ def _silence(arguments: argparse.Namespace) -> int:
     wanted: dict[str, Any] = {
         "matchers": arguments.matchers,
         **({"for": arguments.length} if arguments.length else {"until": arguments.until}),
-        "who": _who(arguments),
+        "who": who(arguments),
         "why": arguments.why,
     }
     return _said(arguments, silence(arguments, wanted), "made")
@@ -107,12 +108,3 @@ def _list(arguments: argparse.Namespace) -> int:
     else:
         console(stderr=True).print("no silences")
     return 0
-
-
-def _who(arguments: argparse.Namespace) -> str:
-    import getpass
-
-    try:
-        return str(arguments.who or getpass.getuser())
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        return "somebody"

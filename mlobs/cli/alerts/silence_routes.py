@@ -1,4 +1,4 @@
-"""The server's routes for silences, for who takes an alert on, and for what has fired."""
+"""The server's routes for silences, for who takes an alert on or ends it, and for what has fired."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from mlobs.alerts.receive import by_hand
 from mlobs.alerts.silencing import TAKEN_WANTED, WANTED
 from mlobs.cli.alerts.bodies import read_body, read_object
 from mlobs.cli.alerts.later import STARTING, later
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mlobs.alerts.alerting import Alerting
 
 SILENCES, TAKEN, HISTORY = "/api/alerts/silences", "/api/alerts/taken", "/api/alerts/history"
+ENDED = "/api/alerts/ended"
 ENDED_WANTED = '{"who": "NAME"} was wanted'
 
 
@@ -55,10 +57,15 @@ def silence_routes(alerting: "Callable[[], Alerting | None]") -> list[GuardedRou
         given = read_object(await read_body(request, TAKEN_WANTED), TAKEN_WANTED)
         return await run_in_threadpool(answered, lambda found: found.silencing.take_on(given))
 
+    async def end_alert(request: Request) -> Response:
+        given = read_object(await read_body(request, by_hand.WANTED), by_hand.WANTED)
+        return await run_in_threadpool(answered, lambda found: found.by_hand.end(given))
+
     return [
         route(SILENCES, silences, scope=READ),
         route(SILENCES, silence, scope=ADMIN, methods=["POST"]),
         route(f"{SILENCES}/{{silence_id}}/end", end, scope=ADMIN, methods=["POST"]),
         route(TAKEN, take_on, scope=ADMIN, methods=["POST"]),
+        route(ENDED, end_alert, scope=ADMIN, methods=["POST"]),
         route(HISTORY, history, scope=READ),
     ]

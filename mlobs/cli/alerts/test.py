@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mlobs.cli.alerts.verbs import add_verb
+from mlobs.cli.verbs import add_verb
 
 EPILOG = """\
 examples:
@@ -22,8 +22,15 @@ def register(verbs: Any) -> None:
     """Add the verb."""
     verb = add_verb(verbs, "test", _test, "Send one message to a sink and print what it answers.", EPILOG)
     verb.add_argument("--sink", metavar="NAME", help="which; not needed where there is one")
-    verb.add_argument("--status", choices=("firing", "resolved"), default="firing", help="(default: firing)")
-    verb.add_argument("--routes", metavar="FILE", type=Path, help="the file of sinks (MLOBS_ALERT_ROUTES)")
+    verb.add_argument(
+        "--status",
+        choices=("firing", "resolved"),
+        default="firing",
+        help="what the message says (default: firing)",
+    )
+    verb.add_argument(
+        "--routes", metavar="FILE", type=Path, help="the file of sinks (default: $MLOBS_ALERT_ROUTES)"
+    )
 
 
 def _test(arguments: argparse.Namespace) -> int:

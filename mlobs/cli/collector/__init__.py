@@ -11,7 +11,11 @@ VERBS = ("build", "config", "validate", "run", "keys")
 
 def register(nouns: Any) -> None:
     """Add `collector` and its verbs."""
-    noun = nouns.add_parser("collector", help="the OpenTelemetry Collector beside a service")
-    verbs = noun.add_subparsers(title="verbs", metavar="VERB", required=True)
+    noun = nouns.add_parser(
+        "collector",
+        help="the OpenTelemetry Collector beside a service",
+        description="The OpenTelemetry Collector, beside a service and on the way to a server.",
+    )
+    verbs = noun.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for verb in VERBS:
         import_module(f"mlobs.cli.collector.{verb}").register(verbs)

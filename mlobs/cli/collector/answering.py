@@ -9,7 +9,8 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from mlobs.cli.collector.securing import Broken, Trust, Untrusted, failed, speaks
+from mlobs._listening import host_and_port, speaks_tls
+from mlobs.cli.collector.securing import SECONDS, Broken, Trust, Untrusted, failed
 
 ANSWER_SECONDS = 3.0
 Answer = int | Literal["nobody", "no http", "no grpc", "tls", "not known", "not tried"] | Untrusted | Broken
@@ -67,8 +68,7 @@ def _opener(trusted: Trust | None) -> urllib.request.OpenerDirector:
 
 
 def _has_tls(url: str) -> bool:
-    parts = urllib.parse.urlsplit(url)
-    return parts.scheme == "http" and speaks(parts.hostname or "", parts.port or 80)
+    return url.startswith("http://") and speaks_tls(*host_and_port(url), SECONDS)
 
 
 def _without_user(url: str) -> tuple[str, dict[str, str]]:

@@ -11,6 +11,7 @@ from mlobs.cli.collector.dialects import dialects_part
 from mlobs.cli.collector.measures import measures_part
 from mlobs.cli.collector.reading import dumped
 from mlobs.cli.collector.secrets import secrets_part
+from mlobs.cli.verbs import add_verb
 
 HEADERS = {
     "secrets": """\
@@ -50,13 +51,12 @@ TO = "  # To here.\n"
 def register(verbs: Any) -> None:
     """Add `build` and `parts` to the verbs of `collector`."""
     about = "Compile the collector with Go, once; takes minutes."
-    build: argparse.ArgumentParser = verbs.add_parser("build", help=about, description=about)
+    build = add_verb(verbs, "build", _build, about)
     build.add_argument(
         "-o", "--output", metavar="DIR", type=Path, help="put it here as well (default: the cache)"
     )
-    build.set_defaults(handler=_build)
     about = "Write the parts of configurations that are made from the vocabulary."
-    parts: argparse.ArgumentParser = verbs.add_parser("parts", help=about, description=about)
+    parts = add_verb(verbs, "parts", _parts, about)
     parts.add_argument(
         "-o",
         "--output",
@@ -64,7 +64,6 @@ def register(verbs: Any) -> None:
         type=Path,
         help="put them here (default: where mlobs has its own)",
     )
-    parts.set_defaults(handler=_parts)
 
 
 def rendered() -> dict[str, str]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from mlobs._listening import speaks_tls
 from mlobs.cli.collector.answering import ANSWER_SECONDS, Answer
-from mlobs.cli.collector.securing import Trust, fault, speaks
+from mlobs.cli.collector.securing import SECONDS, Trust, fault
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 # As HTTP has it; of other codes, what the collector tries again is away for now, and the rest is refused.
@@ -51,7 +52,7 @@ def call(address: str, headers: Mapping[str, str], *, secure: bool, trusted: Tru
         try:
             grpc.channel_ready_future(channel).result(timeout=ANSWER_SECONDS)
         except grpc.FutureTimeoutError:
-            return "tls" if not secure and speaks(host.strip("[]"), int(port)) else "no grpc"
+            return "tls" if not secure and speaks_tls(host.strip("[]"), int(port), SECONDS) else "no grpc"
         ask = channel.unary_unary(METHOD, request_serializer=bytes, response_deserializer=bytes)
         try:
             ask(b"", timeout=ANSWER_SECONDS, metadata=metadata)

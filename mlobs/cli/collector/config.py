@@ -6,14 +6,14 @@ from typing import Any
 
 from mlobs.cli.collector.configurations import CONFIGURATIONS, SINKS, routed, routes, sources
 from mlobs.cli.collector.reading import Source, dumped, merged
+from mlobs.cli.verbs import add_verb
 
 
 def register(verbs: Any) -> None:
     """Add `config` to the verbs of `collector`."""
     about = "Print a configuration that ships with mlobs."
-    config: argparse.ArgumentParser = verbs.add_parser("config", help=about, description=about)
+    config = add_verb(verbs, "config", _config, about)
     add_configuration(config)
-    config.set_defaults(handler=_config)
 
 
 def add_configuration(verb: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from mlobs import assets
 from mlobs.cli.collector.binary import build_tags, generate
 from mlobs.cli.printing import console
+from mlobs.cli.verbs import add_verb
 from mlobs.errors import ServerError, SettingError
 
 FILE, PROGRAM = "keys.json", "keys.go"
@@ -25,8 +26,7 @@ FILE, PROGRAM = "keys.json", "keys.go"
 def register(verbs: Any) -> None:
     """Add `keys` to the verbs of `collector`."""
     about = "Write which settings the collector's components take, from their sources; needs Go."
-    keys: argparse.ArgumentParser = verbs.add_parser("keys", help=about, description=about)
-    keys.set_defaults(handler=_keys)
+    add_verb(verbs, "keys", _keys, about)
 
 
 @cache

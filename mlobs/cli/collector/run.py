@@ -19,6 +19,7 @@ from mlobs.cli.collector.judging import unread, warnings
 from mlobs.cli.collector.opening import opening
 from mlobs.cli.collector.reading import Source, merged, read, required
 from mlobs.cli.collector.watching import watch
+from mlobs.cli.verbs import add_verb
 from mlobs.errors import SettingError
 from mlobs.settings import TRUSTED
 
@@ -42,11 +43,9 @@ The variables of a configuration are at its top: mlobs collector config gateway
 def register(verbs: Any) -> None:
     """Add `run` to the verbs of `collector`."""
     about = "Run the collector in the foreground."
-    run: argparse.ArgumentParser = verbs.add_parser("run", help=about, description=about)
-    run.epilog, run.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
+    run = add_verb(verbs, "run", _run, about, EPILOG)
     add_configuration(run)
     add_endpoint(run)
-    run.set_defaults(handler=_run)
 
 
 def add_endpoint(verb: argparse.ArgumentParser) -> None:

@@ -12,7 +12,6 @@ from mlobs.errors import SettingError
 FILES = ("ca_file", "cert_file", "key_file")
 # What only the collector can do, so that an answer without it would say nothing of it.
 ITS_OWN = ("ca_pem", "cert_pem", "key_pem")
-NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 # OpenSSL's numbers of a certificate for others, by name and by address, and of one whose time is over.
 OTHERS, OVER = (62, 64), 10
 SECONDS = 3.0
@@ -109,18 +108,6 @@ def failed(error: ssl.SSLError) -> Untrusted | Broken:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Untrusted(error.verify_message.rstrip("."), error.verify_code)
     return Broken(_said(error))
-
-
-def speaks(host: str, port: int) -> bool:
-    """Return whether who listens there speaks TLS, whoever that is."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        with socket.create_connection((host, port), SECONDS) as plain:
-            context.wrap_socket(plain, server_hostname=host).close()
-    except (OSError, ValueError):  # TLS errors are of the first; the second is of names that are none.
-        return False
-    return True
 
 
 def _said(error: Exception) -> str:

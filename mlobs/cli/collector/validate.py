@@ -13,15 +13,16 @@ from mlobs.cli.collector.judging import judged, unread
 from mlobs.cli.collector.reading import read
 from mlobs.cli.collector.run import add_endpoint, command, variables
 from mlobs.cli.printing import console
+from mlobs.cli.verbs import add_verb
 
 
 def register(verbs: Any) -> None:
     """Add `validate` to the verbs of `collector`."""
     about = "Read a configuration for what is wrong, and let the collector try it where it is built."
-    validate: argparse.ArgumentParser = verbs.add_parser("validate", help=about, description=about)
+    epilog = "exit status: 0 nothing wrong was found, 1 something is wrong, 2 it could not be read"
+    validate = add_verb(verbs, "validate", _validate, about, epilog)
     add_configuration(validate)
     add_endpoint(validate)
-    validate.set_defaults(handler=_validate)
 
 
 def _validate(arguments: argparse.Namespace) -> int:

@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mlobs._extras import pip_install
+from mlobs._listening import no_tls
 from mlobs.cli.collector.answering import Answer
 from mlobs.cli.collector.credentials import Credentials
 from mlobs.cli.collector.destinations import Destination
 from mlobs.cli.collector.reading import map_at
-from mlobs.cli.collector.securing import NO_TLS, OTHERS, OVER, Broken, Untrusted
+from mlobs.cli.collector.securing import OTHERS, OVER, Broken, Untrusted
 
 REFUSED = (401, 403)
 NO_OTLP = (404, 405, 410)
@@ -45,7 +47,7 @@ def doubt(one: Destination, answered: Answer) -> str:
     if answered == "not tried":
         return (
             f"Somebody answers at {place}; whether the token is taken there was not tried, which needs the "
-            f"package 'grpcio'. Install it with: pip install 'mlobs[grpc]'"
+            f"package 'grpcio'. Install it with: {pip_install('grpc')}"
         )
     return _of_status(one, answered) if isinstance(answered, int) else ""
 
@@ -118,7 +120,7 @@ def _untrusted(one: Destination, answered: Untrusted) -> str:
 
 
 def _broken(one: Destination, answered: Broken) -> str:
-    if answered.why.upper().replace(" ", "_") in NO_TLS:
+    if no_tls(answered.why):
         return f"What answers at {one.place} speaks no TLS, and the collector does. {_without_tls(one)}"
     return (
         f"TLS with {one.place} does not come about ({answered.why}); what comes {_waiting(one.settings)}. "

@@ -25,31 +25,51 @@ alerts/mlobs.rules.yml into Prometheus with an Alertmanager hears everything twi
 recording rules of that file are needed either way.
 A secret should be random, as `openssl rand -hex 32` makes one: Grafana shows a mark of it to those who may
 read its settings, and a word can be guessed from that.
+
+exit status: 0 done, 1 something would change (diff only), 2 could not be done
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of both verbs."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--url", default=os.environ.get("GRAFANA_URL", ""), help="(default: $GRAFANA_URL)")
+    parser.add_argument(
+        "--url", default=os.environ.get("GRAFANA_URL", ""), help="where Grafana is (default: $GRAFANA_URL)"
+    )
     parser.add_argument(
         "--token",
         default=os.environ.get("GRAFANA_TOKEN", ""),
         help="of a service account with the role Editor, or Admin for data sources (default: $GRAFANA_TOKEN)",
     )
-    parser.add_argument("--folder", metavar="UID", default="mlobs", help="(default: mlobs)")
-    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=10.0, help="(default: 10)")
+    parser.add_argument(
+        "--folder", metavar="UID", default="mlobs", help="the folder of the dashboards (default: mlobs)"
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=10.0,
+        help="how long each answer may take (default: 10)",
+    )
     sources = parser.add_argument_group("data sources, as Grafana reaches them")
-    sources.add_argument("--prometheus", metavar="URL", default="")
+    sources.add_argument("--prometheus", metavar="URL", default="", help="a data source for metrics")
     sources.add_argument(
-        "--scrape-interval", metavar="TIME", help=f"of Prometheus (default: {SCRAPE_INTERVAL})"
+        "--scrape-interval",
+        metavar="TIME",
+        help=f"how often that Prometheus scrapes (default: {SCRAPE_INTERVAL})",
     )
-    sources.add_argument("--tempo", metavar="URL", default="")
+    sources.add_argument("--tempo", metavar="URL", default="", help="a data source for traces")
     sources.add_argument(
-        "--clickhouse", metavar="URL", default="", help="MLOBS_CLICKHOUSE_PORT, or a cluster"
+        "--clickhouse",
+        metavar="URL",
+        default="",
+        help="a data source for SQL: the port of MLOBS_CLICKHOUSE_PORT, or a cluster",
     )
-    sources.add_argument("--clickhouse-token", metavar="TOKEN", default="", help="(default: $MLOBS_TOKEN)")
+    sources.add_argument(
+        "--clickhouse-token",
+        metavar="TOKEN",
+        default="",
+        help="what it is asked with (default: $MLOBS_TOKEN)",
+    )
     sources.add_argument(
         "--traces",
         metavar="URL",

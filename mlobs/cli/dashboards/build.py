@@ -4,15 +4,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mlobs.cli.dashboards.verbs import verb
+from mlobs.cli.verbs import add_verb
 from mlobs.errors import DataError
 
 
 def register(verbs: Any) -> None:
     """Add `build`."""
-    build = verb(verbs, "build", _build, "Write the dashboards: classic JSON, and the newer form under v2.")
+    build = add_verb(
+        verbs, "build", _build, "Write the dashboards: classic JSON, and the newer form under v2."
+    )
     build.add_argument(
-        "-o", "--output", metavar="DIR", type=Path, default=Path("dashboards"), help="(default: dashboards)"
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path("dashboards"),
+        help="where to write (default: dashboards)",
     )
     build.add_argument(
         "--traces", metavar="URL", default="", help="the mlobs server as people open it, for runs to lead to"

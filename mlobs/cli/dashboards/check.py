@@ -6,20 +6,26 @@ from pathlib import Path
 from typing import Any
 
 from mlobs.cli.dashboards.shipped import in_place, shipped
-from mlobs.cli.dashboards.verbs import verb
 from mlobs.cli.printing import console, print_rows, visible
+from mlobs.cli.verbs import add_verb
+
+EPILOG = """\
+Dashboards that are not ours (whose uid does not begin with mlobs-) are only warned of what is a matter of
+style, or of names that we do not know.
+
+exit status: 0 nothing wrong or warnings only, 1 errors found, 2 a file could not be read
+"""
 
 
 def register(verbs: Any) -> None:
     """Add `check`."""
-    check = verb(verbs, "check", _check, "Check dashboards: queries, names, units, layout.")
+    check = add_verb(verbs, "check", _check, "Check dashboards: queries, names, units, layout.", EPILOG)
     check.add_argument(
-        "directory", metavar="DIR|FILE", type=Path, nargs="?", help="(default: the shipped ones)"
-    )
-    check.epilog = (
-        "Dashboards that are not ours (whose uid does not begin with mlobs-) are only warned of what is a "
-        "matter of style, or of names that we do not know. "
-        "exit status: 0 nothing wrong or warnings only, 1 errors found, 2 a file could not be read"
+        "directory",
+        metavar="DIR|FILE",
+        type=Path,
+        nargs="?",
+        help="what to check (default: the shipped ones)",
     )
     check.add_argument("--strict", action="store_true", help="count warnings as errors")
     check.add_argument("--json", action="store_true", help="print findings as JSON")

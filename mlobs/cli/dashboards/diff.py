@@ -4,17 +4,17 @@ import argparse
 import json
 from typing import Any
 
-from mlobs.cli.dashboards.aim import add_options, grafana, wanted
-from mlobs.cli.dashboards.verbs import verb
+from mlobs.cli.dashboards.aim import EPILOG, add_options, grafana, wanted
 from mlobs.cli.printing import console, print_rows
+from mlobs.cli.verbs import add_verb
 
 SHOWN_MAX = 60
 
 
 def register(verbs: Any) -> None:
     """Add `diff`."""
-    about = "Say what push would change in a Grafana, field by field; exit status 1 if anything."
-    add_options(verb(verbs, "diff", _diff, about))
+    about = "Say what push would change in a Grafana, field by field."
+    add_options(add_verb(verbs, "diff", _diff, about, EPILOG))
 
 
 def _diff(arguments: argparse.Namespace) -> int:

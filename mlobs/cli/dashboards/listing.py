@@ -4,13 +4,13 @@ import argparse
 from typing import Any
 
 from mlobs.cli.dashboards.shipped import shipped
-from mlobs.cli.dashboards.verbs import verb
 from mlobs.cli.printing import print_rows
+from mlobs.cli.verbs import add_verb
 
 
 def register(verbs: Any) -> None:
     """Add `list`."""
-    listing = verb(verbs, "list", _list, "Print the dashboards that ship with mlobs.")
+    listing = add_verb(verbs, "list", _list, "Print the dashboards that ship with mlobs.")
     listing.add_argument("--json", action="store_true", help="print rows as JSON")
 
 

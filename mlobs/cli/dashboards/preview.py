@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mlobs.cli.dashboards.shipped import from_file, shipped
-from mlobs.cli.dashboards.verbs import verb
 from mlobs.cli.printing import console, rich, visible
+from mlobs.cli.verbs import add_verb
 from mlobs.errors import DataError, SettingError
 
 WIDTH_MIN, WIDTH_MAX = 400, 4000
@@ -27,11 +27,9 @@ exit status: 0 drawn, 1 drawn but a query was refused, 2 nothing could be drawn
 
 def register(verbs: Any) -> None:
     """Add `preview`."""
-    preview = verb(
-        verbs, "preview", _preview, "Draw dashboards as HTML pages, with real data, without Grafana."
+    preview = add_verb(
+        verbs, "preview", _preview, "Draw dashboards as HTML pages, with real data, without Grafana.", EPILOG
     )
-    preview.epilog = EPILOG
-    preview.formatter_class = argparse.RawDescriptionHelpFormatter
     preview.add_argument(
         "names",
         metavar="NAME|FILE",
@@ -47,24 +45,36 @@ def register(verbs: Any) -> None:
     preview.add_argument(
         "--clickhouse",
         metavar="URL",
-        help="who is asked SQL: a mlobs server or a ClickHouse (default: nobody)",
+        help="who is asked SQL: an mlobs server or a ClickHouse (default: nobody)",
     )
     preview.add_argument(
-        "--from", dest="begin", metavar="TIME", help="(default: the dashboard's own, as now-1h)"
+        "--from",
+        dest="begin",
+        metavar="TIME",
+        help="where the range begins (default: the dashboard's own, as now-1h)",
     )
-    preview.add_argument("--to", dest="end", metavar="TIME", default="now", help="(default: now)")
+    preview.add_argument(
+        "--to", dest="end", metavar="TIME", default="now", help="where it ends (default: now)"
+    )
     preview.add_argument(
         "--variable",
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="choose; again for a second value",
+        help="what a variable of the dashboard is; again for a second value, or another variable",
     )
     preview.add_argument(
-        "-o", "--output", metavar="DIR", type=Path, default=Path("previews"), help="(default: previews)"
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path("previews"),
+        help="where to write (default: previews)",
     )
     preview.add_argument("--png", action="store_true", help="write pictures, too; needs Chromium")
-    preview.add_argument("--theme", choices=("dark", "light"), default="dark", help="(default: dark)")
+    preview.add_argument(
+        "--theme", choices=("dark", "light"), default="dark", help="the colours (default: dark)"
+    )
     preview.add_argument(
         "--width", metavar="PIXELS", type=int, default=1280, help="of the page (default: 1280)"
     )

@@ -4,16 +4,18 @@ import argparse
 from collections import Counter
 from typing import Any
 
-from mlobs.cli.dashboards.aim import add_options, grafana, wanted
-from mlobs.cli.dashboards.verbs import verb
+from mlobs.cli.dashboards.aim import EPILOG, add_options, grafana, wanted
 from mlobs.cli.printing import console, print_rows
+from mlobs.cli.verbs import add_verb
 
 PAST = {"create": "created", "update": "updated", "remove": "removed", "keep": "the same"}
 
 
 def register(verbs: Any) -> None:
     """Add `push`."""
-    push = verb(verbs, "push", _push, "Bring dashboards and more to a Grafana; what is the same stays.")
+    push = add_verb(
+        verbs, "push", _push, "Bring dashboards and more to a Grafana; what is the same stays.", EPILOG
+    )
     add_options(push)
     push.add_argument("--dry-run", action="store_true", help="say what would change and change nothing")
 

@@ -184,9 +184,16 @@ class Story:
 
     def _leave_running(self, stage: Stage) -> None:
         self._head("Look around")
-        for path, about in (("/", "traces"), ("/metrics", "Prometheus metrics"), ("/api/alerts", "alerts")):
+        for path, about in (
+            ("/", "overview"),
+            ("/traces?q=%7Bkind:agent%7D", "the agent's runs"),
+            ("/drift", "what drifted"),
+            ("/alerts", "alerts"),
+            ("/metrics", "Prometheus metrics"),
+        ):
             self._say(f"{stage.server_url}{path}  {about}")
-        self._say(f"mlobs traces list --server {stage.server_url}")
+        # Predictions are most of what there is, of one span each: the newest trace is one of them.
+        self._say(f"mlobs traces list --noun agent --server {stage.server_url}")
         self._say(
             "The traffic has ended: in some minutes the server tells of that too (MlobsTelemetryAbsent)."
         )

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from mlobs.cli.verbs import add_server
 from mlobs.errors import SettingError
 from mlobs.settings import ClientSettings, SdkSettings, from_flags, load
 
@@ -51,7 +52,7 @@ def register(nouns: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--server", help="the server to ask (default: http://127.0.0.1:4318, MLOBS_SERVER)")
+    add_server(command)
     command.add_argument("--json", action="store_true", help="print JSON")
     loss = command.add_argument_group("what was lost")
     loss.add_argument("--loss", action="store_true", help="say where telemetry is missing, and why")
@@ -69,7 +70,9 @@ def register(nouns: Any) -> None:
         help="look for no collector: those of this machine are of another way",
     )
     loss.add_argument("--prometheus", metavar="URL", help="ask this Prometheus, which scrapes them all")
-    loss.add_argument("--since", metavar="TIME", help="of the last 15m, 6h, 7d; with --prometheus (1h)")
+    loss.add_argument(
+        "--since", metavar="TIME", help="how far --prometheus looks back: 15m, 6h, 7d (default: 1h)"
+    )
     loss.add_argument(
         "--for",
         dest="seconds",
@@ -94,11 +97,14 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 def _steps(arguments: argparse.Namespace) -> int:
     """Print each step, and at the end the reason."""
+    from mlobs.cli.doctor.letters import dead_letters
     from mlobs.cli.doctor.steps import Patient, examine
     from mlobs.cli.printing import print_json, visible
 
     patient = Patient(load(SdkSettings), from_flags(ClientSettings, server=arguments.server))
     steps, reason = examine(patient)
+    if not reason:
+        patient.remarks += dead_letters(patient.client.server)
     if arguments.json:
         print_json({"ok": not reason, "reason": reason or None, "steps": steps, "remarks": patient.remarks})
         return 1 if reason else 0

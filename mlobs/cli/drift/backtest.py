@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from mlobs.cli.drift.comparing import floor_of
+from mlobs.cli.drift.rows import QUERY, add_rows
 from mlobs.errors import SettingError
 
 if TYPE_CHECKING:
@@ -46,9 +47,12 @@ def register(verbs: Any) -> None:
     )
     add = verb.add_argument
     add("profile", metavar="PROFILE", help="made by 'mlobs drift profile'")
-    add("history", metavar="HISTORY", nargs="*", help="files, folders or patterns, in the order of time")
-    add("--query", metavar="SQL", help="a SELECT for ClickHouse, in place of files; ORDER BY the time")
-    add("--from", dest="url", metavar="URL", help="where the query runs (default: the mlobs server)")
+    add_rows(
+        verb,
+        name="history",
+        files="files, folders or patterns, in the order of time",
+        query=f"{QUERY}; ORDER BY the time",
+    )
     add("--time", metavar="NAME", help="the column that says when a row came (default: the profile's)")
     add("--rows-per-day", metavar="N", type=float, help="in place of a column of times")
     add(
@@ -119,7 +123,10 @@ def _print(found: "Backtest", changed_at: datetime | None, shown: "Callable[[dat
         print(LEGEND if changed_at is None else LEGEND_CHANGED)
     if not first.episodes:
         return
-    print(f"\nAlarms with a floor of {first.floor} and {first.false_alarms_per_year:g} false alarms a year:")
+    a_year = (
+        f"{first.false_alarms_per_year:g} false {'alarm' if first.false_alarms_per_year == 1 else 'alarms'}"
+    )
+    print(f"\nAlarms with a floor of {first.floor} and {a_year} a year:")
     rows = [_episode(one, changed_at, shown) for one in first.episodes[:EPISODES_SHOWN]]
     if not any(row["segment"] for row in rows):
         rows = [{name: cell for name, cell in row.items() if name != "segment"} for row in rows]

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from mlobs.cli.drift.rows import add_rows
 from mlobs.errors import SettingError
 
 FLOOR = 0.05  # that of `drift.floors`, which --help must do without
@@ -13,9 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `check` and `report` that say what is compared with what."""
     add = parser.add_argument
     add("profile", metavar="PROFILE", help="made by 'mlobs drift profile'")
-    add("data", metavar="DATA", nargs="*", help="files such as a.parquet, b.csv, c.jsonl; folders; patterns")
-    add("--query", metavar="SQL", help="a SELECT for ClickHouse, in place of files")
-    add("--from", dest="url", metavar="URL", help="where the query runs (default: the mlobs server)")
+    add_rows(parser)
     add("--column", metavar="NAME", action="append", help="only this column; may be repeated")
     add(
         "--floor",

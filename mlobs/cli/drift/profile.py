@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from mlobs.cli.drift.dependence import sentences
+from mlobs.cli.drift.rows import add_rows
 from mlobs.errors import SettingError
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ examples:
 
 what is kept of a column:
   numbers       quantile bins; whole numbers of few values have a bin for each value
-  times         bins over the instant;  long, mostly unique texts: bins over the length
+  times         bins over the instant
+  long texts    where most are unique: bins over the length
   categories    the most frequent values by name; rarer ones together, unseen ones together
   vectors       the mean vector and 16 cells of k-means
 Half of the rows place the bins and the other half is counted, so the counts are an honest sample.
@@ -46,9 +48,7 @@ def register(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = profile.add_argument
-    add("data", metavar="DATA", nargs="*", help="files such as a.parquet, b.csv, c.jsonl; folders; patterns")
-    add("--query", metavar="SQL", help="a SELECT for ClickHouse, in place of files")
-    add("--from", dest="url", metavar="URL", help="where the query runs (default: the mlobs server)")
+    add_rows(profile)
     add("-o", "--output", metavar="FILE", required=True, help="where the profile is written")
     add("--model", metavar="NAME@VERSION", help="the model that was trained on the data")
     _repeated(profile, "--column", None, "only this column, even if nearly every value is unique")

@@ -14,7 +14,7 @@ examples:
   mlobs drift report churn.json today.parquet --evidently --reference train.parquet -o evidently.html
 
 The page is one file that loads nothing. Distances have 90 % intervals behind them. --evidently writes
-Evidently's own report, which needs the rows of both data sets: pip install 'mlobs[evidently]'
+Evidently's own report, which needs the rows of both data sets and the extra 'evidently'.
 
 exit status:
   0  the report was made, whatever it says ('check' tells by its status)

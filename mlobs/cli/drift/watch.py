@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from mlobs.cli.verbs import add_server
 from mlobs.errors import ServerError, SettingError
 
 EPILOG = """\
@@ -41,9 +42,11 @@ def register(verbs: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    watch.add_argument("--server", metavar="URL", help="the server to ask (default: the one on this machine)")
+    add_server(watch)
     watch.add_argument("--model", metavar="NAME[@VERSION]", help="only this model")
-    watch.add_argument("--every", metavar="SECONDS", type=float, default=5.0, help="(default: 5)")
+    watch.add_argument(
+        "--every", metavar="SECONDS", type=float, default=5.0, help="how often to look (default: 5)"
+    )
     watch.add_argument("--once", action="store_true", help="print once; so does a pipe")
     watch.add_argument("--json", action="store_true", help="print the server's whole answer once, as JSON")
     watch.set_defaults(handler=_watch)
@@ -153,7 +156,7 @@ def _silence(answer: Mapping[str, Any]) -> str:
     at = answer["looked"].replace("T", " ")[:19]
     return (
         f"No process has told what it counted in the last minutes; the server looks every {every}, and did "
-        f"at {at} UTC. One tells when its program has a mlobs.Monitor and exports OpenTelemetry metrics to "
+        f"at {at} UTC. One tells when its program has an mlobs.Monitor and exports OpenTelemetry metrics to "
         f"this server, which it does once a minute or so."
     )
 

@@ -34,7 +34,7 @@ WHERE = text(
     "Where the numbers of this row come from.",
     "Calls in a run are counted by the service itself: only it knows how many there were below a run. The "
     "row is empty until a collector hands the service's metrics on, or Prometheus scrapes the service "
-    "(`MLOBS_METRICS_PORT`, `pip install 'mlobs[prometheus]'`), with `service_name` among the target's "
+    "(`MLOBS_METRICS_PORT`, extra `prometheus`), with `service_name` among the target's "
     "labels. Keep only these two of it if it also sends to a server that Prometheus scrapes; all else "
     "would count twice:\n\n```yaml\nmetric_relabel_configs:\n  - source_labels: [__name__]\n"
     f"    action: keep\n    regex: {KEPT}\n```\n\nCalls to MCP servers are tool calls here; their "

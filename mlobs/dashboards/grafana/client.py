@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Any
 
 from mlobs._extras import require
+from mlobs._listening import no_tls
 from mlobs.dashboards.grafana.address import check_token, read_address
 from mlobs.dashboards.grafana.refusals import refusal
 from mlobs.errors import ServerError, SettingError
@@ -159,7 +160,7 @@ class Grafana:
 
     def _untrusted(self, error: BaseException) -> str:
         reason = _reason(error)
-        if "WRONG_VERSION_NUMBER" in reason or "record layer" in reason.lower():
+        if no_tls(reason):
             return f"What answers at {self.url} does not speak TLS. Is it http:// and not https://?"
         return (
             f"The certificate of {self.url} is not trusted: {reason}. Name the file of the certificates to "

@@ -119,7 +119,7 @@ class Prometheus:
 
 
 class ClickHouse:
-    """What speaks ClickHouse's HTTP interface: a mlobs server, or a ClickHouse.
+    """What speaks ClickHouse's HTTP interface: an mlobs server, or a ClickHouse.
 
     Args:
         url: A mlobs server's address will do; its /clickhouse/ is found. `?database=` may follow it.
@@ -137,7 +137,7 @@ class ClickHouse:
         if not found:
             raise ServerError(
                 f"What answers at {self.url} does not speak ClickHouse's HTTP interface. "
-                f"Give a mlobs server's address, or ClickHouse's with the port of HTTP (8123)."
+                f"Give an mlobs server's address, or ClickHouse's with the port of HTTP (8123)."
             )
         self._address = f"{given.url}{found[0]}/"
         # Who wrote a dashboard says what is asked: nothing but to read is allowed.

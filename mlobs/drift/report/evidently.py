@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from mlobs._extras import require
+from mlobs._extras import pip_install, require
 from mlobs.drift.bins import text_lengths
 from mlobs.drift.columns import Batch, Categories, Column, Numbers, Unusable, all_missing, length
 from mlobs.drift.feature import Feature
@@ -166,7 +166,7 @@ def _library(module: str) -> ModuleType:
     except ImportError as error:  # such as with a pandas newer than it knows
         raise MissingExtraError(
             f"{FEATURE} cannot be made: the package 'evidently' is installed, but not versions that fit it "
-            f"({error}). Install them with: pip install 'mlobs[evidently]'"
+            f"({error}). Install them with: {pip_install('evidently')}"
         ) from None
 
 

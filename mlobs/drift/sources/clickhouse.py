@@ -9,11 +9,13 @@ rows that are counted, and others would be in neither half.
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from mlobs._clickhouse import SCHEME, Place, parts
 from mlobs._extras import require
+from mlobs._listening import host_and_port
 from mlobs.drift.columns import Batch
 from mlobs.drift.frames import refuse_duplicates
 from mlobs.drift.sources.batching import batch_rows, batched
@@ -22,7 +24,6 @@ from mlobs.errors import DataError, ServerError, SettingError
 from mlobs.settings import ClientSettings, load
 
 SHAPE = "clickhouse://user:password@host:8123/database, or an mlobs server's http://host:4318,"
-PORT, PORT_SECURE = 8123, 8443
 CONNECT_SECONDS_MAX = 10
 ANSWER_SECONDS_MAX = 3600  # between two pieces of the answer
 CLIENT = "mlobs"
@@ -43,18 +44,14 @@ READ_AS = (
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where a query runs."""
+class Address(Place):
+    """Where a query runs.
 
-    host: str
-    port: int
-    user: str
-    password: str = field(repr=False)
-    database: str
+    Attributes:
+        path: Where an mlobs server answers as a ClickHouse; "" for a ClickHouse.
+    """
+
     path: str = ""
-    secure: bool = False
-    verify: bool = True
-    ca: str = ""
 
     def __str__(self) -> str:
         """Return it without what is secret."""
@@ -149,18 +146,11 @@ class Query:
         return spool
 
     def _connected(self) -> Any:
-        where = self.address
         try:
             return self._driver.get_client(
-                host=where.host,
-                port=where.port,
-                username=where.user,
-                password=where.password,
-                database=where.database or "__default__",
-                proxy_path=where.path,
-                secure=where.secure,
-                verify=where.verify,
-                ca_cert=where.ca or None,
+                **self.address.for_client(),
+                database=self.address.database or "__default__",
+                proxy_path=self.address.path,
                 connect_timeout=CONNECT_SECONDS_MAX,
                 send_receive_timeout=ANSWER_SECONDS_MAX,
                 query_retries=0,
@@ -190,46 +180,30 @@ def address(url: str | None) -> Address:
     """Return where a query runs.
 
     >>> address("clickhouse://ana:secret@db/sales?secure=1")
-    Address(host='db', port=8443, user='ana', database='sales', path='', secure=True, verify=True, ca='')
+    Address(host='db', port=8443, user='ana', database='sales', secure=True, verify=True, ca='', path='')
 
     Raises:
         SettingError: It cannot be used. The sentence has neither the password nor the user in it.
     """
-    settings = load(ClientSettings, server=None if url and url.startswith("clickhouse:") else url)
-    text = url if url and url.startswith("clickhouse:") else settings.server
-    try:
-        parts = urlsplit(text)
-        port, host = parts.port, parts.hostname
-    except ValueError:
-        raise SettingError(f"The address of the query is none. {SHAPE} was expected.") from None
-    if not host:
-        raise SettingError(f"The address of the query has no host. {SHAPE} was expected.")
-    password = unquote(parts.password or "")
-    if parts.scheme != "clickhouse":
-        return Address(
-            host=host,
-            port=port or (443 if parts.scheme == "https" else 80),
-            user=unquote(parts.username or "default"),
-            password=password or settings.token.get_secret_value(),
-            database="mlobs",
-            path=f"{parts.path.strip('/')}/clickhouse/".lstrip("/"),
-            secure=parts.scheme == "https",
-            ca=str(settings.certificate or ""),
-        )
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    unknown = [name for name in options if name not in {"secure", "verify", "ca"}]
-    if unknown:
-        raise SettingError(f"The option {unknown[0][:40]!r} is not known. Wanted: secure, verify or ca.")
-    secure = options.get("secure", "0") in {"1", "true"}
+    if url and url.startswith(f"{SCHEME}:"):
+        try:
+            return Address(**parts(url)[0])
+        except ValueError as error:
+            raise SettingError(
+                f"The address of the query cannot be used: {error}. {SHAPE} was expected."
+            ) from None
+    settings = load(ClientSettings, server=url)
+    there = urlsplit(settings.server)
+    host, port = host_and_port(settings.server)
     return Address(
         host=host,
-        port=port or (PORT_SECURE if secure else PORT),
-        user=unquote(parts.username or "default"),
-        password=password,
-        database=unquote(parts.path).strip("/"),
-        secure=secure,
-        verify=options.get("verify", "1") not in {"0", "false"},
-        ca=options.get("ca", ""),
+        port=port,
+        user=unquote(there.username or "default"),
+        password=unquote(there.password or "") or settings.token.get_secret_value(),
+        database="mlobs",
+        path=f"{there.path.strip('/')}/clickhouse/".lstrip("/"),
+        secure=there.scheme == "https",
+        ca=str(settings.certificate or ""),
     )
 
 

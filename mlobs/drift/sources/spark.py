@@ -27,7 +27,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mlobs._extras import require
+from mlobs._extras import pip_install, require
 from mlobs.drift.build import Count, Request, Source, refuse_unknown_excluded
 from mlobs.drift.dependence import Spans
 from mlobs.drift.feature import Feature
@@ -143,7 +143,7 @@ class Spark:
             if "No module named 'mlobs'" in text:
                 raise MissingExtraError(
                     "mlobs is not installed where Spark's executors run. "
-                    "Install it there with: pip install 'mlobs[drift]'"
+                    f"Install it there with: {pip_install('drift')}"
                 ) from None
             if ours := OURS.search(text):
                 raise DataError(ours[1].strip()) from None

@@ -4,6 +4,7 @@ The lock is on a file beside it, which stays, because the file itself is replace
 lets go of it when the process ends, however that happens. A forked child has no part in it.
 """
 
+import itertools
 import os
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,34 @@ try:
 except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
+SUFFIX = ".state"
 _held: dict[Path, IO[bytes]] = {}
+
+
+def claim_one_of(folder: Path) -> Path:
+    """Return a state file of a folder that is this process's own from now on; new, if all are taken.
+
+    Of those that are free it is the one that was written last: after a restart each process goes on from
+    one of those before, whatever its number.
+    """
+    files = sorted(folder.glob(f"*{SUFFIX}"), key=_written_s, reverse=True)
+    new = (folder / f"{number}{SUFFIX}" for number in itertools.count(1))
+    free = (path for path in itertools.chain(files, new) if path.resolve() not in _held)
+    return next(path for path in free if claim(path))
+
+
+def let_go(path: Path) -> None:
+    """Let another process, or this one, claim a file that this process has, if it has it."""
+    file = _held.pop(path.resolve(), None)
+    if file is not None:
+        file.close()
+
+
+def _written_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process replaces or removes it right now
+        return 0.0
 
 
 def claim(path: Path) -> bool:

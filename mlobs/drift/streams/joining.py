@@ -172,9 +172,10 @@ def truth_of(value: Any) -> Any:
     >>> truth_of(["a", 1]), truth_of(2.5)
     ("['a', 1]", 2.5)
     """
-    if isinstance(value, int) and abs(value) > LARGEST:  # it may have too many digits for a text
+    kind = type(value)
+    if issubclass(kind, int) and abs(value) > LARGEST:  # it may have too many digits for a text
         return inf if value > 0 else -inf
-    if value is None or isinstance(value, float | int | str | date | np.generic | Decimal):
+    if value is None or issubclass(kind, float | int | str | date | np.generic | Decimal):
         return value
     try:
         return str(value)[:ID_CHARACTERS_MAX]
@@ -184,12 +185,13 @@ def truth_of(value: Any) -> Any:
 
 def _small(value: Any) -> Prediction:
     """Return a prediction in a form that takes little memory and can be saved."""
-    if isinstance(value, str):
+    kind = type(value)
+    if issubclass(kind, str):
         return value if len(value) <= ID_CHARACTERS_MAX else shortened(value)
-    if value is None or isinstance(value, bool):
-        return value
+    if value is None or kind is bool:
+        return value  # type: ignore[no-any-return]
     try:
-        return _written(value if isinstance(value, float | int) else float(value))
+        return _written(value if issubclass(kind, float | int) else float(value))
     except Exception:  # noqa: BLE001 whatever else a model returns
         return None
 

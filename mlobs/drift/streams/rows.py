@@ -53,9 +53,9 @@ def _mapping(row: Any, inputs: Sequence[str]) -> dict[str, Any] | None:
 
 def is_table(value: Any) -> bool:
     """Return whether a value holds rows and is not one: a frame, an Arrow table, a matrix."""
-    if isinstance(value, np.ndarray):
-        return value.ndim != 1
     kind = type(value)
+    if issubclass(kind, np.ndarray):
+        return bool(value.ndim != 1)
     return hasattr(kind, "__arrow_c_stream__") and (hasattr(kind, "columns") or hasattr(kind, "column_names"))
 
 
@@ -65,11 +65,12 @@ def why_unreadable(row: object, inputs: Sequence[str]) -> str:
     >>> why_unreadable([1.5], ["x", "c"])
     "A row of 1 value cannot be read: the profile has 2 inputs. Wanted: one value each for 'x', 'c'."
     """
-    kind = type(row).__name__
+    kind = type(row).__name__  # what it is, and not what it says it is: that runs code of its class
     if is_table(row):
         return f"A {kind} was observed as one row. Hand tables to observe_batch."
-    if isinstance(row, list | tuple | np.ndarray):
-        values = "1 value" if len(row) == 1 else f"{len(row)} values"
+    if issubclass(type(row), list | tuple | np.ndarray):
+        count = len(row)  # type: ignore[arg-type] # it is a list or the like
+        values = "1 value" if count == 1 else f"{count} values"
         return (
             f"A row of {values} cannot be read: the profile has {len(inputs)} inputs. "
             f"Wanted: one value each for {named(list(inputs))}."

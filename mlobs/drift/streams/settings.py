@@ -44,6 +44,19 @@ def profile_of(given: Any) -> Profile:
     return Profile.read(given)
 
 
+def path_of(state: Any) -> Path:
+    """Return the path of a monitor's state.
+
+    Raises:
+        SettingError: It is none.
+    """
+    if not isinstance(state, str | Path) or not Path(state).name:
+        raise SettingError(
+            f"state={state!r} cannot be used: the path of a file was expected, or of a folder that exists."
+        )
+    return Path(state)
+
+
 def check(model: Any, settings: Settings, queue_rows_max: int, on_alarm: Any) -> None:
     """Refuse what cannot be used.
 
@@ -89,6 +102,10 @@ def watched(profile: Profile, by: str | Sequence[str] | None) -> Profile:
         raise SettingError("The profile has no features, so there is nothing to watch.")
     if by is None:
         return profile
+    if not isinstance(by, str | Sequence):
+        raise SettingError(
+            f"by={by!r} cannot be used: the name of a column was expected, or a list of names."
+        )
     by = names_of(by)
     if not by:
         return profile.model_copy(update={"segments": {}})

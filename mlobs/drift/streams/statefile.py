@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from errno import EISDIR
 from pathlib import Path
 
-from mlobs.drift.streams.claims import claim
+from mlobs.drift.streams.claims import claim, claim_one_of, let_go
 from mlobs.drift.writing import replace
 from mlobs.errors import DataError, SettingError
 
@@ -19,12 +18,15 @@ class StateFile:
     """A file that is replaced as a whole, so that there is always a whole one.
 
     Args:
-        path: Where it is.
+        path: Where it is; or a folder, of which each process takes a file of its own.
         began_s: The time by the clock that `due` and `write` are given.
+
+    Raises:
+        SettingError: It cannot be written; that is found out now, not at the first time it is.
     """
 
     def __init__(self, path: Path, began_s: float) -> None:
-        self.path = path
+        self.path = _usable(path)
         self._due_s = began_s + SAVE_S
 
     def read(self) -> str | None:
@@ -36,7 +38,7 @@ class StateFile:
         if not claim(self.path):
             log.warning(
                 "mlobs: %s is in use by another process. The monitor starts anew, and saves nothing until "
-                "that one has ended. Give each process a file of its own.",
+                "that one has ended. Give a folder, of which each process takes a file of its own.",
                 self.path,
             )
             return None
@@ -49,24 +51,6 @@ class StateFile:
             raise DataError(
                 f"The monitor's state {str(self.path)!r} cannot be read: {why}. "
                 f"Give a file that this process can read and write, or remove it to begin anew."
-            ) from None
-
-    def check(self) -> None:
-        """Find out now whether the file can be written, not at the first time it is.
-
-        Raises:
-            SettingError: It cannot.
-        """
-        trial = self.path.with_name(f"{self.path.name}.trial")
-        try:
-            if self.path.is_dir():
-                raise IsADirectoryError(EISDIR, "Is a directory")
-            trial.write_bytes(b"")
-            trial.unlink(missing_ok=True)
-        except OSError as error:
-            raise SettingError(
-                f"state={str(self.path)!r} cannot be used: the file cannot be written: {error.strerror}. "
-                f"Give a file in a folder that exists and that this process may write to."
             ) from None
 
     def due(self, now_s: float) -> bool:
@@ -88,3 +72,26 @@ class StateFile:
         replace(self.path, text())
         ended_s = clock()
         self._due_s = ended_s + max(SAVE_S, (ended_s - began_s) / SHARE)
+
+    def close(self) -> None:
+        """Leave the file to whoever wants it next."""
+        let_go(self.path)
+
+
+def _usable(path: Path) -> Path:
+    """Return the file, of a folder one that nobody else has.
+
+    Raises:
+        SettingError: It cannot be written.
+    """
+    folder = path.is_dir()
+    trial = path / ".trial" if folder else path.with_name(f"{path.name}.trial")
+    try:
+        trial.write_bytes(b"")
+        trial.unlink(missing_ok=True)
+        return claim_one_of(path) if folder else path
+    except OSError as error:
+        raise SettingError(
+            f"state={str(path)!r} cannot be used: the file cannot be written: {error.strerror}. "
+            f"Give a file in a folder that exists and that this process may write to."
+        ) from None

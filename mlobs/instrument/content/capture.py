@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlobs.instrument.content.snapshots import ITEMS_MAX, Snapshots
+from mlobs.instrument.content.snapshots import ITEMS_MAX, Cut, Snapshots
 from mlobs.semconv.rows import Span
 
 if TYPE_CHECKING:
@@ -101,4 +101,7 @@ class Capture:
     def _special(self, value: object) -> object:
         from mlobs.instrument.content.media import of_object  # few arguments are objects
 
-        return of_object(value, keep=self.terms.media is not None)
+        try:
+            return of_object(value, keep=self.terms.media is not None)
+        except Exception as error:  # noqa: BLE001 # a picture whose file is cut off
+            return Cut(f"{type(value).__name__} that cannot be read: {type(error).__name__}")

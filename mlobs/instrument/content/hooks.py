@@ -1,7 +1,8 @@
 """Completion hooks: what others want to do with the content of model calls, such as upload it.
 
 The interface is that of OpenTelemetry's GenAI utilities; nothing of theirs is imported. A hook
-gets objects and not JSON, on the export thread, whether or not content is recorded on spans.
+gets objects and not JSON, on the export thread, whether or not content is recorded on spans; what a
+decorator's `redact` names is in neither.
 """
 
 from collections.abc import Mapping, Sequence

@@ -11,14 +11,14 @@ import os
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from mimetypes import guess_extension, guess_type
 from pathlib import PurePath
 from typing import Any
 
 from mlobs import _guard
 from mlobs._extras import require
+from mlobs.instrument.content.snapshots import Medium
 
 MEDIUM_BYTES_MAX = 64 << 20
 WAITING_MAX = 64
@@ -28,21 +28,6 @@ _BEGINNINGS = (
     (b"%PDF-", "application/pdf"), (b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg"), (b"fLaC", "audio/flac"),
     (b"\x1aE\xdf\xa3", "video/webm"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Medium:
-    """A medium that was met.
-
-    Args:
-        mime_type: Such as image/png.
-        data: Its bytes; None where they were not kept.
-        about: What is known of one without bytes: shape, mode and the like.
-    """
-
-    mime_type: str
-    data: bytes | None
-    about: Mapping[str, str | int]
 
 
 def mime_type_of(data: bytes, told: str | None = None) -> str:
@@ -74,7 +59,10 @@ def of_object(value: object, *, keep: bool) -> Medium | None:
     given: Any = value
     if module == "PIL" and hasattr(given, "tobytes") and hasattr(given, "mode"):
         about: dict[str, str | int] = {"width": given.width, "height": given.height, "mode": given.mode}
-        return Medium("image/png", _png(given) if keep else None, about)
+        held = given.width * given.height * 4
+        if not keep or held > MEDIUM_BYTES_MAX:
+            return Medium("image/png", None, about)
+        return Medium("image/png", None, about, partial(_png, given.copy()), held)
     if module in {"numpy", "torch", "jax", "tensorflow", "cupy"} and hasattr(given, "shape"):
         shape = "x".join(map(str, given.shape))
         about = {"shape": shape, "dtype": str(getattr(given, "dtype", "")), "type": kind.__name__}
@@ -87,10 +75,12 @@ def of_object(value: object, *, keep: bool) -> Medium | None:
 
 
 def _png(image: Any) -> bytes | None:
-    if image.width * image.height * 4 > MEDIUM_BYTES_MAX:
-        return None
+    """Return an image as PNG, which takes a second for a large one; None where PNG has no such colours."""
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
+    try:
+        image.save(file, "PNG", compress_level=1)
+    except (OSError, ValueError):
+        return None
     return file.getvalue()
 
 
@@ -203,17 +193,18 @@ def part(medium: Medium, store: MediaStore | None) -> dict[str, object]:
         "mime_type": medium.mime_type,
         **medium.about,
     }
-    if medium.data is None:
+    data = medium.later() if medium.later is not None and store is not None else medium.data
+    if data is None:
         return {"type": "generic", "generic_type": "medium", **found}
     uri = ""
-    if store is not None and len(medium.data) <= MEDIUM_BYTES_MAX:
-        uri, digest = store.put(medium.data, medium.mime_type)
+    if store is not None and len(data) <= MEDIUM_BYTES_MAX:
+        uri, digest = store.put(data, medium.mime_type)
     else:
-        digest = hashlib.sha256(medium.data).hexdigest()
+        digest = hashlib.sha256(data).hexdigest()
     kind: dict[str, object] = (
         {"type": "uri", "uri": uri} if uri else {"type": "generic", "generic_type": "medium"}
     )
-    return {**kind, **found, "size": len(medium.data), "sha256": digest}
+    return {**kind, **found, "size": len(data), "sha256": digest}
 
 
 def of_url(url: str, mime_type: str | None = None) -> Medium | str:

@@ -52,7 +52,7 @@ class Reader:
         """Return the message that `value` is, or None if it is none."""
         if not isinstance(value, Mapping):
             return None
-        kind = value.get("type")
+        kind = word(value.get("type"))
         if kind == "function_call":
             return {"role": "assistant", "parts": [_tool_call(value)]}
         if kind == "function_call_output":
@@ -68,7 +68,7 @@ class Reader:
             parts = [_response(value.get("tool_call_id") or value.get("name"), content)]
         else:
             parts = self.parts(content)
-        parts += [_tool_call(call) for call in value.get("tool_calls") or () if isinstance(call, Mapping)]
+        parts += [_tool_call(call) for call in mappings(value.get("tool_calls"))]
         found: Message = {"role": role, "parts": parts}
         if isinstance(value.get("name"), str) and role != "tool":
             found["name"] = value["name"]
@@ -89,7 +89,7 @@ class Reader:
     def _part(self, one: Any) -> dict[str, Any]:
         if not isinstance(one, Mapping):
             return {"type": "text", "content": str(one)}
-        kind = one.get("type")
+        kind = word(one.get("type"))
         if kind in _TEXTS or (kind is None and isinstance(one.get("text"), str)):
             text = one.get("text", one.get("content", one.get("refusal", "")))
             reasoning = bool(one.get("thought"))
@@ -101,7 +101,8 @@ class Reader:
             kind in {"tool_use", "server_tool_use", "tool_call"}
             or {"function_call", "functionCall"} & one.keys()
         ):
-            return _tool_call(one.get("function_call") or one.get("functionCall") or one)
+            held = one.get("function_call") or one.get("functionCall")
+            return _tool_call(held if isinstance(held, Mapping) else one)
         if kind in {"tool_result", "tool_call_response"}:
             return _response(one.get("tool_use_id") or one.get("id"), one.get("content", one.get("response")))
         answered = one.get("function_response") or one.get("functionResponse")
@@ -142,12 +143,22 @@ class Reader:
         return {"type": "uri", "modality": modality, "uri": link}
 
 
+def word(value: Any) -> str | None:
+    """Return what names a kind, if it is a word: programs have fields called `type` of their own."""
+    return value if isinstance(value, str) else None
+
+
+def mappings(value: Any) -> list[Mapping[str, Any]]:
+    """Return the mappings among the items of a list; what is no list has none."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
 def _tool_call(value: Mapping[str, Any]) -> dict[str, Any]:
     function = value.get("function")
     inner: Mapping[str, Any] = function if isinstance(function, Mapping) else value
     arguments = next((inner[key] for key in ("arguments", "args", "input") if key in inner), None)
     if isinstance(arguments, str):
-        with suppress(ValueError):  # half of a stream's JSON stays text
+        with suppress(ValueError, RecursionError):  # half of a stream's JSON stays text, and so does a bomb
             arguments = json.loads(arguments)
     found: dict[str, Any] = {"type": "tool_call", "name": str(inner.get("name", ""))}
     identity = value.get("call_id") or value.get("id")

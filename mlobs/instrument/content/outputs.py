@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlobs.instrument.content.messages import FINISHES, Message, Reader
+from mlobs.instrument.content.messages import FINISHES, Message, Reader, mappings, word
 
 
 def outputs_of(result: Any, reader: Reader) -> tuple[list[Message], list[str]]:
@@ -25,16 +25,17 @@ def outputs_of(result: Any, reader: Reader) -> tuple[list[Message], list[str]]:
 
 def _provider(result: Mapping[str, Any], reader: Reader) -> tuple[list[Message], list[str]] | None:
     """Return the answer in a provider's own form, or None if it is none."""
-    choices = result.get("choices")
-    if isinstance(choices, list):  # OpenAI chat, and all who copy it
-        said = [_choice(one, reader) for one in choices if isinstance(one, Mapping)]
-        return said, _finishes(one.get("finish_reason") for one in choices if isinstance(one, Mapping))
-    output = result.get("output")
-    if isinstance(output, list):  # OpenAI responses
+    choices = mappings(result.get("choices"))
+    if choices:  # OpenAI chat, and all who copy it
+        return [_choice(one, reader) for one in choices], _finishes(
+            one.get("finish_reason") for one in choices
+        )
+    output = mappings(result.get("output"))
+    if output:  # OpenAI responses
         parts = [part for one in output for part in (reader.message(one) or {"parts": []})["parts"]]
         return [_said(parts)], _finishes([result.get("status")])
-    candidates = result.get("candidates")
-    if isinstance(candidates, list):  # Google
+    candidates = mappings(result.get("candidates"))
+    if candidates:  # Google
         said = [_said((reader.message(one.get("content")) or {"parts": []})["parts"]) for one in candidates]
         return said, _finishes(one.get("finish_reason") or one.get("finishReason") for one in candidates)
     if isinstance(result.get("message"), Mapping):  # Ollama, Cohere
@@ -67,7 +68,7 @@ def joined(items: Sequence[Any]) -> Any:
     if all(isinstance(item, str) for item in items):
         return "".join(items)
     text: list[str] = []
-    calls: dict[Any, dict[str, Any]] = {}
+    calls: dict[str, dict[str, Any]] = {}
     finish: str | None = None
     for item in items:
         if not isinstance(item, Mapping):
@@ -100,11 +101,11 @@ def _text(item: Mapping[str, Any]) -> str:
         return delta if "text" in str(item.get("type", "text")) else ""
     if isinstance(delta, Mapping):
         return delta["text"] if isinstance(delta.get("text"), str) else ""
-    candidates = item.get("candidates")
-    if isinstance(candidates, list):
-        contents = [one.get("content") or {} for one in candidates if isinstance(one, Mapping)]
-        parts = [part for content in contents for part in content.get("parts") or ()]
-        return "".join(part.get("text") or "" for part in parts if isinstance(part, Mapping))
+    candidates = mappings(item.get("candidates"))
+    if candidates:
+        contents = mappings([one.get("content") for one in candidates])
+        texts = [part.get("text") for content in contents for part in mappings(content.get("parts"))]
+        return "".join(text for text in texts if isinstance(text, str))
     for key in ("content", "text"):
         if isinstance(item.get(key), str):
             return str(item[key])
@@ -124,7 +125,7 @@ def _call_deltas(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     choices = item.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
         delta = choices[0].get("delta")
-        return list(delta.get("tool_calls") or ()) if isinstance(delta, Mapping) else []
+        return mappings(delta.get("tool_calls")) if isinstance(delta, Mapping) else []
     block, delta = item.get("content_block"), item.get("delta")
     if isinstance(block, Mapping) and block.get("type") == "tool_use":
         return [{"index": item.get("index"), "id": block.get("id"), "function": {"name": block.get("name")}}]
@@ -133,14 +134,11 @@ def _call_deltas(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return []
 
 
-def _add_call(calls: dict[Any, dict[str, Any]], delta: Mapping[str, Any]) -> None:
-    if not isinstance(delta, Mapping):
-        return
-    call = calls.setdefault(
-        delta.get("index", len(calls)), {"id": None, "function": {"name": "", "arguments": ""}}
-    )
+def _add_call(calls: dict[str, dict[str, Any]], delta: Mapping[str, Any]) -> None:
+    index = str(delta.get("index", len(calls)))
+    call = calls.setdefault(index, {"id": None, "function": {"name": "", "arguments": ""}})
     call["id"] = delta.get("id") or call["id"]
     function = delta.get("function")
     if isinstance(function, Mapping):
-        call["function"]["name"] += function.get("name") or ""
-        call["function"]["arguments"] += function.get("arguments") or ""
+        call["function"]["name"] += word(function.get("name")) or ""
+        call["function"]["arguments"] += word(function.get("arguments")) or ""

@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Any
 
 from mlobs.instrument.content.fitting import shortened
-from mlobs.instrument.content.media import Medium, decoded, mime_type_of, of_url
-from mlobs.instrument.content.snapshots import Cut, Fields
+from mlobs.instrument.content.media import decoded, mime_type_of, of_url
+from mlobs.instrument.content.snapshots import Cut, Fields, Medium
 
 _FORMATS = {"wav", "mp3", "flac", "opus", "aac", "ogg", "pcm16"}
 ToPart = Callable[[Medium], dict[str, object]]
@@ -23,7 +23,7 @@ def plain(value: Any, to_part: ToPart, characters_max: int = 1 << 30) -> Any:
         characters_max: Longer texts are cut: nothing of the rest would be shown, but all of it would
             be searched for what must not be.
     """
-    kind = value.__class__
+    kind = type(value)
     if kind is str:
         if value.startswith("data:") and not isinstance(medium := of_url(value), str):
             return to_part(medium)
@@ -56,8 +56,9 @@ def _inline(value: dict[Any, Any]) -> Medium | None:
     """Return the medium that providers write as base64 beside its type, or None."""
     data = value.get("data")
     told = value.get("media_type") or value.get("mime_type") or value.get("mimeType")
-    if told is None and value.get("format") in _FORMATS:
-        told = f"audio/{value['format']}"
+    form = value.get("format")
+    if told is None and isinstance(form, str) and form in _FORMATS:
+        told = f"audio/{form}"
     if not isinstance(data, str | bytes) or not isinstance(told, str):
         return None
     return Medium(told, decoded(data) if isinstance(data, str) else data, {})

@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -91,12 +91,21 @@ def policy_of(
     """Return the policy that a decorator's options describe.
 
     Raises:
-        SettingError: A mode or an argument is not known.
+        SettingError: A mode or an argument is not known, or an option is of the wrong kind.
     """
     where = f"@mlobs.{row.noun}"
-    if isinstance(redact, str):
+    named = isinstance(redact, Iterable) and not isinstance(redact, str)
+    if not named or not all(isinstance(name, str) for name in redact):
+        shown = redact if isinstance(redact, str) else "card_no"
         raise SettingError(
-            f"{where}(redact={redact!r}): a list of names was expected, as redact=[{redact!r}]."
+            f"{where}(redact={redact!r}): a list of names was expected, as redact=[{shown!r}]."
+        )
+    if not (
+        capture is None or isinstance(capture, str | Mapping)
+    ):  # such as False, which must not mean nothing
+        raise SettingError(
+            f"{where}(capture={capture!r}): one of {', '.join(MODES)} was expected, or a dict of them by "
+            f"argument. capture='off' records nothing."
         )
     by_argument = dict(capture) if isinstance(capture, Mapping) else {}
     mode = capture if isinstance(capture, str) else None
@@ -120,8 +129,11 @@ def _check_names(
     bare = function.__func__ if isinstance(function, staticmethod | classmethod) else function
     try:
         parameters = inspect.signature(bare).parameters
-    except (TypeError, ValueError):
-        return
+    except (TypeError, ValueError) as error:
+        raise SettingError(
+            f"{where} is to tell arguments by name, and those of {bare!r} cannot be read ({error}). "
+            f"Decorate a function of your own that calls it."
+        ) from None
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
         return
     known = [*parameters, RESULT]

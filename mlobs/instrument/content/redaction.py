@@ -8,6 +8,7 @@ that could share its characters.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 NOTE = "[removed: {}]"
@@ -174,6 +175,23 @@ _NAMES = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)  # keys come again and again
+def is_secret(key: object) -> bool:
+    """Return whether what has this name is a secret, whatever it looks like.
+
+    >>> is_secret("http.request.header.x-api-key"), is_secret("gen_ai.usage.input_tokens")
+    (True, False)
+    """
+    return isinstance(key, str) and _NAMES.fullmatch(key.rpartition(".")[2]) is not None
+
+
+def redact_attribute(key: str, value: Any) -> Any:
+    """Return an attribute's value without secrets: the whole of one that is named so, and those in texts."""
+    if isinstance(value, str):
+        return NOTE.format("secret") if value and is_secret(key) else redact_secrets(value)
+    return tuple(redact_attribute(key, one) for one in value) if isinstance(value, tuple) else value
+
+
 def redact_secrets(text: str) -> str:
     """Return `text` without secrets; cheap for a short text that has none."""
     if len(text) < 8 or _HINT.search(text) is None:
@@ -205,7 +223,7 @@ def redact(value: Any, names: frozenset[str] = frozenset(), *, rules: bool = Tru
             (redact_text(key) if rules else key): NOTE.format("by name")
             if key in names
             else NOTE.format("secret")
-            if rules and isinstance(item, str) and item and _NAMES.fullmatch(key)
+            if rules and isinstance(item, str) and item and is_secret(key)
             else redact(item, names, rules=rules)
             for key, item in value.items()
         }

@@ -9,12 +9,12 @@ from mlobs import _guard
 from mlobs.instrument.content.capture import RESULT, Terms
 from mlobs.instrument.content.fitting import fitted, shortened
 from mlobs.instrument.content.hooks import Hook, tell
-from mlobs.instrument.content.media import Medium, part
+from mlobs.instrument.content.media import part
 from mlobs.instrument.content.messages import Message, Reader, tools_of
 from mlobs.instrument.content.outputs import joined, outputs_of
 from mlobs.instrument.content.plain import plain
-from mlobs.instrument.content.redaction import NOTE, redact
-from mlobs.instrument.content.snapshots import Snapshots
+from mlobs.instrument.content.redaction import NOTE, is_secret, redact
+from mlobs.instrument.content.snapshots import Fields, Medium, Snapshots
 from mlobs.semconv import attributes as a
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mlobs.instrument.sites import Value
 
 _INPUTS = ("messages", "input", "contents", "conversation", "history", "prompt", "question", "query", "text")
+# What a function is given beside a conversation that ends with an answer: what was said to that.
+_SAID = ("question", "query", "prompt", "text", "input", "message", "user_message", "user_input", "user")
 _SYSTEM = ("system", "system_prompt", "instructions", "system_instruction")
 _TOOLS = ("tools", "functions", "tool_definitions")
 
@@ -34,10 +36,13 @@ class Rendering:
 
     def attributes(self, call: "Call") -> "dict[str, Value]":
         """Return the attributes that hold a finished call's content."""
-        arguments = {name: self._plain(one) for name, one in self._bound(call.arguments).items()}
-        result = self._answer(call)
-        if self._terms.hook is not None and self._terms.row.noun == "llm":
-            self._tell(self._terms.hook, arguments, result, call)
+        bound = self._bound(call.arguments)
+        hook = self._terms.hook if self._terms.row.noun == "llm" else None
+        wanted = {name for name in (*bound, RESULT) if hook is not None or self._terms.of(name) != "off"}
+        arguments = {name: self._plain(name, one) for name, one in bound.items() if name in wanted}
+        result = self._answer(call) if RESULT in wanted else None
+        if hook is not None:
+            self._tell(hook, arguments, result, call)
         shown = {
             name: self._allowed(name, one) for name, one in arguments.items() if self._terms.of(name) != "off"
         }
@@ -58,16 +63,16 @@ class Rendering:
         return found
 
     def _answer(self, call: "Call") -> Any:
-        if call.items is None:
-            return self._plain(call.result)
-        items = [self._plain(item) for item in call.items]
+        if call.items is None or RESULT in self._terms.redact:
+            return self._plain(RESULT, call.result)
+        items = [self._plain(RESULT, item) for item in call.items]
         if self._terms.reduce is not None:
             try:
                 reduced = self._terms.reduce(items)
             except Exception:  # noqa: BLE001 # the user's function, on our thread
                 _guard.failed("reducing a stream")
             else:
-                return self._plain(Snapshots(lambda _: None).take(reduced))
+                return self._plain(RESULT, Snapshots(lambda _: None).take(reduced))
         return joined(items)
 
     def _named(self, arguments: Mapping[str, Any], result: Any) -> dict[str, Any]:
@@ -116,6 +121,7 @@ class Rendering:
             if name not in _SYSTEM and name not in _TOOLS:
                 inputs = reader.messages(arguments[name])
             if inputs is not None:
+                inputs = inputs + _said_since(inputs, reader, arguments, name)
                 break
         system = next((arguments[name] for name in _SYSTEM if arguments.get(name)), None)
         tools = next((arguments[name] for name in _TOOLS if arguments.get(name)), None)
@@ -133,12 +139,10 @@ class Rendering:
     def _tell(self, hook: Hook, arguments: Mapping[str, Any], result: Any, call: "Call") -> None:
         said = self._read(arguments, result)
         if said is not None:
-            tell(hook, said, call)
+            tell(hook, redact(said, self._terms.redact, rules=False), call)
 
     def _allowed(self, name: str, value: Any) -> Any:
-        """Return an argument, or the result, without what must not be recorded of it."""
-        if name in self._terms.redact:
-            return NOTE.format("by name")
+        """Return an argument, or the result, without what its mode removes."""
         return redact(value, self._terms.redact, rules=self._terms.of(name) == "redacted")
 
     def _bound(self, snapshot: Any) -> dict[str, Any]:
@@ -166,15 +170,58 @@ class Rendering:
         rest = [one.name for one in parameters if one.kind is inspect.Parameter.VAR_POSITIONAL]
         return [one.name for one in parameters if one.kind in kinds], rest[0] if rest else "args"
 
-    def _plain(self, snapshot: Any) -> Any:
-        return plain(snapshot, self._part, 2 * self._terms.characters_max)
+    def _plain(self, name: str, snapshot: Any) -> Any:
+        """Return an argument, or the result, as JSON can hold it; nothing that must not be kept is stored."""
+        if name in self._terms.redact:
+            return NOTE.format("by name")
+        mode, store = self._terms.of(name), self._terms.media
+        kept = _without(snapshot, self._terms.redact, secrets=mode == "redacted")
 
-    def _part(self, medium: Medium) -> dict[str, object]:
-        return part(medium, self._terms.media)
+        def to_part(medium: Medium) -> dict[str, object]:
+            return part(medium, None if mode == "off" else store)
+
+        return plain(kept, to_part, 2 * self._terms.characters_max)
+
+
+def _without(snapshot: Any, names: frozenset[str], *, secrets: bool) -> Any:
+    """Return a snapshot without what is called by one of `names`, before a medium in it can be stored.
+
+    Args:
+        snapshot: What `Snapshots.take` gave.
+        names: Keys whose values are removed whatever they are.
+        secrets: Whether bytes are removed, too, that are called as secrets are.
+    """
+    kind = type(snapshot)
+    if not (names or secrets):
+        return snapshot
+    if kind is list:
+        return [_without(one, names, secrets=secrets) for one in snapshot]
+    if kind is Fields:
+        return Fields(snapshot.kind, _without(snapshot.fields, names, secrets=secrets))
+    if kind is dict:
+        return {
+            key: NOTE.format("by name")
+            if key in names
+            else NOTE.format("secret")
+            if secrets and isinstance(one, bytes) and is_secret(key)
+            else _without(one, names, secrets=secrets)
+            for key, one in snapshot.items()
+        }
+    return snapshot
 
 
 def _present(found: Mapping[str, Any]) -> dict[str, Any]:
     return {attribute: value for attribute, value in found.items() if value or value in (0, False)}
+
+
+def _said_since(
+    inputs: list[Message], reader: Reader, arguments: Mapping[str, Any], taken: str
+) -> list[Message]:
+    """Return what was said to the answer that a conversation ends with, as `turn(history, user)` has it."""
+    if inputs[-1]["role"] != "assistant":
+        return []
+    found = (reader.messages(arguments[name]) for name in _SAID if name in arguments and name != taken)
+    return next((said for said in found if said), [])
 
 
 def _object(result: Any) -> Any:

@@ -2,18 +2,19 @@
 
 Text, numbers and the like cannot change and are kept as they are; containers are copied, down to a
 depth and up to a number of values; of objects the fields are kept, and of arrays and images what
-they are. Nothing of the program's own code runs here, no `repr` and no property, so nothing can
-raise, block or take long.
+they are. Nothing of the program's own code runs here, no `repr` and no property, not even the `__class__`
+of a proxy, which may ask a database; so nothing can raise, block or take long.
 """
 
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from itertools import islice
 from pathlib import PurePath
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,6 @@ _FIXED = (
     timedelta,
     range,
 )
-_DICTS = (dict, OrderedDict, defaultdict)
 _LISTS = (list, tuple, set, frozenset, deque)
 
 _all_atoms = ATOMS.issuperset
@@ -61,6 +61,43 @@ class Cut:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """An image, a sound, an array and the like.
+
+    Args:
+        mime_type: Such as image/png.
+        data: Its bytes; None where they were not kept.
+        about: What is known of one without bytes: shape, mode and the like.
+        later: Makes its bytes on the export thread, where that takes long.
+        held_bytes: What waits for that.
+    """
+
+    mime_type: str
+    data: bytes | None
+    about: Mapping[str, str | int]
+    later: Callable[[], bytes | None] | None = None
+    held_bytes: int = 0
+
+
+def weight(snapshot: Any) -> int:
+    """Return about how many bytes a snapshot holds, where they count: of its texts and media.
+
+    >>> weight([{"role": "user", "content": "hello"}])
+    9
+    """
+    kind = type(snapshot)
+    if kind is str or kind is bytes:
+        return len(snapshot)
+    if kind is dict:
+        return sum(map(weight, snapshot.values()))
+    if kind is list or kind is tuple:
+        return sum(map(weight, snapshot))
+    if kind is Fields:
+        return weight(snapshot.fields)
+    return len(snapshot.data or b"") + snapshot.held_bytes if kind is Medium else 0
+
+
 class Snapshots:
     """Takes snapshots.
 
@@ -76,15 +113,15 @@ class Snapshots:
 
     def take(self, value: object) -> object:
         """Return what is kept of `value`. Does not raise."""
-        kind = value.__class__
-        if kind in ATOMS:
-            return value
         try:
+            kind = type(value)
+            if kind in ATOMS:
+                return value
             left = [VALUES_MAX]
             if kind is list and len(value) <= FEW:  # type: ignore[arg-type] # it is a list
                 # Chat messages, nearly always: flat dicts in a short list.
                 return [
-                    one.copy() if one.__class__ is dict and _flat(one) else self._copy(one, left, 1)
+                    one.copy() if type(one) is dict and _flat(one) else self._copy(one, left, 1)
                     for one in value  # type: ignore[attr-defined] # it is a list
                 ]
             return self._copy(value, left, 0)
@@ -92,7 +129,7 @@ class Snapshots:
             return Cut(f"{type(value).__name__} that cannot be read: {type(error).__name__}")
 
     def _copy(self, value: object, left: list[int], depth: int) -> object:
-        kind: Any = value.__class__
+        kind: Any = type(value)
         if kind in ATOMS:
             return value
         if kind is dict:
@@ -104,12 +141,16 @@ class Snapshots:
             return self._sequence(value, left, depth)
         if depth >= DEPTH_MAX or left[0] <= 0:
             return Cut("too deep" if depth >= DEPTH_MAX else "too many values")
-        if isinstance(value, _FIXED):
+        if issubclass(kind, _FIXED):
             return value
-        if isinstance(value, _LISTS):
-            return self._sequence(value, left, depth)
-        if isinstance(value, _DICTS):
-            return self._mapping(value, left, depth)
+        for base in _LISTS:
+            if issubclass(kind, base):
+                # As the base reads it: a class of the program's own may have another __iter__.
+                items: Any = base.__iter__(value)  # type: ignore[arg-type] # it is such a one
+                return self._sequence(list(islice(items, ITEMS_MAX + 1)), left, depth)
+        if issubclass(kind, dict):
+            entries: Any = dict.items(value)  # type: ignore[arg-type] # it is a dict
+            return self._mapping(dict(islice(entries, ITEMS_MAX + 1)), left, depth)
         kept = self._special(value)
         if kept is not None:
             return kept
@@ -123,8 +164,7 @@ class Snapshots:
             value = dict(islice(value.items(), min(ITEMS_MAX, max(0, left[0] + len(value)))))
             value["…"] = Cut("too many values")
         return {
-            key: one if one.__class__ in ATOMS else self._copy(one, left, depth + 1)
-            for key, one in value.items()
+            key: one if type(one) in ATOMS else self._copy(one, left, depth + 1) for key, one in value.items()
         }
 
     def _sequence(self, value: Any, left: list[int], depth: int) -> object:
@@ -134,14 +174,15 @@ class Snapshots:
         if left[0] < 0 or len(value) > ITEMS_MAX:
             value = list(islice(value, min(ITEMS_MAX, max(0, left[0] + len(value)))))
             value.append(Cut("too many values"))
-        return [one if one.__class__ in ATOMS else self._copy(one, left, depth + 1) for one in value]
+        return [one if type(one) in ATOMS else self._copy(one, left, depth + 1) for one in value]
 
     def _object(self, value: object, left: list[int], depth: int) -> object:
         """Return the fields of an object, read without running code of its class."""
         kind = type(value)
         fields: dict[str, object] = {}
-        if isinstance(value, type) or callable(value):
-            return Cut(f"{kind.__name__} {getattr(value, '__name__', '')}".rstrip())
+        if issubclass(kind, type) or callable(value):
+            named = issubclass(kind, type | FunctionType | BuiltinFunctionType | MethodType)
+            return Cut(f"{kind.__name__} {value.__name__}" if named else kind.__name__)  # type: ignore[attr-defined] # these have a name
         own = object.__getattribute__(value, "__dict__") if _has_dict(value) else {}
         for name in islice(own, ITEMS_MAX):
             if isinstance(name, str) and not name.startswith("_"):

@@ -41,6 +41,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
+# Here and not where an app is wrapped: frameworks do that at the first request, and would fail each of them.
+_THEIRS = require("opentelemetry.instrumentation.asgi", extra="web", feature="mlobs.asgi")
 FAILED = 500  # and what is above it
 _READ = (
     "host",
@@ -70,7 +72,6 @@ class asgi:  # noqa: N801 # read as a verb: mlobs.asgi(app)
 
     Raises:
         SettingError: An option cannot be used.
-        MissingExtraError: The extra `web` is not installed.
     """
 
     def __init__(
@@ -78,8 +79,7 @@ class asgi:  # noqa: N801 # read as a verb: mlobs.asgi(app)
     ) -> None:
         self.app = app
         self.options = read_options("mlobs.asgi", session, user, exclude)
-        self._theirs = require("opentelemetry.instrumentation.asgi", extra="web", feature="mlobs.asgi")
-        self._traced: Any = self._theirs.OpenTelemetryMiddleware(
+        self._traced: Any = _THEIRS.OpenTelemetryMiddleware(
             _inside,
             default_span_details=lambda scope: (method_of(scope.get("method")), {}),
             exclude_spans=["receive", "send"],
@@ -142,7 +142,7 @@ class asgi:  # noqa: N801 # read as a verb: mlobs.asgi(app)
         span.set_attribute(a.ERROR_TYPE.name, type(error).__qualname__)
         if not started:
             mode = self._traced._sem_conv_opt_in_mode  # noqa: SLF001 # which names it uses; has no public one
-            self._theirs.set_status_code(span, 500, sem_conv_opt_in_mode=mode)
+            _THEIRS.set_status_code(span, 500, sem_conv_opt_in_mode=mode)
 
     async def _connected(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
         outer = current()

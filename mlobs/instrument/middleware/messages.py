@@ -25,7 +25,7 @@ from opentelemetry.trace import Link
 from mlobs import _guard
 from mlobs.errors import SettingError
 from mlobs.instrument.baggage import opened, session_in
-from mlobs.instrument.context import current, restore, switch
+from mlobs.instrument.context import close_scope, current, open_scope, switch
 from mlobs.instrument.middleware.crossing import CONSUMER, PRODUCER, Crossing, begin, origin
 from mlobs.instrument.middleware.envelopes import Envelope, is_batch, new_headers, put, read
 from mlobs.instrument.propagation import arrived, inject
@@ -38,17 +38,16 @@ class _Block:
     """A `with` or `async with` block that is one crossing."""
 
     _crossing: Crossing
-    _outer: Context
 
     def _enter(self, crossing: Crossing) -> None:
-        self._outer = current()
         self._crossing = crossing
+        open_scope(self, current())
         switch(crossing.context)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        restore(self._outer)
+        close_scope(self)
         self._crossing.finish(error)
 
     async def __aexit__(

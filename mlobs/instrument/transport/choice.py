@@ -1,5 +1,6 @@
 """Chooses the transport that the settings ask for."""
 
+import re
 from urllib.parse import unquote
 
 from mlobs.errors import SettingError
@@ -8,6 +9,7 @@ from mlobs.instrument.transport.http import HttpTransport
 from mlobs.settings import SdkSettings
 
 GRPC_ENDPOINT = "http://127.0.0.1:4317"
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def transport_of(settings: SdkSettings) -> Transport:
@@ -48,6 +50,20 @@ def transport_of(settings: SdkSettings) -> Transport:
 
 
 def headers_of(text: str) -> dict[str, str]:
-    """Read OTEL_EXPORTER_OTLP_HEADERS: key=value pairs, values percent-encoded."""
+    """Read OTEL_EXPORTER_OTLP_HEADERS: key=value pairs, values percent-encoded.
+
+    Raises:
+        SettingError: A name or a value is none that a header can have.
+    """
     pairs = (pair.partition("=") for pair in text.split(",") if "=" in pair)
-    return {key.strip(): unquote(value.strip()) for key, _, value in pairs}
+    found = {key.strip(): unquote(value.strip()) for key, _, value in pairs}
+    for name, value in found.items():
+        wrong = "is no name of a header" if _NAME.fullmatch(name) is None else ""
+        if not (value.isascii() and value.isprintable()):
+            wrong = wrong or "has a value that no header can have"  # which may be a secret, and is not shown
+        if wrong:
+            raise SettingError(
+                f"OTEL_EXPORTER_OTLP_HEADERS cannot be used: {name!r} {wrong}. Write key=value pairs that "
+                f"are ASCII once they are decoded, such as authorization=Bearer%20TOKEN."
+            )
+    return found

@@ -74,11 +74,11 @@ class HttpTransport:
             left_s = timeout_s - (time.monotonic() - began_s)
             if not _was_kept(error) or left_s <= 0:
                 return over_http(self.address, error, left_s)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, OSError, ValueError) as error:
             return over_http(self.address, error, timeout_s)
         try:
             return self._post(data, left_s)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, OSError, ValueError) as error:
             return over_http(self.address, error, timeout_s - (time.monotonic() - began_s))
 
     def _post(self, data: bytes, timeout_s: float) -> Answer:
@@ -154,7 +154,7 @@ def _seconds(retry_after: str) -> float | None:
         return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

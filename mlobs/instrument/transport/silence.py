@@ -5,12 +5,11 @@ only seen as a closed connection, so there the port is asked once whether it doe
 """
 
 import re
-import socket
-import ssl
 from urllib.parse import urlsplit
 
 import requests
 
+from mlobs._listening import distrust, host_and_port, no_http, no_tls, speaks_tls
 from mlobs.instrument.transport.answers import WORDS_MAX, Answer
 from mlobs.settings import TRUSTED, ClientSettings, variable
 
@@ -22,12 +21,9 @@ WRITE_HTTP = "Write http:// instead of https:// in the endpoint."
 TRUST = f"{TRUSTED} or {variable(ClientSettings, 'certificate')} names a file of certificates to trust."
 FILES = "Variables that end in _CERTIFICATE or _KEY name the files that TLS needs."
 LOOK = "Look at the log of what listens there."
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
-_NO_HTTP = ("illegal request line", "BadStatusLine")
 _AWAY = ("Connection refused", "imeout", "timed out", "unreachable", "No route")
 _NO_GRPC = ("HTTP/2", "ALPN")
 _OTHER_NAME = ("mismatch", "Hostname Verification Check failed")
-_UNTRUSTED = re.compile(r"certificate[ _]verify[ _]failed: (.+?)(?: \(_ssl|: OK|$)", re.IGNORECASE)
 _REASON = re.compile(r"\[\w+: (\w+)\]|OPENSSL_internal:(\w+)")
 _NO_CERTIFICATES = ("NO_CERTIFICATE_OR_CRL_FOUND", "Failed to create security handshaker")
 
@@ -49,13 +45,15 @@ def over_http(url: str, error: Exception, seconds: float) -> Answer:
         return _none("no answer in time", LOOK)
     if isinstance(error, requests.exceptions.SSLError):
         return _tls(said)
+    if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.InvalidHeader):
+        return _none(f"the address cannot be used: {said[:WORDS_MAX]}", "Write it as http://host:port.")
     if not isinstance(error, requests.RequestException):  # a file of certificates, most likely
         return _none(said[:WORDS_MAX], FILES)
     if not isinstance(error, requests.ConnectionError):
         return _none(type(error).__name__, "")
     if "resolve" in said or "establish a new connection" in said or "timed out" in said:
         return _none("no connection", START)
-    if any(word in said for word in _NO_HTTP):
+    if no_http(said):
         return _none("no HTTP is spoken there", "OTLP over HTTP has port 4318 by default, gRPC has 4317.")
     return _closed(url, seconds)
 
@@ -82,7 +80,7 @@ def over_grpc(endpoint: str, details: str, seconds: float) -> Answer:
 
 
 def _tls(said: str) -> Answer:
-    if any(word in said for word in _NO_TLS):
+    if no_tls(said):
         return _none("no TLS is spoken there", WRITE_HTTP)
     if any(word in said for word in _OTHER_NAME):
         return _none(
@@ -90,8 +88,8 @@ def _tls(said: str) -> Answer:
         )
     if any(word in said for word in _NO_CERTIFICATES):
         return _none("the file of certificates to trust has none", TRUST)
-    if untrusted := _UNTRUSTED.search(said):
-        return _none(f"its certificate is not trusted: {untrusted[1][:WORDS_MAX]}", TRUST)
+    if why := distrust(said):
+        return _none(f"its certificate is not trusted: {why[:WORDS_MAX]}", TRUST)
     if "CERTIFICATE_REQUIRED" in said:
         names = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY"
         return _none("it wants a certificate", f"{names} name the files of one.")
@@ -100,28 +98,10 @@ def _tls(said: str) -> Answer:
 
 
 def _closed(address: str, seconds: float) -> Answer:
-    if urlsplit(address).scheme == "http" and _speaks_tls(address, min(LOOK_S_MAX, seconds)):
+    plain = urlsplit(address).scheme == "http"
+    if plain and seconds > 0 and speaks_tls(*host_and_port(address), min(LOOK_S_MAX, seconds)):
         return _none("TLS is spoken there", WRITE_HTTPS)
     return _none("it closed the connection", LOOK)
-
-
-def _speaks_tls(address: str, seconds: float) -> bool:
-    if seconds <= 0:
-        return False
-    parts = urlsplit(address)
-    anything = ssl.create_default_context()
-    anything.check_hostname, anything.verify_mode = False, ssl.CERT_NONE
-    anything.set_alpn_protocols(["h2", "http/1.1"])
-    try:
-        with (
-            socket.create_connection((str(parts.hostname), parts.port or 80), seconds) as plain,
-            anything.wrap_socket(plain, server_hostname=parts.hostname),
-        ):
-            return True
-    except ssl.SSLError as error:
-        return "ALERT" in (error.reason or "")  # it refuses us, but in the words of TLS
-    except OSError:
-        return False
 
 
 def _none(words: str, remedy: str) -> Answer:

@@ -16,6 +16,7 @@ import os
 import struct
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,18 +129,7 @@ class Spool:
 
     def _orphaned(self, name: str) -> bool:
         """Return whether the process that claimed a file is gone."""
-        pid = name.rpartition("-")[2]
-        if not pid.isdecimal() or self.folder / name in self._claims:
-            return False
-        if int(pid) == os.getpid():
-            return True  # another process had this id
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False  # it is somebody else's process, and lives
-        return False
+        return self.folder / name not in self._claims and _is_gone(name.rpartition("-")[2])
 
     def _claim(self, path: Path) -> Path | None:
         name = path.name.partition(CLAIMED)[0]
@@ -181,21 +171,30 @@ class Spool:
         """Remove the oldest requests until `size` bytes fit; return whether they can."""
         if size > self._bytes_max:
             return False
-        held = [
-            (entry.name, entry.stat().st_size)
-            for entry in os.scandir(self.folder)
-            if SUFFIX in entry.name and not entry.name.endswith(PART)
-        ]
-        total = sum(bytes_ for _, bytes_ in held)
-        for name, bytes_ in sorted(held):
+        held = self._held()
+        total = sum(held.values())
+        for name in sorted(held):
             if total + size <= self._bytes_max:
                 break
+            if name.endswith(CORRUPT) or (name.endswith(PART) and _is_gone(name.split("-")[1])):
+                self._remove(self.folder / name)  # nobody will read it
+                total -= held[name]
+                continue
             claimed = self._claim(self.folder / name) if name.endswith(SUFFIX) else None
             if claimed is not None and (item := self._read(claimed)) is not None:
                 self._drop("spool_full", item.spans)
                 self.done(item)
-                total -= bytes_
+                total -= held[name]
         return total + size <= self._bytes_max
+
+    def _held(self) -> dict[str, int]:
+        """Return how large each file is; other processes deliver and remove theirs meanwhile."""
+        found = {}
+        for entry in os.scandir(self.folder):
+            if SUFFIX in entry.name:
+                with suppress(FileNotFoundError):
+                    found[entry.name] = entry.stat().st_size
+        return found
 
     def _drop(self, reason: str, spans: int) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + spans
@@ -205,6 +204,21 @@ class Spool:
             path.unlink(missing_ok=True)
         except OSError:
             self.healthy = False
+
+
+def _is_gone(pid: str) -> bool:
+    """Return whether no process of this id is there, or none but this one, which has it from another."""
+    if not pid.isdecimal():
+        return False
+    if int(pid) == os.getpid():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # it is somebody else's process, and lives
+    return False
 
 
 def _write(file: int, data: bytes) -> None:

@@ -5,6 +5,7 @@ current conventions, or is about something else. Attributes with a name of the c
 conventions always count first: dialects fill gaps.
 """
 
+from mlobs.semconv.attributes import PROMPT_NAME, PROMPT_VERSION
 from mlobs.semconv.dialects.langfuse import LANGFUSE
 from mlobs.semconv.dialects.langsmith import LANGSMITH
 from mlobs.semconv.dialects.mlflow import MLFLOW
@@ -20,3 +21,5 @@ _CONTENT = dict.fromkeys(key for one in DIALECTS for keys in one.content.values(
 # Attributes that hold what models and tools read and wrote, and beginnings of the names of others.
 CONTENT_KEYS = tuple(key for key in _CONTENT if not key.endswith("."))
 CONTENT_BEGINNINGS = tuple(key for key in _CONTENT if key.endswith("."))
+# Names of the conventions that begin like one of those and are no content.
+NO_CONTENT = (PROMPT_NAME.name, PROMPT_VERSION.name)

@@ -14,6 +14,7 @@ from mlobs.server.ask.listing import NEAR_NS, Ask, Row
 from mlobs.server.ask.ranges import Range, around
 
 GROUPS_MAX = 1_000
+NUMBER_MAX = 2**63 - 1
 COMPARED = ("spans", "errors", "error_ratio", "duration_ms", "time_to_first_chunk_s", "tokens", "cost_usd")
 
 
@@ -161,7 +162,8 @@ def _group(row: Row, by: Sequence[str]) -> Row:
     if "cost_usd" in row:
         tokens = [count for count in (row["input_tokens"], row["output_tokens"]) if count is not None]
         shown |= {name: row[name] for name in ("input_tokens", "output_tokens", "cost_usd")}
-        shown["tokens"] = sum(tokens) if tokens else None
+        # More, which JSON has no place for, can only be of what no call can have.
+        shown["tokens"] = min(sum(tokens), NUMBER_MAX) if tokens else None
     return shown
 
 

@@ -11,8 +11,9 @@ Joined by OR the index would not be used, so the two are asked for one after the
 import re
 from dataclasses import dataclass, field
 
+from mlobs.semconv.dialects import NO_CONTENT
 from mlobs.server.ask.amounts import amount
-from mlobs.server.ask.keys import ATTRIBUTE_MAPS, STATUSES, Key, attribute, find, in_content, may_be_long
+from mlobs.server.ask.keys import ATTRIBUTE_MAPS, CHOICES, Key, attribute, find, in_content, may_be_long
 from mlobs.server.ask.lexing import unescaped
 from mlobs.server.ask.syntax import And, Node, Not, Operator, Or, Some, Term, Text
 
@@ -98,7 +99,7 @@ class _Compiler:
         if key is None:
             raise ValueError(f"The parser let {leaf.key!r} through, which is no key.")
         if key.kind == "choice":
-            chosen = STATUSES[leaf.value.lower()]
+            chosen = CHOICES[key.name][leaf.value.lower()]
             return f"NOT ({chosen})" if leaf.operator == "!=" else f"({chosen})"
         if not key.columns:
             return self._attribute(key, leaf)
@@ -138,7 +139,9 @@ class _Compiler:
             held = f"({' OR '.join(f'mapContains({one}, {bound})' for one in maps)})"
         else:
             held = self._held(expression, term.value)
-            if len(maps) > 1 and not in_content(name) and may_be_long(term.value):
+            # Rows that an earlier release stored keep names of prompts with the content.
+            apart = may_be_long(term.value) or name in NO_CONTENT
+            if len(maps) > 1 and not in_content(name) and apart:
                 held = self._held_apart(held, maps[1], bound, term.value)
         return f"NOT ({held})" if term.operator == "!=" else held
 
@@ -192,6 +195,11 @@ class _Compiler:
         name = f"p{len(self.params)}"
         self.params[name] = value
         return f"{{{name}:{kind}}}"
+
+
+def in_trace(where: Condition) -> Condition:
+    """Return the condition that a span is in a trace with a span for which another holds."""
+    return Condition((_anywhere(*where.any_of),), where.params)
 
 
 def _anywhere(*any_of: str) -> str:

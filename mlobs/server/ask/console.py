@@ -26,6 +26,7 @@ FORMATS: Mapping[str, tuple[str, str]] = {
 }
 ROWS_MAX_DEFAULT, ROWS_MAX = 100_000, 5_000_000
 BYTES_MAX = 512 << 20
+SECONDS_MIN = 0.001  # The engine takes much less for none, and none for no limit.
 RUNNING_MAX = 4
 WAIT_SECONDS = 5.0
 KILL_TRIES, KILL_PAUSE_SECONDS = 20, 0.1
@@ -130,7 +131,7 @@ class Console:
 
     def _answer(self, name: str, query: Query) -> bytes:
         limits = self._store.query(LIMITS)[0]
-        seconds = min(query.seconds_max, float(limits["seconds"]) or query.seconds_max)
+        seconds = max(SECONDS_MIN, min(query.seconds_max, float(limits["seconds"]) or query.seconds_max))
         settings: Mapping[str, Any] = {
             "max_memory_usage": int(limits["bytes"]),
             "max_execution_time": seconds,

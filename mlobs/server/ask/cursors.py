@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
+from math import isfinite
 
 from mlobs.errors import QueryError
 from mlobs.server.ask.ranges import Range
@@ -53,14 +54,19 @@ def _parsed(word: str) -> Cursor:
     version, sort, since_ns, until_ns, now_ns, rank, last = json.loads(text)
     if version != VERSION or not isinstance(sort, str) or not isinstance(last, str):
         raise ValueError(word)
-    if isinstance(rank, bool) or not isinstance(rank, int | float):
-        raise TypeError(word)
-    return Cursor(
-        sort, Range(_nanoseconds(since_ns), _nanoseconds(until_ns), _nanoseconds(now_ns)), rank, last
-    )
+    within = Range(_nanoseconds(since_ns), _nanoseconds(until_ns), _nanoseconds(now_ns))
+    if sort == "dearest":
+        return Cursor(sort, within, _dollars(rank), last)
+    return Cursor(sort, within, _nanoseconds(rank, 2**64 if sort == "slowest" else 2**63), last)
 
 
-def _nanoseconds(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+def _dollars(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise TypeError(value)
+    return float(value)
+
+
+def _nanoseconds(value: object, below: int = 2**63) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < below:
         raise TypeError(value)
     return value

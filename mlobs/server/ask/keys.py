@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlobs.errors import QueryError
-from mlobs.semconv.dialects import CONTENT_BEGINNINGS, CONTENT_KEYS
+from mlobs.semconv.dialects import CONTENT_BEGINNINGS, CONTENT_KEYS, NO_CONTENT
+from mlobs.semconv.metrics import INFERENCE_OPERATIONS
 from mlobs.semconv.spans import BY_NOUN
 from mlobs.server.ask.amounts import UNITS, amount
 from mlobs.server.ask.syntax import Term
@@ -22,7 +23,23 @@ Kind = Literal["text", "choice", "duration_ns", "duration_s", "tokens", "usd", "
 ATTRIBUTE_MAPS = {"attr": ("SpanAttributes", "Content"), "resource": ("ResourceAttributes",)}
 ALWAYS_CONTENT = frozenset((*(row.name for row in CONTENT), *CONTENT_KEYS))
 ID_DIGITS = {"trace": 32, "span": 16}
-STATUSES = {"ok": "StatusCode != 'Error'", "error": "StatusCode = 'Error'", "unset": "StatusCode = 'Unset'"}
+EMBEDDINGS = "embeddings"
+CALLS = (*INFERENCE_OPERATIONS, EMBEDDINGS)
+ANSWERED = (
+    "if(ResponseModel != '', toString(ResponseModel), "
+    "if(RequestModel != '', toString(RequestModel), toString(ModelName)))"
+)
+IS_CALL = f"Operation IN ({', '.join(map(repr, CALLS))})"
+IS_ROOT = "ParentSpanId = ''"
+CHOICES = {
+    "status": {
+        "ok": "StatusCode != 'Error'",
+        "error": "StatusCode = 'Error'",
+        "unset": "StatusCode = 'Unset'",
+    },
+    "root": {"yes": IS_ROOT, "no": "ParentSpanId != ''"},
+    "call": {"yes": IS_CALL, "no": f"NOT {IS_CALL}"},
+}
 _TOKENS = (
     "if(InputTokens IS NULL AND OutputTokens IS NULL, NULL, ifNull(InputTokens, 0) + ifNull(OutputTokens, 0))"
 )
@@ -63,6 +80,14 @@ KEYS = (
         ("ResponseModel", "RequestModel", "ModelName"),
         "the model that was asked for or answered",
     ),
+    Key(
+        "answered",
+        "text",
+        (ANSWERED,),
+        "the one model a call is counted for: that answered, or was asked for",
+    ),
+    Key("root", "choice", (f"if({IS_ROOT}, 'yes', 'no')",), "yes for the first span of a trace, or no"),
+    Key("call", "choice", (f"if({IS_CALL}, 'yes', 'no')",), "yes for a call of a model or embeddings, or no"),
     Key("version", "text", ("ModelVersion",), "what follows the @ of a classical model"),
     Key("agent", "text", ("AgentName",), "the agent's name"),
     Key("tool", "text", ("ToolName",), "the tool's name"),
@@ -103,8 +128,10 @@ def problem(key: Key, term: Term) -> str:
     ordered = term.operator not in {":", "!="}
     attribute = not key.columns
     if key.kind == "choice":
-        if ordered or term.value.lower() not in STATUSES:
-            return f"{key.name} is one of {', '.join(STATUSES)}, as in {key.name}:error."
+        choices = CHOICES[key.name]
+        if ordered or term.value.lower() not in choices:
+            example = "error" if "error" in choices else "yes"
+            return f"{key.name} is one of {', '.join(choices)}, as in {key.name}:{example}."
         return ""
     if key.kind == "text" and not ordered:
         return _text_problem(key, term.value)
@@ -200,7 +227,7 @@ def in_content(name: str) -> bool:
     >>> in_content("gen_ai.input.messages"), in_content("http.route")
     (True, False)
     """
-    return name in ALWAYS_CONTENT or name.startswith(CONTENT_BEGINNINGS)
+    return name in ALWAYS_CONTENT or (name.startswith(CONTENT_BEGINNINGS) and name not in NO_CONTENT)
 
 
 def may_be_long(pattern: str) -> bool:

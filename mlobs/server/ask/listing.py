@@ -5,13 +5,14 @@ The list of the newest looks at the last minutes first and at more only when the
 """
 
 import json
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mlobs.server import turns
 from mlobs.server.ask import statements
-from mlobs.server.ask.compiling import EVERYTHING, Condition, Value
+from mlobs.server.ask.compiling import EVERYTHING, Condition, Value, in_trace
 from mlobs.server.ask.cursors import Cursor, written
 from mlobs.server.ask.ranges import NS, NS_MAX, Range, around
 
@@ -67,10 +68,12 @@ def page(
         statement = turns.best(sort, after=after is not None)
         params |= turns.whole(within, known=True)
     else:
+        if sort == "dearest" and ident == statements.TRACE and where.any_of != EVERYTHING:
+            where = in_trace(where)  # What a trace cost is told by calls, whatever spans were asked for.
         statement = statements.found(ident, sort, where, after=after is not None)
     scan_until_ns = within.until_ns
     if after is not None:
-        params |= {"rank": after.rank, "id": after.id}
+        params |= {"rank": _bits(after.rank) if sort == "dearest" else after.rank, "id": after.id}
         if sort == "newest":
             scan_until_ns = min(scan_until_ns, int(after.rank))
     rows: list[Row] = []
@@ -129,6 +132,11 @@ def _beginnings(within: Range, end_ns: int) -> list[int]:
         found.append(end_ns - length_ns)
         length_ns *= WINDOW_MORE
     return [*found, within.since_ns]
+
+
+def _bits(number: float) -> int:
+    """Return the number of 64 bits that stands for a float."""
+    return int.from_bytes(struct.pack("<d", number), "little")
 
 
 def _enough(ask: Ask, statement: str, params: dict[str, Value], limit: int) -> list[Row]:

@@ -10,9 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mlobs.errors import PayloadError
+from mlobs.errors import PayloadError, ServerError
 from mlobs.server.ask import asked
 from mlobs.server.ask.console import FORMATS, ID, ROWS_MAX, ROWS_MAX_DEFAULT, Console, Query
+from mlobs.server.receive.memory import Memory
+from mlobs.server.replies import ANSWERS_BYTES_MAX, Counted
 
 BODY_BYTES_MAX = 256 << 10
 WATCH_SECONDS = 0.2
@@ -28,7 +30,10 @@ async def run_sql(request: Request) -> Response:
         if await request.is_disconnected():
             await run_in_threadpool(console.cancel, query.id)
     headers = {"Content-Type": FORMATS[query.form][1], "X-Mlobs-Query-Id": query.id}
-    return Response(work.result(), headers=headers)
+    body, answers = work.result(), _answers(request)
+    if not answers.take(len(body)):
+        raise ServerError("Too many answers wait to be read; ask again later.")
+    return Counted(body, headers, lambda: answers.give_back(len(body)))
 
 
 async def cancel_query(request: Request) -> Response:
@@ -95,6 +100,15 @@ def _seconds(given: Mapping[str, Any]) -> float:
     if not seconds > 0:
         raise PayloadError(f"seconds_max={text[:40]!r} came; a number above 0 was expected.")
     return seconds
+
+
+def _answers(request: Request) -> Memory:
+    """Return what counts the answers that are not read yet, made when it is first needed."""
+    state = request.app.state
+    if not hasattr(state, "sql_answers"):
+        state.sql_answers = Memory(ANSWERS_BYTES_MAX)
+    answers: Memory = state.sql_answers
+    return answers
 
 
 def _console(request: Request) -> Console:

@@ -6,18 +6,17 @@ last time, and time is in the sort key.
 
 from collections.abc import Collection, Sequence
 
-from mlobs.semconv.metrics import INFERENCE_OPERATIONS
+from mlobs.server.ask import keys
 from mlobs.server.ask.compiling import Condition
 from mlobs.server.ask.keys import ATTRIBUTE_MAPS, first_of
+from mlobs.server.ends import end_ns
 
 IN_RANGE = (
     "Timestamp >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC') "
     "AND Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')"
 )
 # Agents repeat the tokens and the cost of the model calls that they make.
-EMBEDDINGS = "embeddings"
-CALLS = (*INFERENCE_OPERATIONS, EMBEDDINGS)
-OF_CALLS = f"Operation IN ({', '.join(map(repr, CALLS))})"
+EMBEDDINGS, CALLS, OF_CALLS = keys.EMBEDDINGS, keys.CALLS, keys.IS_CALL
 FAILED = "StatusCode = 'Error'"
 TRACE = "TraceId"
 SESSION = first_of(("SessionId", "ConversationId"))
@@ -26,6 +25,11 @@ NEWEST = (
     "WHERE Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC') ORDER BY Timestamp DESC LIMIT 1"
 )
 RANKS = {"newest": "toUnixTimestamp64Nano(Timestamp)", "slowest": "Duration", "dearest": "CostUsd"}
+# The rank of the last row of the page before. Dollars are given by their bits (`listing`): the engine does
+# not read every number as exactly as it writes it, and would take those of one price for more or less.
+LAST_RANKS = {
+    "newest": "{rank:Int64}", "slowest": "{rank:UInt64}", "dearest": "reinterpretAsFloat64({rank:UInt64})",
+}  # fmt: skip
 ORDERS = {
     "spans": "spans", "traces": "traces", "errors": "errors", "error_ratio": "errors / spans",
     "p50": "duration[1]", "p95": "duration[2]", "p99": "duration[3]",
@@ -35,17 +39,18 @@ ORDERS = {
 QUANTILES = (0.5, 0.95, 0.99)
 SAMPLE_SPANS = 100_000
 _LEVELS = ", ".join(map(str, QUANTILES))
+# What is no number is left out of sums and quantiles: one call must not take those of all others away.
 _SUMS = f"""sumOrNullIf(InputTokens, {OF_CALLS}) AS input_tokens,
     sumOrNullIf(OutputTokens, {OF_CALLS}) AS output_tokens,
-    sumOrNullIf(CostUsd, {OF_CALLS}) AS cost_usd"""
+    sumOrNullIf(CostUsd, {OF_CALLS} AND isFinite(CostUsd)) AS cost_usd"""
 
 
 MEASURES = {
     "errors": f"countIf({FAILED}) AS errors",
     "traces": "uniq(TraceId) AS traces",
     "duration": f"quantiles({_LEVELS})(Duration) AS duration, sum(Duration) AS total_ns",
-    "first_chunk": f"quantiles({_LEVELS})(TimeToFirstChunk) AS first_chunk, "
-    "count(TimeToFirstChunk) AS first_chunks",
+    "first_chunk": f"quantilesIf({_LEVELS})(TimeToFirstChunk, isFinite(TimeToFirstChunk)) AS first_chunk, "
+    "countIf(isFinite(TimeToFirstChunk)) AS first_chunks",
     "usage": _SUMS,
 }
 # What an order needs.
@@ -68,12 +73,11 @@ def found(ident: str, sort: str, where: Condition, *, after: bool) -> str:
         after: Whether the parameters `rank` and `id` are the last row of the page before.
     """
     rank = RANKS[sort]
-    kind = "Float64" if sort == "dearest" else "Int64"
-    with_id = f"{ident} != ''" + (f" AND {rank} >= 0" if sort == "dearest" else "")
+    with_id = f"{ident} != ''" + (f" AND {rank} >= 0 AND isFinite({rank})" if sort == "dearest" else "")
     rest = ""
     if after:
         # An id that was shown may have spans further down too.
-        order, last = f"({rank}, {ident})", f"({{rank:{kind}}}, {{id:String}})"
+        order, last = f"({rank}, {ident})", f"({LAST_RANKS[sort]}, {{id:String}})"
         newer = " AND Timestamp >= fromUnixTimestamp64Nano({rank:Int64}, 'UTC')" if sort == "newest" else ""
         shown = (
             f"SELECT {ident} FROM otel_traces "
@@ -147,7 +151,7 @@ def running(where: Condition) -> str:
     argMin(SpanName, Timestamp) AS first_name,
     argMax(SpanName, Timestamp) AS last_name,
     toUnixTimestamp64Nano(min(Timestamp)) AS start_ns,
-    max(least(toUnixTimestamp64Nano(Timestamp), 8900000000000000000) + toInt64(Duration)) AS last_ns,
+    max({end_ns()}) AS last_ns,
     count() AS spans,
     countIf({FAILED}) AS errors,
     {_SUMS}
@@ -174,7 +178,7 @@ SESSION_ROWS = f"""WITH members AS (
 )
 SELECT session AS session_id,
     toUnixTimestamp64Nano(min(Timestamp)) AS start_ns,
-    max(least(toUnixTimestamp64Nano(Timestamp), 8900000000000000000) + toInt64(Duration)) AS end_ns,
+    max({end_ns()}) AS end_ns,
     uniqExact(TraceId) AS traces,
     count() AS spans,
     countIf({FAILED}) AS errors,

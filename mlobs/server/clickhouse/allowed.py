@@ -8,6 +8,7 @@ when they connect.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlobs.server.ask.console import SECONDS_MIN
 from mlobs.server.ask.guard import SYSTEM_TABLES, tokens_problem
 from mlobs.server.clickhouse.refusal import (
     ACCESS_DENIED,
@@ -169,4 +170,5 @@ def _lower(name: str, value: str, limit: float) -> float:
     if not number >= 0:
         raise ClickHouseError(BAD_ARGUMENTS, f"{name}={value[:40]!r} came; 0 or more was expected.")
     lower = min(number or limit, limit)
-    return lower if name == "max_execution_time" else int(lower)
+    # Rounded to nothing it would be no limit at all.
+    return max(SECONDS_MIN, lower) if name == "max_execution_time" else max(1, int(lower))

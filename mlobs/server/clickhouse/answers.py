@@ -2,10 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable, Mapping
-
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from collections.abc import Mapping
 
 from mlobs._extras import require
 from mlobs.errors import MissingExtraError
@@ -13,35 +10,7 @@ from mlobs.server.clickhouse.desk import Reply
 from mlobs.server.clickhouse.refusal import ClickHouseError
 
 SMALL = 1024  # Bytes that are not worth compressing.
-PIECE_BYTES = 256 << 10
 CODE = "X-ClickHouse-Exception-Code"
-
-
-class Counted(Response):
-    """An answer whose memory is counted until it is sent, at the pace at which the client reads.
-
-    Args:
-        body: What is sent.
-        headers: Of the answer.
-        sent: Called once, when the answer is sent or given up.
-    """
-
-    def __init__(self, body: bytes, headers: Mapping[str, str], sent: Callable[[], None]) -> None:
-        super().__init__(body, headers=headers)
-        self._sent = sent
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it in pieces: before each, what the client has not yet read is waited for."""
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            left = memoryview(self.body)
-            while True:
-                piece, left = bytes(left[:PIECE_BYTES]), left[PIECE_BYTES:]
-                await send({"type": "http.response.body", "body": piece, "more_body": bool(left)})
-                if not left:
-                    return
-        finally:
-            self._sent()
 
 
 def headers(query_id: str, form: str = "") -> dict[str, str]:

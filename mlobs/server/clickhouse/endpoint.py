@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import ADMIN, OPEN, READ
 from mlobs.server.clickhouse.allowed import NO_WRITING
-from mlobs.server.clickhouse.answers import Counted, compressed, headers, of_error, of_reply
+from mlobs.server.clickhouse.answers import compressed, headers, of_error, of_reply
 from mlobs.server.clickhouse.asked import Asked, checked_id, read
 from mlobs.server.clickhouse.desk import Desk, Reply, named
 from mlobs.server.clickhouse.refusal import (
@@ -26,13 +26,13 @@ from mlobs.server.clickhouse.refusal import (
 from mlobs.server.receive.encodings import encoding, inflate
 from mlobs.server.receive.memory import Held, Memory
 from mlobs.server.receive.refusals import RefusedError
+from mlobs.server.replies import ANSWERS_BYTES_MAX, Counted
 
 PATH = "/clickhouse"
 READ_BYTES_MAX = 1 << 20  # A statement with its parameters.
 WRITE_BYTES_MAX = 256 << 20
 COPIES = 2  # A body is in memory so many times: as it came, and as the statement and its data.
 BODY_SECONDS, LARGE_BODY_SECONDS = 30.0, 300.0
-ANSWERS_BYTES_MAX = 512 << 20  # Of all answers that wait to be read.
 WATCH_SECONDS = 0.2
 MADE_UP = "mlobs_"  # Begins the ids of statements whose client gave none.
 CODES = {408: TIMEOUT, 413: TOO_LARGE, 503: TOO_MANY}  # Of what is refused while a body is read.

@@ -109,16 +109,9 @@ class Remote(Connection):
             raise _refusal(error, code, self._address) from error
 
     def _connected(self) -> Any:
-        where = self._address
         return self._driver.get_client(
-            host=where.host,
-            port=where.port,
-            username=where.user,
-            password=where.password,
+            **self._address.for_client(),
             database=self._database or "__default__",
-            secure=where.secure,
-            verify=where.verify,
-            ca_cert=where.ca or None,
             connect_timeout=CONNECT_SECONDS,
             send_receive_timeout=self._seconds_max + CONNECT_SECONDS,
             query_retries=0,

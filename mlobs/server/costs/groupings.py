@@ -18,6 +18,7 @@ from mlobs.server.costs.summed import SERVICE_VERSION, fits
 TIMES_OF_DAY = {"hour": "%Y-%m-%dT%H:00:00Z", "day": "%Y-%m-%d", "month": "%Y-%m"}
 _EXPERIMENT = f"{a.EXPERIMENT.name}."
 _OF_TRACE = ("session", "conversation", "user", "tenant")
+_MANY = frozenset({"session", "conversation", "user"})
 _OWN = {"tenant": "toString(Tenant)"}
 
 
@@ -32,8 +33,7 @@ class Groups:
         keys: The expression of each group, over both.
         params: Of the expressions.
         summed: What of `call_sums` is to be selected instead of `extra`; None if it does not tell the groups.
-        own: The names of what calls say themselves, of which those of their trace may have to be asked.
-        selected: The names of what is selected more.
+        own: What calls say themselves, or else others of their trace, with the names of what they say.
         by_agent: Whether agents have to be joined, as `agents` says.
         told_apart: The number of the name whose groups are one but for those of the parameter `named`; it is
             called by the parameter `others`.
@@ -45,8 +45,7 @@ class Groups:
     keys: list[str] = field(default_factory=list)
     params: dict[str, Value] = field(default_factory=dict)
     summed: str | None = ""
-    own: list[str] = field(default_factory=list)
-    selected: tuple[str, ...] = ()
+    own: dict[str, str] = field(default_factory=dict)
     by_agent: bool = False
     told_apart: int | None = None
 
@@ -77,6 +76,11 @@ class Groups:
         """Whether the first group is one of time, so that rows are in its order."""
         return bool(self.names) and self.names[0] in TIMES_OF_DAY
 
+    @property
+    def many(self) -> bool:
+        """Whether there may be so many that the dearest are better found first, and only these added up."""
+        return not self.by_time and self.told_apart is None and not _MANY.isdisjoint(self.names)
+
 
 def groups(names: Sequence[str]) -> Groups:
     """Return how calls are grouped.
@@ -92,7 +96,6 @@ def groups(names: Sequence[str]) -> Groups:
         if name == "agent":
             if not found.by_agent:
                 found.extra += f", {agents.OF_SPANS}"
-                found.selected += agents.NAMES
                 if found.summed is not None:
                     found.summed += f", {agents.OF_SUMS}"
                 found.by_agent = True
@@ -100,7 +103,6 @@ def groups(names: Sequence[str]) -> Groups:
             continue
         own = _own(name, number, found.params)
         found.extra += f", {own} AS own_{number}"
-        found.selected += (f"own_{number}",)
         of_sums = "ServiceVersion" if name == SERVICE_VERSION else own
         if found.summed is not None:
             found.summed += f", {of_sums} AS own_{number}"
@@ -113,7 +115,7 @@ def groups(names: Sequence[str]) -> Groups:
             )
             found.joins += f" LEFT JOIN ({told}) AS f_{number} ON c.TraceId = f_{number}.TraceId"
             found.keys.append(f"if(own_{number} != '', own_{number}, f_{number}.told)")
-            found.own.append(f"own_{number}")
+            found.own[name] = f"own_{number}"
         else:
             found.keys.append(f"own_{number}")
     return found

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mlobs.server.answers import moment
 from mlobs.server.ask.compiling import Condition
@@ -16,6 +16,7 @@ from mlobs.server.costs.sources import SURVEY, UNKNOWN, Source, source, survey_p
 
 UNPRICED_MAX = 100
 OTHERS = "others"
+FEW_MAX = 100_000  # Calls whose agent is looked for in their traces only, and not in all.
 UNIT = 10**SCALE
 NOTHING: Row = {"parts": {}, "traces": 0, "successful_traces": 0, "groups": 0}
 
@@ -110,7 +111,11 @@ def total(ask: Ask, asked: Question) -> Figures:
 
 @dataclass(frozen=True, slots=True)
 class _Priced:
-    """What is known of all calls before they are divided."""
+    """What is known of all calls before they are divided.
+
+    Attributes:
+        silent: How many calls do not say themselves some of what they can be divided by, as far as asked.
+    """
 
     total: Figures
     repeated: int
@@ -118,6 +123,7 @@ class _Priced:
     prices: dict[int, Prices]
     source: Source
     classes: frozenset[int]
+    silent: dict[frozenset[str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +156,15 @@ def _priced(ask: Ask, asked: Question) -> _Priced:
 
 def _divided(ask: Ask, asked: Question, wanted: Groups, priced: _Priced, *, traces: bool = True) -> _Divided:
     rates = [[ident, [units / UNIT for units in one.now]] for ident, one in priced.prices.items()]
-    read = _read(ask, priced.source, wanted)
+    read = _read(ask, priced, wanted)
     params = {**read.params, **wanted.params, "prices": json.dumps(rates), "limit": asked.limit}
-    everything, *rows = ask(statements.rows(read, wanted, traces=traces), params) or [NOTHING]
+    dearest: list[Row] = []
+    if wanted.many and read.summed:
+        used = [name for name, count in priced.total.tokens.items() if count]
+        dearest = ask(statements.dearest(read, wanted, used), params)
+        params["listed"] = f"[{','.join(str(row['listed']) for row in dearest)}]"
+    found = ask(statements.rows(read, wanted, traces=traces, listed=bool(dearest)), params)
+    everything, *rows = found or [NOTHING]
     whole = of_group(everything, priced.prices)
     figures = [of_group(row, priced.prices) for row in rows]
     rest = whole.cost_units - sum(one.cost_units for one in figures)
@@ -164,7 +176,7 @@ def _divided(ask: Ask, asked: Question, wanted: Groups, priced: _Priced, *, trac
             }
             for row, one in zip(rows, figures, strict=True)
         ],
-        "groups": everything["groups"],
+        "groups": dearest[0]["groups"] if dearest else everything["groups"],
         "rest_usd": float(usd(rest)),
     }
     listed_all = len(priced.classes) < statements.CLASSES_MAX
@@ -181,12 +193,17 @@ def _apart(wanted: Groups, names: Sequence[str]) -> Groups:
     return replace(wanted, params=params, told_apart=len(wanted.names) - 1)
 
 
-def _read(ask: Ask, source: Source, wanted: Groups) -> Source:
+def _read(ask: Ask, priced: _Priced, wanted: Groups) -> Source:
     """Return where groups are read: from the spans, if the sums do not tell them."""
-    if source.summed and wanted.summed is not None:
-        if not wanted.own:
-            return source
+    source = priced.source
+    if not source.summed or wanted.summed is None:
+        return source.of_spans
+    names = frozenset(wanted.own)
+    if names and names not in priced.silent:
         params = {**source.params, **wanted.params}
-        if not ask(statements.silent(source, wanted), params)[0]["calls"]:
-            return source
-    return source.of_spans
+        priced.silent[names] = ask(statements.silent(source, wanted), params)[0]["calls"]
+    if priced.silent.get(names):
+        return source.of_spans
+    if not wanted.by_agent:
+        return source
+    return replace(source, few=ask(statements.asking(source), source.params)[0]["calls"] <= FEW_MAX)

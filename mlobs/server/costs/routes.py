@@ -29,6 +29,7 @@ from mlobs.server.store import Store
 from mlobs.settings import PriceSettings, load
 
 ROWS_DEFAULT, ROWS_MAX = 100, 10_000
+HOURS_MAX = 31 * 24
 BODY_BYTES_MAX = 4 << 20
 SINCE = "30d"
 RANGE = ("since", "since_s", "from", "to")
@@ -82,8 +83,17 @@ def _month(store: Store, given: Given) -> dict[str, Any]:
     pricing = Pricing(_books.current(load(PriceSettings).prices))
     question = Question(asked.spans(given), month.range, (), 1, pricing, known=not store.sharded)
     found = total(store.query, question)
+    spent = usd(found.cost_units)
+    day = usd(total(store.query, replace(question, within=month.last_day)).cost_units)
+    hours: list[tuple[datetime, float]] = []
+    if budget is not None and spent >= budget:
+        rows = report(store.query, replace(question, by=("hour",), limit=HOURS_MAX))["rows"]
+        hours = [
+            (datetime.fromisoformat(row["group"]["hour"]).replace(tzinfo=UTC), row["cost_usd"] or 0.0)
+            for row in rows
+        ]
     return {
-        **forecast(month, usd(found.cost_units), budget),
+        **forecast(month, spent, day, budget, hours),
         "calls_without_price": found.calls_without_price,
     }
 
@@ -120,7 +130,7 @@ async def reprice(request: Request) -> Response:
 
 
 async def show_month(request: Request) -> Response:
-    """GET /api/cost/month: what this month has cost, and a straight line to its end."""
+    """GET /api/cost/month: what this month has cost, and will if it goes on as in the last day."""
     given = asked.once(request.query_params.multi_items())
     asked.known(given, MONTH_PARAMS)
     return JSONResponse(await run_in_threadpool(_month, request.app.state.store, given))
@@ -143,8 +153,8 @@ _REPORT = api.objects(
     as_model="string?", other_prices="boolean", **{"from": "string", "to": "string"},
 )  # fmt: skip
 _MONTH = api.objects(
-    month="string", spent_usd="number", days_past="number", days="integer", forecast_usd="number?",
-    calls_without_price="integer",
+    month="string", spent_usd="number", day_usd="number", days_past="number", days="integer",
+    forecast_usd="number", calls_without_price="integer",
 )  # fmt: skip
 OPERATIONS = (
     api.Operation(
@@ -156,7 +166,7 @@ OPERATIONS = (
         body={"type": "array", "items": {"type": "object"}},
     ),
     api.Operation(
-        "GET", "/api/cost/month", show_month, "This month's cost and a straight line to its end.",
-        MONTH_PARAMS, _MONTH,
+        "GET", "/api/cost/month", show_month,
+        "This month's cost, and its end if it goes on as in the last day.", MONTH_PARAMS, _MONTH,
     ),
 )  # fmt: skip

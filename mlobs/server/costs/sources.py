@@ -15,17 +15,13 @@ from mlobs.server.ask.compiling import TIMES, Condition, Value
 from mlobs.server.ask.ranges import AROUND_NS, NS, Range
 from mlobs.server.ask.statements import EMBEDDINGS, FAILED, IN_RANGE, OF_CALLS
 from mlobs.server.costs.agents import ABOVE, AT, IS_AGENT
-from mlobs.server.costs.calls import REPEATED, SAME, calls, reached, repeated_by
+from mlobs.server.costs.calls import REPEATED, SAME, SELECTED, calls, reached, repeated_by
 from mlobs.server.costs.pricing import Edges
 from mlobs.server.costs.summed import SIZES, TABLE, TEN_S, TOKENS, fits
 
 APART_MAX = 20_000  # Traces of which the spans are read beside the sums.
 _FAILED_ROOTS = f"SELECT sipHash64(TraceId) AS trace FROM otel_traces WHERE ParentSpanId = '' AND {FAILED}"
 _SECONDS_MAX = 2**32 - 2 * TEN_S
-_SELECTED = (
-    "trace", "weight", "Timestamp", "provider", "response_model", "request_model", "tier", "calls", "unused",
-    "told", "size", "period", "embeds", *(f"t_{name}" for name in BUCKETS),
-)  # fmt: skip
 
 
 def _between(begin: str, end: str, column: str = "Ten") -> str:
@@ -74,6 +70,7 @@ class Source:
         apart: Whether there are traces of which the spans are read beside it.
         beside: Whether the range has more than whole tens of minutes.
         agents: Whether `agents` has all there are; else they are read from the spans.
+        few: Whether there are few calls whose agent has to be looked for, as is known of the sums.
     """
 
     where: Condition
@@ -84,6 +81,7 @@ class Source:
     apart: bool = False
     beside: bool = True
     agents: bool = False
+    few: bool = False
 
     @property
     def of_spans(self) -> "Source":
@@ -103,30 +101,39 @@ class Source:
             f"UNION ALL {_FAILED_ROOTS} AND {TIMES} AND {unknown}"
         )
 
-    def calls(self, extra: str = "", summed: str = "", names: tuple[str, ...] = ()) -> str:
+    def calls(self, extra: str = "", summed: str = "") -> str:
         """Return the statement for the calls that count, or sums of some.
 
         Args:
             extra: More to select of spans, with a comma before each.
-            summed: The same of `call_sums`.
-            names: What `extra` calls it.
+            summed: The same of `call_sums`, in the same order.
         """
         if not self.summed:
-            return calls(self.where, self.edges, extra, repeated=REPEATED if self.repeated else "")
-        listed = ", ".join((*_SELECTED, *names))
-        tokens = ", ".join(f"{TOKENS[name]} AS t_{name}" for name in BUCKETS)
-        sizes = reached([f"Size >= {size}" for size in self.edges.sizes])
-        days = reached([f"Ten >= toDateTime({start // NS}, 'UTC')" for start in self.edges.starts()])
-        sums = f"""SELECT Trace AS trace, Weight AS weight, toDateTime64(Ten, 9, 'UTC') AS Timestamp,
-    Provider AS provider, ResponseModel AS response_model, RequestModel AS request_model, Tier AS tier,
-    Operation = '{EMBEDDINGS}' AS embeds,
-    Calls AS calls, Unused AS unused, Told AS told, {sizes} AS size, {days} AS period, {tokens}{summed}
+            repeated = REPEATED if self.repeated else ""
+            return calls(self.where, self.edges, f", TraceId{extra}", repeated=repeated)
+        of_sums = {
+            "trace": "Trace",
+            "weight": "Weight",
+            "Timestamp": "toDateTime64(Ten, 9, 'UTC')",
+            "provider": "Provider",
+            "response_model": "ResponseModel",
+            "request_model": "RequestModel",
+            "tier": "Tier",
+            "size": reached([f"Size >= {size}" for size in self.edges.sizes]),
+            "period": reached([f"Ten >= toDateTime({start // NS}, 'UTC')" for start in self.edges.starts()]),
+            "embeds": f"Operation = '{EMBEDDINGS}'",
+            "calls": "Calls",
+            "unused": "Unused",
+            "told": "Told",
+            **{f"t_{name}": TOKENS[name] for name in BUCKETS},
+        }
+        selected = ", ".join(f"{of_sums[name]} AS {name}" for name in SELECTED)
+        sums = f"""SELECT {selected}{summed}
 FROM {TABLE} WHERE {self._tens} AND Calls > 0 AND {self.where.sql}"""
         if not self._spans:
             return sums
         where = replace(self.where, any_of=(self._spans,))
-        spans = calls(where, self.edges, extra, repeated=self._repeats, few=True)
-        return f"SELECT {listed} FROM ({sums}) UNION ALL SELECT {listed} FROM ({spans})"
+        return f"{sums} UNION ALL {calls(where, self.edges, extra, repeated=self._repeats, few=True)}"
 
     def once(self) -> str:
         """Return the statement for the traces of calls, with whether they count and how many do not."""

@@ -64,7 +64,7 @@ def selected(where: str = "1") -> str:
         where: Which spans, all of those that came together.
     """
     came = f"FROM otel_traces WHERE ClockKnown AND ({where})"
-    told = details("rare")
+    told = details("rare[{}]")
     cut = ",\n        ".join(f"{text.format(**told)} AS {name}" for name, text in CUT.items())
     tokens = ", ".join(f"toUInt64({OF_BUCKETS[name]}) * Weight AS t_{name}" for name in BUCKETS)
     sums = ", ".join(f"sumIf(t_{name}, {_COUNTS}) AS {TOKENS[name]}" for name in BUCKETS)
@@ -87,7 +87,7 @@ FROM (
         {OF_CALLS} AS is_call, {_FAILED_ROOT} AS root_failed,
         {cut},
         {under} AS Under, if({unsettled}, above, 0) AS Above, if({unsettled}, {AT}, 0) AS Begun,
-        {tier("rare")} AS Tier, toUInt32(multiIf({size}, 0)) AS Size, {tokens},
+        {tier("rare[{}]")} AS Tier, toUInt32(multiIf({size}, 0)) AS Size, {tokens},
         InputTokens IS NULL AND OutputTokens IS NULL AS unused, CostUsd * Weight AS told,
         toUInt32(cityHash64(SpanId)) AS span, toUInt32(cityHash64(ParentSpanId)) AS parent,
         {_same("SpanId")} IN (SELECT {_same("ParentSpanId")} {came} AND {_MAY_REPEAT}) AS repeated,

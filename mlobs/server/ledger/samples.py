@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from mlobs.errors import DataError
 
-_LINE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: -?\d+)?(?: # .*)?$")
+# An exemplar behind a value has braces of its own.
+_LINE = re.compile(
+    r'([a-zA-Z_:][\w:]*)(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\})? (\S+)(?: -?[\d.]+)?(?: # .*)?$'
+)
 _LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -32,7 +35,7 @@ def read_samples(text: str) -> list[Sample]:
     Raises:
         DataError: It is no such page.
     """
-    found = list(_samples(text.splitlines()))
+    found = list(_samples(re.split(r"\r?\n", text)))  # Labels may have what else ends lines.
     if not found:
         raise DataError(f"{text[:60]!r} came; a page of metrics, as Prometheus scrapes it, was expected.")
     return found

@@ -12,6 +12,7 @@
     links        addresses of pages, with questions in the language of `ask`
     charts/      pictures, one module each
     prose        the Markdown of runbooks, as data
+    documents    the JSON in what programs sent
     previews     the first words of what a call was given
     examples     a few traces that something points at
     overview/ traces/ trace/ sessions/ users/ models/ alerts/ drift/ setup/

@@ -25,7 +25,7 @@ from mlobs.server.receive.refusals import RefusedError
 
 COOKIE, SECURE_COOKIE = "mlobs_token", "__Host-mlobs_token"
 DAYS_KEPT = 30
-FORM_BYTES_MAX = 8_192
+FORM_BYTES_MAX, FIELDS_MAX = 8_192, 10
 PATH = "/login"
 
 
@@ -83,7 +83,10 @@ async def take(request: Request) -> Response:
         body += chunk
         if len(body) > FORM_BYTES_MAX:
             return _form(request, "", "What came is too long for a token.", 413)
-    fields = parse_qs(body.decode("latin-1"), max_num_fields=10)
+    try:
+        fields = parse_qs(body.decode("latin-1"), max_num_fields=FIELDS_MAX)
+    except ValueError:
+        return _form(request, "", f"More than {FIELDS_MAX} fields came; this page sends two.", 400)
     token, wanted = (fields.get(name, [""])[0].strip() for name in ("token", "next"))
     guard: Guard = request.app.state.guard
     try:

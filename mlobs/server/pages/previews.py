@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from mlobs.server.pages.documents import document
+
 CHARACTERS = 160
 _STRING = re.compile(r'"(?:content|text|input|query|question|prompt|message|q)"\s*:\s*"((?:[^"\\]|\\.)+)')
 _ROLE = re.compile(r'"role"\s*:\s*"([a-z]+)"')
@@ -39,8 +41,8 @@ def words(text: str) -> str | None:
     if not text.lstrip().startswith(("{", "[", '"')):
         return text.strip() or None
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = document(text)
+    except ValueError:
         return None
     return value.strip() or None if isinstance(value, str) else next(iter(_last_words(value)), None)
 
@@ -49,8 +51,8 @@ def _said(text: str) -> str:
     if not text.lstrip().startswith(("{", "[", '"')):
         return text
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = document(text)
+    except ValueError:
         return _said_in_part(text)
     if isinstance(value, str):
         return value

@@ -21,7 +21,8 @@ SELECT
     picked(SpanAttributes, NOT is_content),
     picked(SpanAttributes, is_content),
     facts(),
-    if(s.end > s.start, least(s.end - s.start, 315576000000000000), 0), -- Ten years.
+    -- At most ten years; a difference is a signed number, and below nought if it is large.
+    if(s.end > s.start, least(toUInt64(s.end - s.start), 315576000000000000), 0),
     transform(s.status.code, [1, 2], ['Ok', 'Error'], 'Unset'),
     s.status.message,
     arrayMap(e -> moment(e.time), s.events),

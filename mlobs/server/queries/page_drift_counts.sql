@@ -1,5 +1,6 @@
 -- How many rows fell into each bin of a feature in each step, over all processes. A counter's increase is
 -- from the step before; of a process that was heard of before the range, the hour before it is read, too.
+-- What cannot be counted, as more than 2^53, is none.
 SELECT bin, at_s, toUInt64(sum(more)) AS counted
 FROM (
     SELECT
@@ -26,6 +27,7 @@ FROM (
             AND Attributes[{version_key:String}] = {version:String}
             AND Attributes[{ref_key:String}] = {ref:String}
             AND Attributes[{segment_key:String}] = {segment:String}
+            AND Value BETWEEN 0 AND 9007199254740992
         GROUP BY bin, instance, began, temporality, at_s
     )
     WINDOW before AS (PARTITION BY bin, instance, began, temporality ORDER BY at_s ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)

@@ -14,6 +14,7 @@ WHERE ServiceName = {service:String} AND MetricName IN ({evidence:String}, {thre
     AND Attributes[{version_key:String}] = {version:String}
     AND Attributes[{ref_key:String}] = {ref:String}
     AND Attributes[{segment_key:String}] = {segment:String}
+    AND isFinite(Value)
 GROUP BY metric, instance, at_s
 ORDER BY at_s
 LIMIT 20000

@@ -1,5 +1,6 @@
 -- What each process that watches a feature knows by itself, the worst of them for each feature: its own
--- detector may be sure before that of all processes together is, or where there is none.
+-- detector may be sure before that of all processes together is, or where there is none. What is no number
+-- says nothing.
 SELECT
     ServiceName AS service, model, version, ref, feature, segment,
     uniqExact(Instance) AS processes,
@@ -25,6 +26,7 @@ FROM (
         AND TimeUnix >= now64(9, 'UTC') - toIntervalSecond({stale_s:UInt32})
     GROUP BY MetricName, ServiceName, Instance, model, version, ref, feature, segment, method
 )
+WHERE isFinite(value)
 GROUP BY service, model, version, ref, feature, segment
 ORDER BY service, model, version, ref, feature, segment
 LIMIT 20000

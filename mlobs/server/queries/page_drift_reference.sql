@@ -8,5 +8,6 @@ WHERE MetricName = {metric:String} AND ServiceName = {service:String}
     AND Labels[{version_key:String}] = {version:String}
     AND Labels[{ref_key:String}] = {ref:String}
     AND Labels[{segment_key:String}] = {segment:String}
+    AND isFinite(Value)
 GROUP BY bin
 ORDER BY bin

@@ -4,7 +4,7 @@ WITH
 SELECT
     TraceId AS trace_id,
     toUnixTimestamp64Nano(min(Timestamp)) AS start_ns,
-    max(least(toUnixTimestamp64Nano(Timestamp), 8900000000000000000) + toInt64(Duration)) AS end_ns,
+    max(least(toUnixTimestamp64Nano(Timestamp), 8900000000000000000) + toInt64(least(Duration, 323372036854775807))) AS end_ns,
     argMin(SpanName, (ParentSpanId != '', Timestamp)) AS name,
     countIf(ParentSpanId = '') > 0 AS finished,
     countIf(StatusCode = 'Error') AS errors,

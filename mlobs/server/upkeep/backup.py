@@ -2,16 +2,19 @@
 
     manifest.json                          schema version, when, rows of each table
     tables/otel_traces/20261125_1_9_2/…    the frozen parts
+    files/alerts.sqlite                    SQLite files beside the store: alerts, deliveries, silences
 
 The parts are frozen (hard links, no copy) while no segment is being stored, so that the tables agree
-with each other; sending them takes as long as it takes, and what arrives meanwhile is not in them.
+with each other; sending them takes as long as it takes, and what arrives meanwhile is not in them. The SQLite
+files are copied right after, each as it is at one moment, whoever writes to it meanwhile.
 """
 
 import json
 import shutil
+import sqlite3
 import tarfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,9 @@ from uuid import uuid4
 from mlobs.errors import StoreError
 from mlobs.server.store import Store
 
-MANIFEST, TABLES_FOLDER = "manifest.json", "tables"
+MANIFEST, TABLES_FOLDER, FILES_FOLDER = "manifest.json", "tables", "files"
+FILES = "*.sqlite"
+BUSY_SECONDS = 30.0
 FORMAT_VERSION = 1
 CHUNK_BYTES = 1 << 20
 PREFIX = "backup_"  # The engine writes a hyphen otherwise.
@@ -49,6 +54,7 @@ class Backup:
                 for row in held:
                     connection.run(f"ALTER TABLE {row['name']} FREEZE WITH NAME '{name}'")
                 version = connection.run("SELECT max(Version) AS version FROM schema_version")[0]["version"]
+            self._files = _copied(store.folder.parent, self._frozen / FILES_FOLDER)
         except BaseException:
             self.close()
             raise
@@ -74,6 +80,8 @@ class Backup:
             for path in sorted(folder.rglob("*")):
                 if path.is_file():
                     yield from _file(path, f"{TABLES_FOLDER}/{table}/{path.relative_to(folder).as_posix()}")
+        for path in self._files:
+            yield from _file(path, f"{FILES_FOLDER}/{path.name}")
         yield tarfile.NUL * (2 * tarfile.BLOCKSIZE)
 
     def close(self) -> None:
@@ -89,6 +97,27 @@ def forget(folder: Path) -> None:
     """
     for left in (folder / "shadow").glob(f"{PREFIX}*"):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _copied(folder: Path, target: Path) -> list[Path]:
+    """Copy the SQLite files of a folder; return the copies.
+
+    Raises:
+        StoreError: One cannot be read, or the disk is full.
+    """
+    copies = []
+    for path in sorted(folder.glob(FILES)):
+        copy = target / path.name
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            # An address, for a name may have any character in it.
+            source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+            with closing(source), closing(sqlite3.connect(copy)) as made:
+                source.backup(made)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{path} cannot be copied: {error}; the backup was given up.") from error
+        copies.append(copy)
+    return copies
 
 
 def _rows(folder: Path) -> int:

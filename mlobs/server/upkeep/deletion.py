@@ -2,8 +2,9 @@
 
 Traces are removed whole: those with a span of the session or user. With them go the log records and
 scores that name one of these traces, and those that carry the session or user themselves.
-The exemplars of derived metrics go as well; metrics that were sent hold no such ids but in theirs, where a
-trace id may stay until the points grow old.
+What alerts remember of it is for whoever keeps that; `routes` asks them. The exemplars of derived metrics
+go as well; metrics that were sent hold no such ids but in theirs, where a trace id may stay until the points
+grow old.
 
 Rows are rewritten away (ALTER TABLE … DELETE), so that they are gone from the disk when this returns,
 but for the parts that the engine removes some minutes later. The engine keeps the text of what it was
@@ -11,7 +12,7 @@ told to delete, so the ids are in a table of the request's own, which is dropped
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from uuid import uuid4
 
@@ -27,7 +28,9 @@ from mlobs.server.upkeep.removing import remove
 
 CHARACTERS_MAX = 1_000
 TRACE = re.compile(r"[0-9a-f]{32}")
+HALF = re.compile("[\ud800-\udfff]")
 PREFIX = "deleting_"
+ASKED_MAX = 1_000  # Traces in one question.
 TRIES = 5  # While more arrives.
 REPORTED = ("scores", "otel_logs", "otel_traces")
 # Which traces go whole, by what is asked for.
@@ -93,6 +96,26 @@ def delete(connection: Connection, what: str, value: str) -> dict[str, int]:
         raise StoreError("More rows kept coming while others were deleted; ask again.")
     finally:
         connection.run(f"DROP TABLE IF EXISTS {of} SYNC")
+
+
+def among(connection: Connection, what: str, value: str, trace_ids: Sequence[str]) -> list[str]:
+    """Return which of some traces will go with a trace, session or user.
+
+    Raises:
+        QueryError: It is no id.
+    """
+    value = _checked(what, value)
+    if what == "trace":
+        return [value] if value in trace_ids else []
+    found: set[str] = set()
+    given = "TraceId IN splitByChar(',', {given:String})"
+    for first in range(0, len(trace_ids), ASKED_MAX):
+        some = ",".join(trace_ids[first : first + ASKED_MAX])
+        for table, condition in (("otel_traces", SPANS[what]), (TURNS, TURNS_OF[what])):
+            statement = f"SELECT DISTINCT TraceId AS id FROM {table} WHERE {given} AND ({condition})"
+            rows = connection.run(statement, {"value": value, "given": some})
+            found.update(row["id"] for row in rows)
+    return sorted(found)
 
 
 def _removed(connection: Connection, what: str, value: str, of: str) -> dict[str, int]:
@@ -166,8 +189,8 @@ def _tidy(connection: Connection) -> None:
 def _checked(what: str, value: str) -> str:
     if what not in SPANS:
         raise QueryError(f"{what[:40]!r} came; trace, session or user is what can be deleted.")
-    if not value or len(value) > CHARACTERS_MAX:
-        wanted = f"an id of 1 to {CHARACTERS_MAX} characters was expected"
+    if not value or len(value) > CHARACTERS_MAX or HALF.search(value):
+        wanted = f"an id of 1 to {CHARACTERS_MAX} characters, and no halves of any, was expected"
         raise QueryError(f"{what}={value[:40]!r} came; {wanted}.")
     if what == "trace":
         value = value.lower()

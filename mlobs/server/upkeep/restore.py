@@ -4,6 +4,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -11,16 +12,19 @@ from mlobs.errors import StoreError
 from mlobs.server.engine import Connection, literal
 from mlobs.server.migrations import newest_version
 from mlobs.server.store import Store
-from mlobs.server.upkeep.backup import FORMAT_VERSION, MANIFEST, TABLES_FOLDER
+from mlobs.server.upkeep.backup import FILES, FILES_FOLDER, FORMAT_VERSION, MANIFEST, TABLES_FOLDER
 from mlobs.settings import ServerSettings
 
 NOT_ATTACHED = ("schema_version", "canonical_columns")  # A new store has its own.
+UNKNOWN_TABLE = "The backup has a table {table!r} that its schema does not have."
+SHAPE = {"format": int, "schema": int, "rows": dict, "counted": list}  # Of what is said of a backup.
 
 
 def restore(file: Path, settings: ServerSettings) -> dict[str, int]:
     """Restore a backup into the data folder of `settings`; return the rows by table.
 
-    Nothing is there under the store's name until all of it is.
+    Nothing is there under the store's name until all of it is. A backup of an older release has no files
+    beside the store; alerts begin anew then.
 
     Raises:
         StoreError: The file is no backup, or of a newer release, or the folder is not empty.
@@ -35,6 +39,7 @@ def restore(file: Path, settings: ServerSettings) -> dict[str, int]:
             manifest = _manifest(file, tar)
             part.mkdir(parents=True)
             rows = _filled(part, tar, manifest, settings)
+        _place(part / FILES_FOLDER, data)
         if folder.exists():
             folder.rmdir()
         part.rename(folder)
@@ -58,7 +63,7 @@ def _filled(
     )
     try:
         with store.writing() as connection:
-            _attach(connection, tar)
+            _attach(connection, tar, folder / FILES_FOLDER)
         return _rows(store, manifest)
     finally:
         store.close()
@@ -69,9 +74,10 @@ def _manifest(file: Path, tar: tarfile.TarFile) -> Mapping[str, Any]:
     found = tar.extractfile(member) if member is not None and member.name == MANIFEST else None
     try:
         manifest = json.loads(found.read()) if found is not None else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         manifest = {}
-    if not isinstance(manifest, dict) or not {"format", "schema", "rows", "counted"} <= manifest.keys():
+    told = manifest if isinstance(manifest, dict) else {}
+    if not all(isinstance(told.get(name), kind) for name, kind in SHAPE.items()):
         raise StoreError(f"{file} is no backup of mlobs: it does not begin with a {MANIFEST} of one.")
     if manifest["format"] > FORMAT_VERSION or manifest["schema"] > newest_version():
         raise StoreError(
@@ -81,8 +87,8 @@ def _manifest(file: Path, tar: tarfile.TarFile) -> Mapping[str, Any]:
     return manifest
 
 
-def _attach(connection: Connection, tar: tarfile.TarFile) -> None:
-    """Put every part where the engine looks for detached ones, and attach them."""
+def _attach(connection: Connection, tar: tarfile.TarFile, beside: Path) -> None:
+    """Put every part where the engine looks for detached ones, and attach them; put other files beside."""
     rows = connection.run(
         "SELECT name, data_paths[1] AS folder FROM system.tables "
         "WHERE database = 'mlobs' AND engine LIKE '%MergeTree'"
@@ -93,19 +99,42 @@ def _attach(connection: Connection, tar: tarfile.TarFile) -> None:
         match PurePosixPath(member.name).parts:
             case (folder, table, *inside) if folder == TABLES_FOLDER and member.isfile():
                 pass
+            case (folder, name) if folder == FILES_FOLDER and member.isfile() and fnmatch(name, FILES):
+                _write(tar, member, beside / name)
+                continue
             case _:
                 continue
         if not inside or ".." in inside or table in NOT_ATTACHED:
             continue
         if table not in folders:
-            raise StoreError(f"The backup has a table {table!r} that its schema does not have.")
-        target = folders[table].joinpath(*inside)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _opened(tar, member) as source, target.open("wb") as copy:
-            shutil.copyfileobj(source, copy)
+            raise StoreError(UNKNOWN_TABLE.format(table=table))
+        _write(tar, member, folders[table].joinpath(*inside))
         parts[table, inside[0]] = None
     for table, part in parts:
         connection.run(f"ALTER TABLE {table} ATTACH PART {literal(part)}")
+
+
+def _place(files: Path, data: Path) -> None:
+    """Move the files from beside the store to where they belong.
+
+    Raises:
+        StoreError: One is there already.
+    """
+    found = sorted(files.glob(FILES))
+    for path in found:
+        if (data / path.name).exists():
+            raise StoreError(
+                f"{data / path.name} is there already; restore into an empty folder with --data."
+            )
+    for path in found:
+        path.rename(data / path.name)
+    shutil.rmtree(files, ignore_errors=True)
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _opened(tar, member) as source, target.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
 
 
 def _opened(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
@@ -127,6 +156,8 @@ def _rows(store: Store, manifest: Mapping[str, Any]) -> dict[str, int]:
         # An empty table that is none of the schema's was left beside another when a server was killed.
         if table in NOT_ATTACHED or (not held and table not in there):
             continue
+        if table not in there:
+            raise StoreError(UNKNOWN_TABLE.format(table=table))
         found[table] = store.query(f"SELECT count() AS held FROM {table}")[0]["held"]
         if table in manifest["counted"] and found[table] != held:
             raise StoreError(f"{table} has {found[table]} rows after restoring; the backup says {held}.")

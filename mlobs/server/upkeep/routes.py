@@ -1,7 +1,7 @@
 """POST /api/delete and POST /api/backup, for whoever may administer the server."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -15,7 +15,7 @@ from mlobs.server.access import GuardedRoute, route
 from mlobs.server.access.scopes import ADMIN
 from mlobs.server.store import Store
 from mlobs.server.upkeep.backup import Backup
-from mlobs.server.upkeep.deletion import delete
+from mlobs.server.upkeep.deletion import among, delete
 
 BODY_BYTES_MAX = 10_000
 WANTED = '{"trace": "ID"}, {"session": "ID"} or {"user": "ID"}'
@@ -44,10 +44,15 @@ def upkeep_routes(
             )
         what, value = await _asked(request)
 
+        tells: Mapping[str, Callable[..., Any]] = request.app.state.tells
+        traces, forget = tells.get("alert_traces"), tells.get("forget_alerts")
+
         def work() -> dict[str, int]:
             drain()
             with store.writing() as connection:
-                return delete(connection, what, value)
+                going = among(connection, what, value, traces()) if traces else []
+                report = delete(connection, what, value)
+            return report | ({"alerts": forget(what, value, going)} if forget else {})
 
         report = await run_in_threadpool(work)
         return JSONResponse({"deleted": report, "segments_set_aside": set_aside()})
@@ -88,7 +93,7 @@ async def _asked(request: Request) -> tuple[str, str]:
             raise PayloadError(f"More than {BODY_BYTES_MAX} bytes came; {WANTED} was expected.")
     try:
         given = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict) or len(given) != 1 or not isinstance(next(iter(given.values())), str):
         raise PayloadError(f"{body[:60].decode(errors='replace')!r} came; {WANTED} was expected.")

@@ -154,6 +154,7 @@ def test_a_template_names_fields_and_labels():
     assert filled == "MlobsErrorRatioHigh label p error.type timeout (80%) $ (no gone)"
 
 
+@pytest.mark.slow
 @given(value=st.text())
 def test_what_is_filled_in_is_never_a_template_again(value):
     """Nor is anything looked up in it."""

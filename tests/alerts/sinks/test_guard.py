@@ -19,7 +19,7 @@ from mlobs.alerts.sinks.posting import Post
 from mlobs.errors import SettingError
 from tests.alerts.listening import listening
 from tests.alerts.sink import webhook
-from tests.alerts.sinks.certificates import certificate
+from tests.certificates import signed
 
 NOW_S = 1_700_000_000.0
 PRIVATE = [
@@ -255,7 +255,8 @@ def encrypted(chain, key):
 
 def test_a_certificate_is_checked_against_the_name_and_not_the_pinned_address(tmp_path):
     """Pinning must not switch TLS off."""
-    chain, key = certificate(tmp_path, "hooks.example.org")
+    made = signed(tmp_path, "hooks.example.org")
+    chain, key = made.chain, made.key
     with encrypted(chain, key) as port:
 
         def send(host, ca):

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from mlobs.alerts.sinks import SinkConfig, build
 from mlobs.alerts.sinks import mail as module
 from mlobs.errors import SettingError
-from tests.alerts.sinks.certificates import certificate
 from tests.alerts.sinks.messages import DELIVERY, NASTY, NOW_S, body
+from tests.certificates import signed
 
 
 class Inbox:
@@ -134,7 +134,8 @@ def test_labels_of_strangers_are_words_in_a_mail(inbox):
 
 def test_starttls_checks_the_name_of_the_server(tmp_path, inbox):
     """The connection goes to a pinned address, the certificate is for the name."""
-    chain, key = certificate(tmp_path, "mail.example.org")
+    made = signed(tmp_path, "mail.example.org")
+    chain, key = made.chain, made.key
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, key)
     with server(inbox, tls_context=context, require_starttls=True) as port:
@@ -158,7 +159,8 @@ def test_a_server_without_starttls_gets_no_mail(inbox):
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 def test_tls_from_the_start_with_a_login(tmp_path, inbox, monkeypatch):
     """As port 465 wants it."""
-    chain, key = certificate(tmp_path, "mail.example.org")
+    made = signed(tmp_path, "mail.example.org")
+    chain, key = made.chain, made.key
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, key)
     seen = []

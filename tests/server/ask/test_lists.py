@@ -1,8 +1,11 @@
 """Lists of traces and sessions: what a filter finds, and pages that nothing is missing from."""
 
+import base64
 import os
+from datetime import UTC, datetime
 
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -105,12 +108,65 @@ def test_traces_are_sorted_as_asked(ask, shop):
     dearest = ask("traces", q=filtered, sort="dearest")["traces"]
     assert dearest[0]["trace_id"] == shop.ids["failed"]
     assert shop.ids["running"] not in {row["trace_id"] for row in dearest}
+    # Agents tell no cost, and what they called does; so it is for what stands in braces.
+    for agents in (f"{filtered} kind:agent", f"{{{filtered} agent:agent-f*}}"):
+        dearest = ask("traces", q=agents, sort="dearest", limit=1)
+        assert [row["trace_id"] for row in dearest["traces"]] == [shop.ids["failed"]]
+        following = ask("traces", q=agents, sort="dearest", limit=1, cursor=dearest["next"])
+        assert following["traces"][0]["cost_usd"] == 0.25
     slowest = ask("traces", q=filtered, sort="slowest")["traces"]
     assert slowest[-1]["trace_id"] == shop.ids["running"]
     assert [row["finished"] for row in slowest] == [True, True, True, False]
 
 
+@pytest.mark.parametrize("rank", ["NaN", "Infinity", "-1", "1.5", "true", "null", '"1"', 2**64, "1e400"])
 @pytest.mark.parametrize("sort", ["newest", "slowest", "dearest"])
+def test_a_cursor_that_nobody_gave_is_refused_in_a_sentence(served, sort, rank):
+    """Also on the page, which does not take the store for busy then."""
+    text = f'[1, "{sort}", 0, 9, 9, {rank}, "x"]'
+    given = {"sort": sort, "cursor": base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")}
+    if sort == "dearest" and rank in {"-1", "1.5", 2**64}:
+        return  # A price like any other.
+    refused = requests.get(f"{served.url}/api/traces", params=given, timeout=30)
+    assert (refused.status_code, refused.json()["error"][-62:]) == (
+        400,
+        "is not one that this server gave; leave it out to see the first page."[-62:],
+    )
+    page = requests.get(f"{served.url}/traces", params=given, headers={"Accept": "text/html"}, timeout=30)
+    assert page.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("sort", "fact"),
+    [
+        # As the engine writes it, it reads a number that is next to it.
+        ("dearest", {"mlobs__cost__usd": 0.002877}),
+        ("dearest", {"mlobs__cost__usd": float("inf")}),
+        ("slowest", {"took_ns": 10**18}),
+    ],
+)
+@pytest.mark.parametrize("filtered", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_pages_go_on_behind_any_number(served, ask, sort, fact, filtered):
+    """Those of one price are not lost between two pages; what no price can be is in none of them."""
+    service, begin = f"ranks-{os.urandom(4).hex()}", datetime.now(UTC).isoformat()
+    request = ExportTraceServiceRequest()
+    sent = {span(request, "chat", gen_ai__operation__name="chat", **fact).trace_id.hex() for _ in range(4)}
+    request.resource_spans[0].resource.attributes[0].value.string_value = service
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    query = {"from_": begin, **({"q": f"service:{service}"} if filtered else {})}
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = ask("traces", sort=sort, limit=1, **query, **({"cursor": cursor} if cursor else {}))
+        seen += [row["trace_id"] for row in page["traces"] if row["trace_id"] in sent]
+        cursor = page["next"]
+    assert len(seen) == len(set(seen))
+    assert set(seen) == (set() if fact.get("mlobs__cost__usd") == float("inf") else sent)
+
+
+@pytest.mark.parametrize(
+    "sort", ["newest", *(pytest.param(sort, marks=pytest.mark.slow) for sort in ("slowest", "dearest"))]
+)
 def test_pages_have_every_trace_once_while_others_arrive(served, ask, sort):
     """With many spans of the same rank, and new traces between two pages."""
     service = f"pages-{os.urandom(4).hex()}"

@@ -1,12 +1,18 @@
 """Sums, comparisons, errors, runs in progress, what can be asked for; and what is not."""
 
+import math
+import os
+
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.errors import QueryError
 from mlobs.server.ask.cursors import Cursor, read_cursor, written
 from mlobs.server.ask.ranges import DAY_NS, NS, NS_MAX, Range, length_ns, read_range
+from tests.server.otlp import post, span
 
 NOW_NS = 1_750_000_000 * NS
 
@@ -173,13 +179,16 @@ def test_lengths_are_positive():
 
 @given(
     st.integers(0, NS_MAX),
-    st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, NS_MAX),
+    st.tuples(st.just("dearest"), st.floats(allow_nan=False, allow_infinity=False))
+    | st.tuples(st.just("newest"), st.integers(0, NS_MAX))
+    | st.tuples(st.just("slowest"), st.integers(0, 2**64 - 1)),
     st.text(max_size=40),
 )
-def test_a_cursor_is_read_as_it_was_written(since_ns, rank, last):
+def test_a_cursor_is_read_as_it_was_written(since_ns, ranked, last):
     """Also when ids are not what ours are."""
-    cursor = Cursor("newest", Range(since_ns, NS_MAX, NS_MAX), rank, last)
-    assert read_cursor(written(cursor), "newest") == cursor
+    sort, rank = ranked
+    cursor = Cursor(sort, Range(since_ns, NS_MAX, NS_MAX), rank, last)
+    assert read_cursor(written(cursor), sort) == cursor
 
 
 @given(st.text(max_size=80) | st.text("abcdefghijklmnopqrstuvwxyzABCDEF0123456789-_=", max_size=80))
@@ -187,3 +196,35 @@ def test_any_other_word_is_no_cursor(word):
     """Cursors come from outside."""
     with pytest.raises(QueryError):
         read_cursor(word, "newest")
+
+
+@pytest.mark.slow
+def test_a_number_that_is_none_does_not_take_the_sums_of_others_away(served, ask):
+    """Nor the answer itself: JSON has no word for it."""
+    service = f"none-{os.urandom(4).hex()}"
+    request = ExportTraceServiceRequest()
+    call = {"gen_ai__operation__name": "chat", "gen_ai__request__model": "m"}
+    told = {"user__id": service, "session__id": service}
+    for odd in (math.nan, math.inf, -math.inf):
+        trace = os.urandom(16)
+        for number in (odd, 0.25):
+            span(
+                request, "chat", trace=trace, mlobs__cost__usd=number,
+                gen_ai__response__time_to_first_chunk=number, gen_ai__usage__input_tokens=2**63 - 1,
+                gen_ai__usage__output_tokens=2**63 - 1, **call, **told,
+            )  # fmt: skip
+    request.resource_spans[0].resource.attributes[0].value.string_value = service
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    [row] = ask("aggregate", q=f"service:{service}")["rows"]
+    assert (row["spans"], row["cost_usd"]) == (6, 0.75)
+    assert set(row["time_to_first_chunk_s"].values()) == {0.25}
+    assert row["tokens"] == 2**63 - 1
+    assert "rows" in ask("compare", q=f"service:{service}", against_q="service:nobody")
+    assert [one["cost_usd"] for one in ask("traces", q=f"service:{service}")["traces"]] == [0.25] * 3
+    [session] = ask("sessions", q=f"service:{service}")["sessions"]
+    assert session["cost_usd"] == 0.75
+    page = requests.get(
+        f"{served.url}/sessions?q=user:{service}", headers={"Accept": "text/html"}, timeout=30
+    )
+    assert "$0.75" in page.text

@@ -2,7 +2,9 @@
 
 import io
 import json
+import socket
 import threading
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.csv
@@ -10,7 +12,9 @@ import pyarrow.parquet
 import pytest
 import requests
 
+from mlobs.server.ask import sql_routes
 from mlobs.server.ask.guard import tokens_problem, tree_problem
+from mlobs.server.receive.memory import Memory
 from tests.server.otlp import wait_until
 
 FORBIDDEN = [
@@ -252,6 +256,28 @@ def test_a_statement_that_takes_too_long_is_stopped(served):
     assert (
         answer.json()["error"] == "The statement took longer than 0.3 s. Narrow the time, or raise the limit."
     )
+
+
+def test_answers_that_nobody_reads_have_a_limit_together(served, monkeypatch):
+    """Else whoever may ask could fill the memory with them, a connection after the other."""
+    held = Memory(30_000_000)
+    monkeypatch.setattr(sql_routes, "_answers", lambda _: held)
+    statement = "SELECT repeat('x', 1000) AS text FROM numbers(20000)"
+    head = f"POST /api/sql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(statement)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", urlsplit(served.url).port), timeout=60) as unread:
+        unread.sendall((head + statement).encode())
+        assert wait_until(lambda: held.bytes > 0)
+        refused = send(served, statement)
+        assert (refused.status_code, "wait to be read" in refused.json()["error"]) == (503, True)
+    assert wait_until(lambda: held.bytes == 0)
+    assert send(served, statement).status_code == 200
+    assert held.bytes == 0
+
+
+def test_next_to_no_time_is_a_limit_too(served):
+    """The engine takes it for none."""
+    answer = send(served, ENDLESS, seconds_max=1e-12)
+    assert answer.json()["error"].startswith("The statement took longer than 0.001 s.")
 
 
 @pytest.mark.slow

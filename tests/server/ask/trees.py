@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from mlobs.server.ask.asked import literal
-from mlobs.server.ask.keys import KEYS
+from mlobs.server.ask.keys import CHOICES, KEYS
 from mlobs.server.ask.syntax import And, Node, Not, Or, Some, Term, Text
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -21,7 +21,7 @@ EQUAL = st.sampled_from([":", "!="])
 
 def _terms(key) -> st.SearchStrategy[Term]:
     if key.kind == "choice":
-        return st.builds(Term, st.just(key.name), EQUAL, st.sampled_from(["ok", "error", "unset"]))
+        return st.builds(Term, st.just(key.name), EQUAL, st.sampled_from([*CHOICES[key.name]]))
     if key.name in KNOWN:
         return st.builds(Term, st.just(key.name), EQUAL, st.sampled_from(KNOWN[key.name]))
     if key.kind == "text":

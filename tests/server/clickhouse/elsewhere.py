@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import re
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +13,8 @@ import clickhouse_connect
 import pytest
 
 from mlobs.server.clickhouse.address import address
-from tests.processes import MLOBS, START_S_MAX, free_port, process, wait_for
+from tests import processes
+from tests.processes import free_port
 
 REAL = "MLOBS_TEST_CLICKHOUSE"
 WHY = (
@@ -62,17 +61,10 @@ class Elsewhere:
 def up(folder: Path, **variables: str) -> Iterator[tuple[str, Any]]:
     """Run a server on folder/data; yield its address and its process."""
     folder.mkdir(exist_ok=True)
-    log = folder / f"{uuid.uuid4().hex}.log"
-    command = (*MLOBS, "up", "--port", "0", "--data", str(folder / "data"))
     environment = {**os.environ, "MLOBS_SEGMENT_SECONDS_MAX": "0.1", **variables}
-    with process(*command, log=log, cwd=folder, env=environment) as started:
-        until = time.monotonic() + START_S_MAX
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
-            assert started.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.05)
-        wait_for(f"{found[0]}/healthz", log)
-        yield found[0], started
+    log = f"{uuid.uuid4().hex}.log"
+    with processes.up(folder, log=log, probe="healthz", env=environment) as running:
+        yield running
 
 
 @contextlib.contextmanager

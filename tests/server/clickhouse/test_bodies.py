@@ -54,6 +54,13 @@ def beginning(url: str, token: str, body: bytes) -> socket.socket:
     return made
 
 
+def test_what_a_link_asks_for_only_reads_whoever_follows_it(url):
+    """Else a picture on a page could change something for an administrator."""
+    body, headers = b"x" * (READ_BYTES_MAX + 1), {"Authorization": f"Bearer {ADMIN}"}
+    followed = requests.get(url, params={"compress": "1"}, data=body, headers=headers, timeout=30)
+    assert (followed.status_code, ask(url, ADMIN, body).status_code) == (413, 501)
+
+
 @pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}])
 def test_only_who_may_write_sends_a_large_body(url, memory, headers):
     body = b"x" * (READ_BYTES_MAX + 1)

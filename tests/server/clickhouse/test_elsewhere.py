@@ -25,7 +25,7 @@ from mlobs.server.migrations import ADDED_UP
 from mlobs.server.store import SETTINGS
 from tests.server.clickhouse.elsewhere import Elsewhere, elsewhere, ours
 from tests.server.otlp import post, span, wait_until
-from tests.server.test_crash import Sent, counters, sending, tool_calls
+from tests.server.senders import Sent, counters, sending, tool_calls
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 TIMES = "SELECT SpanId, count() FROM {d}.otel_traces GROUP BY SpanId"

@@ -1,12 +1,9 @@
 """Grafana's ad hoc filters: a condition for a table beside the statement, as its data source sends it."""
 
-import doctest
-
 import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from mlobs.server.clickhouse import filters
 from tests.server.otlp import post, span
 
 ODD = "o'brien\\"
@@ -156,9 +153,3 @@ def test_a_filter_that_is_no_text_is_refused_with_a_sentence(url):
 def test_a_filter_within_a_statement_is_refused(url):
     within = f"SELECT * FROM ({COUNT} SETTINGS additional_table_filters = {{'otel_traces' : '1'}})"
     assert "SETTINGS came" in ask(url, within).text
-
-
-def test_the_examples_in_docstrings_are_true():
-    result = doctest.testmod(filters)
-    assert result.attempted
-    assert result.failed == 0

@@ -41,10 +41,14 @@ def test_it_is_refused_with_a_sentence(url, tmp_path, statement):
 
 @pytest.mark.parametrize("name", ["readonly", "max_memory_usage", "max_execution_time", "max_result_rows"])
 def test_a_limit_that_is_taken_away_stays(url, name):
-    """A client may say that it wants none; what counts is what holds."""
+    """A client may say that it wants none, or next to none; what counts is what holds."""
     asked = f"SELECT getSetting('{name}')"
     limit = send(url, asked).text
     assert float(limit) > 0
+    if name != "readonly":
+        for least in ("0.5e-9", "1e-300"):  # The engine makes nought of it, which is no limit.
+            answer = send(url, asked, **{name: least})
+            assert answer.status_code == 500 or 0 < float(answer.text) < float(limit)
     assert send(url, f"{asked} SETTINGS {name} = 0").text == limit
     assert send(url, asked, **{name: "0"}).text == limit
 

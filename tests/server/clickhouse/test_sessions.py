@@ -30,6 +30,7 @@ def ask(store):
     desk.close()
 
 
+@pytest.mark.slow
 def test_clients_that_never_end_their_sessions_are_all_answered_and_a_table_in_one_stays(ask):
     ask("mine", TABLE)
     ask("mine", b"INSERT INTO t VALUES (7)")

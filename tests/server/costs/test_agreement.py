@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from mlobs.instrument.billing import usage_attributes
 from mlobs.instrument.counts import Counts
-from mlobs.instrument.usage import _disjoint
-from mlobs.prices.buckets import BUCKETS, Usage
+from mlobs.prices.buckets import BUCKETS, Usage, of_totals
 from tests.server.costs.conftest import CHAT, Calls, days_ago, noon
 
 USAGES = st.builds(
@@ -70,7 +69,7 @@ def test_details_that_do_not_fit_their_totals_are_cut(calls):
         counts = Counts(*(chance.choice((0, 3, 50, 100, 10**16)) for _ in WIRE))
         sent = {name.replace(".", "__"): count for name, count in zip(WIRE, counts, strict=True)}
         made = calls.add(**CHAT, gen_ai__response__model="gpt-4o", **sent)
-        usage = _disjoint(Counts(*(min(count, 10**15) for count in counts)))
+        usage = of_totals(Counts(*(min(count, 10**15) for count in counts)))
         expected[made.trace_id.hex()] = {name: n for name in BUCKETS if (n := getattr(usage, name))}
     calls.send()
     assert {trace: row["tokens"] for trace, row in calls.rows("trace", limit="1000").items()} == expected

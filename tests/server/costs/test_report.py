@@ -1,20 +1,13 @@
 """Costs as finance adds them up."""
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 import requests
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from mlobs.prices.book import Book
-from mlobs.server.ask.asked import spans
-from mlobs.server.ask.ranges import read_range
 from mlobs.server.costs import statements
-from mlobs.server.costs.pricing import Pricing
-from mlobs.server.costs.report import Also, Question, report
 from tests.server.costs.conftest import CHAT, days_ago, noon
 
 M = 1_000_000
@@ -76,6 +69,7 @@ def test_a_price_holds_from_midnight_of_utc(calls, prices):
     assert calls.report(prices="today")["total"]["cost_usd"] == 6
 
 
+@pytest.mark.slow
 def test_the_day_after_its_last_a_price_is_unknown(calls, prices):
     """An old price for a new day is a guess."""
     day = days_ago(20)
@@ -103,8 +97,8 @@ def test_calls_above_a_size_have_that_size_s_price(calls, prices):
     ("attribute", "tier", "cost"),
     [
         ("openai__response__service_tier", "flex", 0.5),
-        ("openai__request__service_tier", "auto", 1),
-        ("mlobs__service_tier", "Batch", 0.25),
+        pytest.param("openai__request__service_tier", "auto", 1, marks=pytest.mark.slow),
+        pytest.param("mlobs__service_tier", "Batch", 0.25, marks=pytest.mark.slow),
         ("openai__response__service_tier", "night", None),
     ],
 )
@@ -166,6 +160,7 @@ def test_two_spans_of_one_request_count_once(calls):
     )
 
 
+@pytest.mark.slow
 def test_a_wrapper_that_names_only_the_model_it_asked_for_is_a_wrapper(calls):
     """The answer names a snapshot."""
     outer = calls.chat("", (70, 5), gen_ai__request__model="gpt-4o")
@@ -175,54 +170,6 @@ def test_a_wrapper_that_names_only_the_model_it_asked_for_is_a_wrapper(calls):
 
 
 @pytest.mark.slow
-def test_rows_of_every_grouping_add_up_to_the_total(calls):
-    """To the last digit that a double has."""
-    agent = calls.add(
-        "invoke_agent a", gen_ai__operation__name="invoke_agent", gen_ai__agent__name="a", took_ns=10**12,
-        user__id="ana", session__id="s1", mlobs__tag__tenant="acme",
-    )  # fmt: skip
-    step = calls.add("step", parent=agent, mlobs__kind="step", took_ns=10**11)
-    calls.chat(parent=step, mlobs__experiment__tone="formal", mlobs__experiment__size="big")
-    calls.chat("gpt-4o-mini", parent=agent, user__id="bo")
-    calls.chat("gpt-5", (17, 3), shop__tier="gold")
-    calls.send()
-    expected = {
-        "model": {"gpt-4o", "gpt-4o-mini", "gpt-5"},
-        "provider": {"openai"},
-        "service": {calls.service},
-        "agent": {"a", None},
-        "tenant": {"acme", None},
-        "user": {"ana", "bo", None},
-        "session": {"s1", None},
-        "experiment": {"size=big, tone=formal", None},
-        "experiment.tone": {"formal", None},
-        "attr.shop.tier": {"gold", None},
-        "month": {f"{datetime.now(UTC):%Y-%m}"},
-    }
-    total = calls.report()["total"]["cost_usd"]
-    for by, names in expected.items():
-        rows = calls.rows(by)
-        assert set(rows) == names, by
-        assert sum(Decimal(repr(row["cost_usd"])) for row in rows.values()) == Decimal(repr(total)), by
-
-
-def test_the_nearest_agent_pays(calls):
-    """A call of an agent that another agent called belongs to the inner one."""
-
-    def agent(name, parent=None):
-        return calls.add(
-            name, parent=parent, took_ns=10**12, gen_ai__operation__name="invoke_agent",
-            gen_ai__agent__name=name,
-        )  # fmt: skip
-
-    outer = agent("outer")
-    inner = agent("inner", outer)
-    calls.chat("gpt-4o", (M, 0), parent=inner)
-    calls.chat("gpt-4o", (2 * M, 0), parent=outer)
-    calls.send()
-    assert {name: row["cost_usd"] for name, row in calls.rows("agent").items()} == {"inner": 2.5, "outer": 5}
-
-
 def test_a_trace_that_failed_is_paid_for_by_those_that_did_not(calls):
     """What one good answer costs is all that was spent, by the good answers."""
     for failed in (False, False, True):
@@ -237,6 +184,7 @@ def test_a_trace_that_failed_is_paid_for_by_those_that_did_not(calls):
     assert (row["traces"], row["successful_traces"]) == (3, 2)
 
 
+@pytest.mark.slow
 def test_calls_that_told_no_tokens_are_counted_apart(calls):
     """Failed ones mostly; their cost is not known to be nothing."""
     outer = calls.add(**CHAT, gen_ai__request__model="gpt-4o", failed=True)
@@ -249,6 +197,7 @@ def test_calls_that_told_no_tokens_are_counted_apart(calls):
     assert (report["repeated_calls"], total["cost_usd"]) == (0, 2.5)
 
 
+@pytest.mark.slow
 def test_embeddings_cost_too(calls):
     """They have no output."""
     calls.add(
@@ -259,6 +208,7 @@ def test_embeddings_cost_too(calls):
     assert calls.report()["total"]["cost_usd"] == 0.02
 
 
+@pytest.mark.slow
 def test_embeddings_keep_their_price_where_calls_are_priced_as_a_model_that_does_not_embed(calls):
     """And the other way round: a model for embeddings answers nobody."""
     calls.chat("gpt-4o", (M, 0))
@@ -276,28 +226,6 @@ def test_embeddings_keep_their_price_where_calls_are_priced_as_a_model_that_does
     assert {row["group"]["model"]: row["cost_usd"] for row in as_large["rows"]} == {
         "gpt-4o": 2.5, "text-embedding-3-small": 0.13,
     }  # fmt: skip
-
-
-def test_in_a_report_beside_it_only_the_dearest_are_told_apart(calls):
-    """A chart has few colours, and a day as many users as it likes: all of them are in its sums."""
-    for number, size in enumerate((30, 20, 10, 5)):
-        calls.chat("gpt-4o", (size * 1_000, 0), user__id=("ana", "it's\\\n", "others", "")[number])
-    calls.send()
-    within = read_range({}, time.time_ns())
-    asked = Question(spans({"q": f"service:{calls.service}"}), within, ("user",), 100, Pricing(Book()))
-    found = report(calls.server.store.query, asked, Also(("day", "user"), 100, 2))
-    rows = {row["group"]["user"]: row["cost_usd"] for row in found["also_rows"]}
-    assert rows == {"ana": 0.075, "it's\\\n": 0.05, "others": 0.0375}
-
-
-def test_what_is_beyond_the_limit_is_told(calls):
-    """A table that ends must not look like all there is."""
-    for number, size in enumerate((30, 20, 10)):
-        calls.chat("gpt-4o", (size * 1_000, 0), user__id=f"u{number}")
-    calls.send()
-    report = calls.report(by="user", limit="2")
-    assert [row["group"]["user"] for row in report["rows"]] == ["u0", "u1"]
-    assert (report["groups"], report["rest_usd"]) == (3, 0.025)
 
 
 @pytest.mark.slow
@@ -350,6 +278,7 @@ def test_a_changed_price_file_holds_at_the_next_question(calls, prices):
     assert calls.report()["total"]["cost_usd"] == 1.25
 
 
+@pytest.mark.slow
 def test_of_more_models_than_are_looked_up_the_rest_has_no_price(calls, monkeypatch):
     """Whoever sends a new name with each call must not make a report fail, nor hide what it cost."""
     monkeypatch.setattr(statements, "CLASSES_MAX", 1)
@@ -363,47 +292,3 @@ def test_of_more_models_than_are_looked_up_the_rest_has_no_price(calls, monkeypa
     assert (total["calls_without_price"], total["tokens_without_price"]) == (1, 500)
     rows = {row["group"]["model"]: row["cost_usd"] for row in report["rows"]}
     assert rows == {"gpt-4o": 5, "gpt-4o-mini": None}
-
-
-@pytest.mark.parametrize(
-    "by",
-    [
-        "user,agent,session", "tenant,experiment,hour", "trace,model,status",
-        "attr.it's,attr.\\,resource.a\nb",
-        "experiment.,attr.{by_0:String},name",
-    ],
-)  # fmt: skip
-def test_groupings_can_be_combined_and_are_only_names(calls, by):
-    """What is in them is never SQL."""
-    calls.chat("'; DROP TABLE otel_traces; --\\", user__id="\u202e\x00'\"\\")
-    outer = calls.chat("gpt-4o", (9, 9))
-    calls.chat("gpt-4o", (9, 9), parent=outer)
-    calls.send()
-    report = calls.report(by=by)
-    assert report["total"]["calls"] == sum(row["calls"] for row in report["rows"]) == 2
-    assert report["unpriced"][0]["model"] == "'; DROP TABLE otel_traces; --\\"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("by", [("service",), ("model",), ("trace", "day")])
-def test_the_rows_add_up_to_the_total_while_calls_come_in(calls, by):
-    """A call before every statement, and of a model that none of them was before."""
-    sent = []
-
-    def ask(statement, params):
-        calls.request = ExportTraceServiceRequest()
-        sent.append(("gpt-4o", "gpt-4o-mini", "o3", "nobody-knows")[len(sent) % 4])
-        calls.chat(sent[-1])
-        calls.send()
-        return calls.server.store.query(statement, params)
-
-    within = read_range({}, time.time_ns())
-    found = report(
-        ask, Question(spans({"q": f"service:{calls.service}"}), within, by, 100, Pricing(Book(), None, None))
-    )
-    total, rows = found["total"], found["rows"]
-    for name in ("calls", "calls_without_price", "tokens_without_price", "traces", "successful_traces"):
-        assert total[name] == sum(row[name] for row in rows), name
-    assert total["cost_usd"] == pytest.approx(sum(row["cost_usd"] or 0 for row in rows), rel=1e-12)
-    assert found["rest_usd"] == 0
-    assert total["calls"] == len(sent)

@@ -118,27 +118,37 @@ def test_the_month_counts_this_month_s_calls(served, calls):
     assert month["month"] == f"{begins:%Y-%m}"
     assert (month["spent_usd"], month["calls_without_price"], month["budget_spent"]) == (2.5, 1, 1.25)
     assert month["forecast_usd"] >= 2.5
-    assert month["budget_used_up"] is not None
+    assert month["budget_is_used_up"] is True
+    assert begins.isoformat()[:19] <= month["budget_used_up"]
 
 
-def test_a_forecast_is_a_straight_line():
-    """Ten days of thirty cost 100, so thirty cost 300, and 200 are used up after twenty."""
+def test_a_forecast_is_what_was_spent_and_the_last_day_for_every_day_that_is_left():
+    """Twenty days are left at 10 each: 300, and the 200 are used up after ten of them."""
     month = month_of(int(datetime(2026, 11, 11, tzinfo=UTC).timestamp()) * NS)
-    found = forecast(month, Decimal(100), Decimal(200))
+    found = forecast(month, Decimal(100), Decimal(10), Decimal(200))
     assert (found["days_past"], found["days"], found["budget_spent"]) == (10, 30, 0.5)
     assert found["forecast_usd"] == pytest.approx(300)
-    assert found["budget_used_up"] == "2026-11-21T00:00:00Z"
-    assert forecast(month, Decimal(100), Decimal(400))["budget_used_up"] is None
+    assert (found["budget_is_used_up"], found["budget_used_up"]) == (False, "2026-11-21T00:00:00Z")
+    assert forecast(month, Decimal(100), Decimal(10), Decimal(400))["budget_used_up"] is None
+    assert forecast(month, Decimal(100), Decimal(0), Decimal(200))["budget_used_up"] is None
 
 
-def test_at_its_first_moment_a_month_has_no_forecast():
-    """Nothing is divided by nothing."""
+def test_a_budget_that_is_used_up_was_so_when_the_money_was_spent():
+    """Not before the first call, however large the bill of a store of some minutes."""
+    month = month_of(int(datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()) * NS)
+    hours = [(datetime(2026, 11, 26, 11, tzinfo=UTC), 5.0), (datetime(2026, 11, 25, 9, tzinfo=UTC), 1.0)]
+    found = forecast(month, Decimal(6), Decimal(5), Decimal(3), hours)
+    assert (found["budget_is_used_up"], found["budget_used_up"]) == (True, "2026-11-26T11:00:00Z")
+
+
+def test_at_its_first_moment_a_month_goes_on_as_the_day_before():
     month = month_of(int(datetime(2026, 12, 1, tzinfo=UTC).timestamp()) * NS)
-    assert forecast(month, Decimal(0), None)["forecast_usd"] is None
+    assert forecast(month, Decimal(0), Decimal(2), None)["forecast_usd"] == 62
     assert month.ends == datetime(2027, 1, 1, tzinfo=UTC)
     assert month.range.since_ns < month.range.until_ns
 
 
+@pytest.mark.slow
 def test_on_a_cluster_calls_of_before_the_sums_are_counted(served, calls, monkeypatch):
     """Where rows are spread over several servers, spans that were there before were not added up."""
     at = datetime.now(UTC) - timedelta(hours=3)

@@ -174,6 +174,8 @@ def test_sums_tell_what_the_spans_tell(served, monkeypatch, seed):
             question = asked(
                 stream, within, by, Pricing(prices), chance.choice(("", "model:gpt-4o", "user:u1"))
             )
+            # As where many calls have a step between themselves and their agent.
+            monkeypatch.setattr(reports, "FEW_MAX", chance.choice((0, 100_000)))
             statements: list[str] = []
 
             def query(statement, params, statements=statements):
@@ -220,6 +222,7 @@ def test_a_pair_that_came_apart_counts_once_and_one_that_came_together_is_in_no_
 HELD = "SELECT sum(Calls) AS calls, sum(Repeated) AS repeated FROM call_sums WHERE ServiceName = {s:String}"
 
 
+@pytest.mark.slow
 def test_calls_without_a_trace_repeat_none_and_go_from_the_sums_with_their_user(served):
     """Those of others stay in the rows that they are in."""
     stream, user = Stream(served), os.urandom(4).hex()
@@ -235,6 +238,7 @@ def test_calls_without_a_trace_repeat_none_and_go_from_the_sums_with_their_user(
     assert served.store.query(HELD, {"s": stream.service}) == [{"calls": 2, "repeated": 0}]
 
 
+@pytest.mark.slow
 def test_agents_go_from_the_sums_with_the_traces_of_their_user(served):
     stream, user = Stream(served), os.urandom(4).hex()
     for who in (user, "stays"):
@@ -248,6 +252,7 @@ def test_agents_go_from_the_sums_with_the_traces_of_their_user(served):
     assert [(name, row["calls"]) for name, row in stream.rows("agent").items()] == [(stream.service, 1)]
 
 
+@pytest.mark.slow
 def test_an_agent_that_comes_after_its_calls_pays_for_them(served):
     """As one that runs does: it is sent when it ends, and what it called is above nothing until then."""
     stream = Stream(served)
@@ -288,6 +293,7 @@ def test_a_filter_is_answered_from_sums_where_they_have_all_it_reads(q, whether)
     assert fits(spans({"q": q}).sql) is whether
 
 
+@pytest.mark.slow
 def test_a_range_shorter_than_ten_minutes_is_read_from_the_spans(served, monkeypatch):
     stream = Stream(served)
     stream.chat("gpt-4o", (100, 1))

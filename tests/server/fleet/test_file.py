@@ -9,7 +9,7 @@ import requests
 from mlobs.cli.fleet import FILE, FleetDrift
 from mlobs.errors import SettingError
 from mlobs.settings import DriftSettings, load
-from tests.server.fleet.test_totals import BINS, Pod
+from tests.server.fleet.points import BINS, Pod
 
 
 @pytest.fixture
@@ -19,7 +19,13 @@ def path(served):
     found.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b'{"cohorts": [{"features": []}]}', b"[" * 5000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"cohorts": [{"features": []}]}',
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (b"\xff\xfe\x00", b"", b"[" * 5000)),
+    ],
+)
 def test_a_damaged_file_is_said_and_the_fleet_begins_anew(served, path, caplog, content):
     """The server starts, judges, and writes a whole file in its place."""
     path.write_bytes(content)

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from mlobs._extras import pip_install
+
 PROGRAM = """
 import json, logging, sys, time, urllib.request
 from pathlib import Path
@@ -46,7 +48,7 @@ def test_without_numpy_fleets_are_not_judged_and_it_is_said(run_program):
     before, answer = json.loads(done.stdout)
     wanted = (
         "Judging the drift of a fleet needs the 'numpy' package, which is not installed. "
-        "Install it with: pip install 'mlobs[drift]'"
+        f"Install it with: {pip_install('drift')}"
     )
     assert (before, answer["failure"], answer["watches"]) == (None, wanted, [])
     assert done.stderr.count(wanted) == 1

@@ -104,3 +104,16 @@ def test_what_is_no_page_of_metrics_is_refused_with_its_beginning():
     """A page of HTML answers 200 as well."""
     with pytest.raises(DataError, match="'<html>' came; a page of metrics"):
         read_samples("<html>")
+
+
+def test_an_exemplar_is_not_the_value_and_a_label_may_hold_what_else_ends_lines():
+    lines = (
+        'one_total{a="x}"} 7 # {trace_id="4bf9"} 0.5 1.7e9',
+        'two{a="b\u2028c",d="\\"}"} 3 179',
+        "three 4 17.5\r\n",
+    )
+    assert read_samples("\n".join(lines)) == [
+        Sample("one", {"a": "x}"}, 7.0),
+        Sample("two", {"a": "b\u2028c", "d": '"}'}, 3.0),
+        Sample("three", {}, 4.0),
+    ]

@@ -1,12 +1,10 @@
 """Rates are over the time that has data."""
 
-import doctest
 import time
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from mlobs.server.pages import beginning
 from mlobs.server.pages.beginning import HOUR_NS, basis, begun, earliest_ns, hours, shortest
 from mlobs.server.pages.period import MINUTE_NS, read_period
 from tests.server.otlp import post, span
@@ -43,10 +41,6 @@ def test_the_first_span_is_that_of_the_service(served):
     assert first <= time.time_ns()
     assert earliest_ns(served.store) <= first
     assert earliest_ns(served.store, "a service that never sent") is None
-
-
-def test_the_examples_are_right():
-    assert doctest.testmod(beginning).failed == 0
 
 
 @pytest.mark.parametrize(

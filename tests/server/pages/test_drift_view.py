@@ -3,15 +3,8 @@
 from mlobs.server.pages.charts import Axis
 from mlobs.server.pages.drift import view
 from mlobs.server.pages.drift.watched import merged
+from tests.server.pages.watches import WATCH, WHO
 
-WHO = {"service": "scorer", "model": "churn", "version": "3", "ref": "ab"}
-WATCH = {
-    **WHO, "feature": "age", "segment": "", "processes": 2, "rows": 1000, "blocks": 3, "log_e": 3.0,
-    "threshold": 12.0, "alarm": False, "raised": None, "change_start": None, "floor": 0.05,
-    "tv_lower_bound": 0.0, "distances": {"psi": 0.1}, "missing_ratio": 0.0, "unseen_ratio": 0.0,
-    "outside_ratio": None, "moves": [{"bin": "__null__", "reference_ratio": 0.1, "live_ratio": 0.2}],
-    "seen": "2026-05-01T12:00:00+00:00",
-}  # fmt: skip
 OWN = {
     **WHO, "feature": "age", "segment": "", "processes": 3, "own_alarms": 1, "own_log_e": 30.0,
     "own_threshold": 15.0, "own_tv_lower_bound": 0.2, "own_floor": 0.05,

@@ -13,7 +13,8 @@ from mlobs.server.ask.ranges import DAY_NS, NS, Range
 from mlobs.server.costs.month import month_of
 from mlobs.server.pages.models import asking, spending, what_if
 from mlobs.server.pages.models.view import legend, models, pictures
-from mlobs.server.pages.overview.view import added_up, groups
+from mlobs.server.pages.overview.view import added_up
+from mlobs.server.pages.overview.view import models as counted
 from mlobs.server.pages.period import read_period
 from tests.server.otlp import post, span
 
@@ -24,9 +25,9 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
 def minute(model: str, **given: object) -> dict[str, object]:
     row = {
-        "model": model, "spans": 10, "errors": 0, "calls": 10, "counted": 10, "input_tokens": 1000,
-        "output_tokens": 100, "cached_tokens": 250, "priced": 10, "failed_untold": 0, "cost_nanos": 10**9,
-        "durations": {"160": 10}, "first_chunks": {},
+        "model": model, "noun": "llm", "spans": 10, "errors": 0, "calls": 10, "counted": 10,
+        "input_tokens": 1000, "output_tokens": 100, "cached_tokens": 250, "priced": 10, "failed_untold": 0,
+        "cost_nanos": 10**9, "durations": {"160": 10}, "first_chunks": {},
     }  # fmt: skip
     return {**row, **given}
 
@@ -37,7 +38,7 @@ def period(hours: int = 1):
 
 def test_the_dearest_model_comes_first_with_what_a_thousand_calls_cost():
     rows = [minute("cheap"), minute("dear", cost_nanos=3 * 10**9), minute("free", priced=0, cost_nanos=0)]
-    found = models(groups(rows, "model", "model", period()), added_up(rows))
+    found = models(counted(rows, period(), ""), added_up(rows))
     assert [row.group.name for row in found] == ["dear", "cheap", "free"]
     assert [row.cost_share for row in found] == [0.75, 0.25, None]
     assert [row.per_thousand_usd for row in found] == [300.0, 100.0, None]
@@ -48,7 +49,7 @@ def test_a_call_that_failed_before_anything_was_counted_lacks_no_price():
     limited = minute("m", spans=12, calls=12, counted=10, failed_untold=2)
     assert added_up([limited]).unpriced == 0
     assert added_up([{**limited, "failed_untold": 0}]).unpriced == 2
-    [found] = models(groups([limited], "model", "model", period()), added_up([limited]))
+    [found] = models(counted([limited], period(), ""), added_up([limited]))
     assert found.per_thousand_usd == pytest.approx(1000 / 12)  # They cost nothing, as on the page of costs.
 
 
@@ -172,7 +173,9 @@ def test_costs_come_from_tokens_and_what_has_no_price_is_in_no_sum(served, calle
     assert "&#34;model&#34;: &#34;unheard-of&#34;" in page
 
 
-@pytest.mark.parametrize("by", [*asking.DIVISIONS, "attr.mlobs.kind"])
+@pytest.mark.parametrize(
+    "by", ["attr.mlobs.kind", *(pytest.param(by, marks=pytest.mark.slow) for by in asking.DIVISIONS)]
+)
 def test_costs_are_divided_by_anything(served, called, by):
     assert get(served, "/models/cost", q=called, by=by).status_code == 200
 

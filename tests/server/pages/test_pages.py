@@ -1,6 +1,5 @@
 """What every page answers with, asked as a browser asks."""
 
-import doctest
 import os
 import re
 from html import unescape
@@ -10,7 +9,6 @@ import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.server.engine import EngineError
-from mlobs.server.pages import compression
 from mlobs.server.pages.traces.view import marked
 from tests.server.otlp import post, span
 
@@ -70,12 +68,6 @@ def test_pages_and_their_files_come_compressed_to_who_can_read_that(served, trac
         assert "Accept-Encoding" in plain.headers["Vary"]
         if path == sheet:
             assert packed.content == plain.content
-
-
-def test_the_examples_of_compression_are_true():
-    result = doctest.testmod(compression)
-    assert result.attempted
-    assert result.failed == 0
 
 
 def test_a_part_of_a_page_says_its_status_beside(served):
@@ -183,6 +175,16 @@ def test_after_the_form_a_browser_stays_on_this_server(served):
         assert (answer.status_code, answer.headers["Location"]) == (303, led)
 
 
+def test_a_form_that_is_none_of_ours_is_answered_by_the_page(served):
+    """Whoever has no token may send it."""
+    for form, status in (
+        ({f"field{number}": "x" for number in range(99)}, 400),
+        ({"token": "x" * 9_000}, 413),
+    ):
+        answer = requests.post(f"{served.url}/login", data=form, allow_redirects=False, timeout=30)
+        assert (answer.status_code, "<form" in answer.text) == (status, True)
+
+
 def test_another_site_cannot_sign_anybody_in_or_out(served):
     for path in ("/login", "/logout"):
         answer = requests.post(f"{served.url}{path}", headers={"Sec-Fetch-Site": "cross-site"}, timeout=30)
@@ -212,6 +214,7 @@ def test_the_overview_says_who_looks_after_an_alert_and_where_rules_are_evaluate
     assert "1 rule evaluated here, 7 in Prometheus only" in page
 
 
+@pytest.mark.slow
 def test_the_page_of_a_service_has_its_tools_which_lead_to_their_traces(served):
     service, request = f"shop {os.urandom(4).hex()}", ExportTraceServiceRequest()
     for number in range(40):

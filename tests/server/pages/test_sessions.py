@@ -10,7 +10,7 @@ import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlobs.server.pages.previews import words
-from mlobs.server.pages.sessions.turns import turns
+from mlobs.server.pages.sessions.conversation import turns
 from mlobs.server.pages.sessions.view import listed
 from tests.server.otlp import post, span
 
@@ -179,6 +179,7 @@ def test_a_session_is_a_conversation_whose_turns_lead_to_their_traces(served, to
     assert "<script>" not in page.replace('<script type="module"', "").replace("<script src", "")
 
 
+@pytest.mark.slow
 def test_a_score_that_was_given_after_the_call_is_shown(served, told):
     """Of the session and the user that it says; of a score without them nobody knows whose it is."""
     given = (("after-session", {"session.id": told}), ("after-user", {"user.id": "<b>ana"}), ("astray", {}))

@@ -51,6 +51,7 @@ def text(served, path: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
+@pytest.mark.slow
 def test_predictions_outside_of_requests_are_told_beside_them(served):
     page = text(served, f"/?service={MIXED}")
     assert re.search(r"Requests 4 .* 200 predictions outside of requests are not among them", page)

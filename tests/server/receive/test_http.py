@@ -206,6 +206,7 @@ def test_every_error_has_one_shape(served, path):
     assert answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_metrics_of_an_unknown_kind_are_answered_with_what_became_of_them(served):
     """A sender that gets a plain 200 believes they are stored; the five kinds there are get one."""
     request = ExportMetricsServiceRequest()

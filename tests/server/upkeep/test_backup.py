@@ -72,11 +72,13 @@ def test_what_is_no_backup_is_refused_with_a_sentence(tmp_path):
         restore(other, settings)
     odd = tmp_path / "odd.tar"
     manifest = tmp_path / "manifest.json"
-    manifest.write_text("[]")
-    with tarfile.open(odd, "w") as tar:
-        tar.add(manifest, "manifest.json")
-    with pytest.raises(StoreError, match="no backup of mlobs"):
-        restore(odd, settings)
+    whole = {"format": 1, "schema": 1, "rows": {}, "counted": []}
+    for said in ([], *({**whole, name: "1"} for name in whole), {**whole, "rows": None}):
+        manifest.write_text(json.dumps(said))
+        with tarfile.open(odd, "w") as tar:
+            tar.add(manifest, "manifest.json")
+        with pytest.raises(StoreError, match="no backup of mlobs"):
+            restore(odd, settings)
     assert not (tmp_path / "new" / "store").exists()
     with pytest.raises(StoreError, match="cannot be read as a backup"):
         restore(tmp_path / "missing.tar", settings)

@@ -84,6 +84,11 @@ def test_deleting_what_is_not_there_says_so(served):
     assert set(ask(served, user="nobody").json()["deleted"].values()) == {0}
 
 
+@pytest.fixture(scope="module")
+def kept(served):
+    return send(served, user="kept")
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -94,19 +99,19 @@ def test_deleting_what_is_not_there_says_so(served):
         '{"user": "a", "session": "b"}',
         '{"all": "x"}',
         '{"trace": "12"}',
+        '{"user": "\\ud800"}',
+        "[" * 9_000,
         "x" * 20_000,
     ],
 )
-def test_a_wrong_request_is_a_sentence_and_deletes_nothing(served, body):
-    kept = send(served, user="kept")
+def test_a_wrong_request_is_a_sentence_and_deletes_nothing(served, kept, body):
     answer = requests.post(f"{served.url}/api/delete", data=body, timeout=180)
     assert answer.status_code == 400
     assert "expected" in answer.json()["error"] or "can be deleted" in answer.json()["error"]
     assert left(served, kept) == [2, 1, 1]
 
 
-def test_an_id_is_text_and_never_sql(served):
-    kept = send(served, user="kept")
+def test_an_id_is_text_and_never_sql(served, kept):
     assert set(ask(served, user="' OR 1=1 --").json()["deleted"].values()) == {0}
     assert left(served, kept) == [2, 1, 1]
 

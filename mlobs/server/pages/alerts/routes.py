@@ -111,6 +111,7 @@ def show_one(request: Request) -> Response:
         all_traces=leads.traces(alert, found["rule"]),
         feature=leads.feature(alert),
         runbook=_runbook(found["runbook"], alert),
+        server=leads.server(str(request.base_url)),
         runbook_page=found["runbook"]["page"] if found["runbook"] else "",
         episodes=view.rows(found["episodes"], {alert["rule"]: unit}, now_ns),
         deliveries=found["deliveries"],

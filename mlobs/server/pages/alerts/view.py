@@ -78,6 +78,7 @@ def row(alert: Row, unit: str, now_ns: int) -> dict[str, Any]:
         "chips_left": max(0, len(labels) - LABELS_SHOWN),
         "told_value": CONDITIONS.get(unit) or measured(alert.get("value"), alert.get("value_text"), unit),
         "condition": unit in CONDITIONS,
+        **worst(alert.get("peak"), unit),
         "fired": fired,
         "began": began,
         "lasted_ms": lasted_ms(began, str(alert.get("resolved") or ""), now_ns),
@@ -85,11 +86,26 @@ def row(alert: Row, unit: str, now_ns: int) -> dict[str, Any]:
         "runbook": f"/runbooks/{alert['page']}.md" if alert.get("page") else "",
         "runbook_url": _page(alert.get("runbook_url")),
         "since": alert.get("since"),
+        "heard": alert.get("heard"),
         "why": _words(alert.get("end"), "text"),
         "most": most(alert.get("top")),
         "silence": alert.get("silence"),
         "taken": alert.get("taken"),
     }
+
+
+def worst(peak: object, unit: str) -> dict[str, str]:
+    """Return the worst that was measured of an alert and when, "" where nobody knows or nothing can be worse.
+
+    >>> worst({"value": 0.5, "value_text": "50%", "at": "2026-05-01T11:30:00Z"}, "ratio")["worst"]
+    '50 %'
+    >>> worst(None, "ratio"), worst({"value": 1, "value_text": "1", "at": "now"}, "silence")["worst"]
+    ({'worst': '', 'worst_at': ''}, '')
+    """
+    at = _words(peak, "at")
+    if not isinstance(peak, Mapping) or not at or unit in CONDITIONS:
+        return {"worst": "", "worst_at": ""}
+    return {"worst": measured(peak.get("value"), peak.get("value_text"), unit), "worst_at": at}
 
 
 def most(top: object) -> tuple[str, str] | None:

@@ -183,7 +183,7 @@ def _nothing(request: Request) -> Response:
         "No process has told of it lately, or it was judged under another profile.",
         checks=(
             "The page Drift has the features that are watched now.",
-            "A process tells of its features while it has a mlobs.Monitor and sends metrics here.",
+            "A process tells of its features while it has an mlobs.Monitor and sends metrics here.",
             "A new profile has another ref, and a new version of the model another version.",
         ),
     )

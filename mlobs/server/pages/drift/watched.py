@@ -11,6 +11,7 @@ from mlobs.server.exposition import STALE_SECONDS
 from mlobs.server.store import Store
 
 Row = Mapping[str, Any]
+SECONDS_MAX = 253_402_300_800  # The end of the year 9999.
 KEYS = ("service", "model", "version", "ref", "feature", "segment")
 ASKED: dict[str, Value] = {
     "alarm": m.DRIFT_ALARM.name,
@@ -103,5 +104,8 @@ def _share(log_e: float, threshold: float) -> float:
     return max(0.0, log_e / threshold) if threshold > 0 else 0.0
 
 
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else ""
+def _iso(seconds: float | None) -> str:
+    """Return a moment as text, "" for none: what programs send may be no time that a calendar has."""
+    if not seconds or not 0 < seconds < SECONDS_MAX:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

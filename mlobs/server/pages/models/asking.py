@@ -13,10 +13,13 @@ from mlobs.server.ask import asked
 from mlobs.server.ask.ranges import NS, Range
 from mlobs.server.costs.pricing import Pricing, embeds
 from mlobs.server.costs.report import Question
+from mlobs.server.costs.summed import TEN_S
+from mlobs.server.pages.period import Period
 
 ROWS, TIME_ROWS = 50, 10_000
 HOURLY_NS_MAX = 72 * 3600 * NS
 CHART_NS_MIN = 2 * 3600 * NS
+TENS_NS_MIN = 6 * 3600 * NS
 # What costs are often divided by, with what the question is called.
 DIVISIONS = {
     "model": "model",
@@ -51,6 +54,20 @@ def question(
         QueryError: The filter cannot be read.
     """
     return Question(asked.spans(given), within, by, limit, pricing, then, known)
+
+
+def whole_tens(period: Period) -> Range:
+    """Return the range whose calls are added up: long ones up to now in whole tens of minutes.
+
+    What lies outside of those would be read from the spans, which takes as long as all the rest. The overview
+    counts the same tens. A range with a beginning of its own is taken at its word.
+    """
+    within = period.range
+    if not period.preset or within.now_ns - within.since_ns < TENS_NS_MIN:
+        return within
+    ten_ns = TEN_S * NS
+    begin, end = within.since_ns // ten_ns * ten_ns, -(-within.now_ns // ten_ns) * ten_ns
+    return Range(begin, end - 1, within.now_ns)
 
 
 def divided(given: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import wraps
 from typing import Any
@@ -14,7 +15,7 @@ from mlobs.errors import PayloadError, QueryError
 from mlobs.prices.book import Book
 from mlobs.server.ask import asked
 from mlobs.server.costs.books import Books
-from mlobs.server.costs.month import forecast, month_of
+from mlobs.server.costs.month import Month, expected_usd, forecast, month_of
 from mlobs.server.costs.pricing import Pricing
 from mlobs.server.costs.report import Also, Question, report
 from mlobs.server.pages.beginning import basis, begun, earliest_ns, hours
@@ -40,8 +41,9 @@ def show_cost(request: Request) -> Response:
     store = _store(request)
     period = begun(store, given, time.time_ns())
     by, pricing = asking.divided(given), Pricing(_book())
-    step, covered = asking.step(period.range), hours(period, earliest_ns(store))
-    asked_for = asking.question(given, period.range, (by,), pricing, known=not store.sharded)
+    within, covered = asking.whole_tens(period), hours(period, earliest_ns(store))
+    step = asking.step(period.range)
+    asked_for = asking.question(given, within, (by,), pricing, known=not store.sharded)
     by_time = Also((step, by), asking.TIME_ROWS, NAMED) if step else None
     found = report(store.query, asked_for, by_time)
     rows = spending.rows(found, by, period.given)
@@ -49,7 +51,7 @@ def show_cost(request: Request) -> Response:
     legend: list[tuple[str, str]] = []
     if step and rows:
         names = [row["name"] for row in rows]
-        chart, legend = spending.over_time(found["also_rows"], by, names, step, period.range)
+        chart, legend = spending.over_time(found["also_rows"], by, names, step, within)
     return render(
         request,
         "models_cost.html",
@@ -90,7 +92,13 @@ def show_prices(request: Request) -> Response:
     filtered = {**given, "q": " ".join(filter(None, (given.get("q", ""), model and term("model", model))))}
     then = Pricing(book)
     asked_for = asking.question(
-        filtered, period.range, ("model",), pricing, known=not store.sharded, then=then, limit=200
+        filtered,
+        asking.whole_tens(period),
+        ("model",),
+        pricing,
+        known=not store.sharded,
+        then=then,
+        limit=200,
     )
     found = report(store.query, asked_for)
     listed = book.find(None, model, day) if model else None
@@ -124,7 +132,7 @@ def show_prices(request: Request) -> Response:
 
 
 def show_month(request: Request) -> Response:
-    """GET /models/month: what this month has cost, where a straight line leads, and the budgets."""
+    """GET /models/month: what this month has cost, will if it goes on as in the last day, and the budgets."""
     given = parameters(request, ("q", "budget"))
     store, month, pricing = _store(request), month_of(time.time_ns()), Pricing(_book())
     budget = asking.amount(given, "budget") if given.get("budget") else None
@@ -135,7 +143,9 @@ def show_month(request: Request) -> Response:
     services = Question(where, month.range, ("service",), SERVICES_MAX, pricing, known=known)
     found = report(store.query, services, Also(("day",), SERVICES_MAX))
     sums = found["total"]
-    spent = forecast(month, Decimal(repr(sums["cost_usd"] or 0.0)), None)
+    day = report(store.query, replace(services, within=month.last_day))
+    lately = {row["group"]["service"]: row["cost_usd"] or 0.0 for row in day["rows"]}
+    spent = forecast(month, _usd(sums), _usd(day["total"]), None)
     return render(
         request,
         "models_month.html",
@@ -149,7 +159,7 @@ def show_month(request: Request) -> Response:
         each=each,
         calls_without_price=sums["calls_without_price"],
         chart=spending.month_chart(found["also_rows"], month, budget),
-        services=[_service(row, month.past, each) for row in found["rows"]],
+        services=[_service(row, month, lately, each) for row in found["rows"]],
         cost_address=address(COST, {"from": f"{month.begins:%Y-%m-%d}", "q": given.get("q", "")}),
     )
 
@@ -201,9 +211,15 @@ def _monthly(figures: Mapping[str, Any], hours: float) -> float | None:
     return None if change is None else change / hours * 24 * 30
 
 
-def _service(row: Mapping[str, Any], past: float, budget: float | None) -> dict[str, Any]:
+def _usd(figures: Mapping[str, Any]) -> Decimal:
+    return Decimal(repr(figures["cost_usd"] or 0.0))
+
+
+def _service(
+    row: Mapping[str, Any], month: Month, lately: Mapping[str | None, float], budget: float | None
+) -> dict[str, Any]:
     cost = row["cost_usd"]
-    expected = cost / past if cost is not None and past else None
+    expected = None if cost is None else expected_usd(month, cost, lately.get(row["group"]["service"], 0.0))
     return {
         "name": row["group"]["service"],
         "calls": row["calls"],

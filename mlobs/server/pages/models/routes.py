@@ -11,7 +11,8 @@ from mlobs.server.pages.beginning import basis, begun, earliest_ns, hours
 from mlobs.server.pages.handling import page, parameters
 from mlobs.server.pages.links import address, term
 from mlobs.server.pages.models import view
-from mlobs.server.pages.overview.view import PREDICTION, added_up, groups, links, window
+from mlobs.server.pages.overview.view import CALLS, PREDICTION, added_up, links, window
+from mlobs.server.pages.overview.view import models as counted
 from mlobs.server.pages.period import NAMES
 from mlobs.server.pages.rendering import render
 from mlobs.server.pages.sessions.view import ids
@@ -36,7 +37,7 @@ def show(request: Request) -> Response:
     calls = [row for row in rows if row["calls"] or row["noun"] == PREDICTION]
     of_models, predictions = ([row for row in calls if bool(row["calls"]) == told] for told in (True, False))
     whole, covered = added_up(of_models), hours(period, earliest_ns(store, service))
-    listed = view.models(groups(calls, "model", "model", period, question), whole)
+    listed = view.models(counted(rows, period, question), whole)
     names = view.named(listed)
     others = len(listed) > len(names) or any(not row["model"] for row in calls)
     steps = store.named("page_models", {**params, "models": ids(names)})
@@ -60,12 +61,12 @@ def show(request: Request) -> Response:
         predicting=address("/traces", period.given, q=f"{question} kind:{PREDICTION}".strip()),
         cache_share=view.cache_share(whole),
         per_thousand=view.per_thousand(whole),
-        links=links(question, whole, period),
+        links=links(f"{CALLS} {question}".strip(), whole, period),
         rows=listed[:MODELS_SHOWN],
         left=len(listed) - MODELS_SHOWN,
         nameless=sum(row["calls"] for row in calls if not row["model"]),
         legend=view.legend(names, others=others),
-        charts=view.pictures(steps, names, period, f"{question} tokens>0".strip(), others=others),
+        charts=view.pictures(steps, names, period, f"{CALLS} {question}".strip(), others=others),
     )
 
 

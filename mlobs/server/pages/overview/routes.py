@@ -41,8 +41,6 @@ def show(request: Request) -> Response:
     rows = store.named("page_totals", params)
     requests, predictions = view.requests_and_predictions(rows)
     steps = store.named("page_steps", {**params, "predictions": int(not predictions)})
-    agents = [row for row in rows if row["noun"] == "agent"]
-    models = [row for row in rows if row["calls"] or row["noun"] == view.PREDICTION]
     whole, all_spans = view.added_up(requests), view.added_up(rows)
     first_ns = earliest_ns(store, service)
     said = _said(request, "alerts")
@@ -60,14 +58,14 @@ def show(request: Request) -> Response:
         live_s=LIVE_SECONDS,
         requests=whole,
         predictions=view.added_up(predictions) if predictions else None,
-        predicting=address("/traces", period.given, q=f"{question} kind:{view.PREDICTION}".strip()),
+        predicting=address("/traces", period.given, q=f"{question} root:yes kind:{view.PREDICTION}".strip()),
         spans=all_spans,
-        links=view.links(question, whole, period),
-        late=view.links(question, all_spans, period)["late"],
-        charts=view.pictures(steps, period, question),
+        links=view.links(view.of_requests(question, predictions), whole, period),
+        of_spans=view.links(question, all_spans, period),
+        charts=view.pictures(steps, period, question, predictions),
         services=_top(view.services(rows, period)),
-        agents=_top(view.groups(agents, "agent", "agent", period, question)),
-        models=_top(view.groups(models, "model", "model", period, question)),
+        agents=_top(view.agents(rows, period, question)),
+        models=_top(view.models(rows, period, question)),
         tools=_top(_tools(store, period, service, question)),
         everywhere=address(PATH, {name: text for name, text in given.items() if name != "service"}),
         late_since=_late_since(store, period),

@@ -25,7 +25,9 @@ LEVELS = (0.5, 0.95)
 GROUPS_SHOWN = 12
 NANOS = 1e9
 TRACES = "/traces"
-PREDICTION = "predict"
+CALLS = "call:yes"
+TOKENS, COST = f"{CALLS} tokens>0", f"{CALLS} cost>0"
+AGENT, PREDICTION = "agent", "predict"
 DRIFT_RULES = {"MlobsFeatureDrift", "MlobsFleetDrift"}
 FEATURE_LABELS = {
     "service": a.SERVICE_NAME.label,
@@ -114,24 +116,67 @@ def requests_and_predictions(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]
     return (requests, [row for row in roots if row["noun"] == PREDICTION]) if requests else (roots, [])
 
 
+def of_requests(question: str, predictions: Sequence[Row]) -> str:
+    """Return the question that finds requests, as `requests_and_predictions` tells them apart.
+
+    Args:
+        question: That holds for all of them, such as for one service.
+        predictions: Those that are no requests.
+    """
+    return f"{question} root:yes{f' -kind:{PREDICTION}' if predictions else ''}".strip()
+
+
+def of_calls(rows: Sequence[Row], question: str = "") -> str:
+    """Return the question that finds the calls of models and the predictions among which some rows are.
+
+    Args:
+        rows: Of `queries/page_totals.sql`.
+        question: That holds for all of them.
+    """
+    kinds = [CALLS] if any(row["calls"] for row in rows) else []
+    kinds += [f"kind:{PREDICTION}"] if any(row["noun"] == PREDICTION for row in rows) else []
+    either = f"({' OR '.join(kinds)})" if len(kinds) > 1 else kinds[0]
+    return f"{either} {question}".strip()
+
+
 def services(rows: Sequence[Row], period: Period) -> list[Group]:
     """Return the table of services by their requests."""
     by_name: dict[str, list[Row]] = {}
     for row in rows:
         by_name.setdefault(row["service"], []).append(row)
-    requests = [row for of in by_name.values() for row in requests_and_predictions(of)[0]]
-    return groups(requests, "service", "service", period)
+    found = {name: requests_and_predictions(of) for name, of in by_name.items()}
+
+    def question(name: str, _: Sequence[Row]) -> str:
+        return of_requests(term("service", name), found[name][1])
+
+    requests = [row for of, _ in found.values() for row in of]
+    return groups(requests, "service", question, period)
 
 
-def groups(rows: Iterable[Row], by: str, key: str, period: Period, also: str = "") -> list[Group]:
+def agents(rows: Sequence[Row], period: Period, also: str) -> list[Group]:
+    """Return the table of agents by their runs; `also` holds for all of them, such as for one service."""
+    runs = [row for row in rows if row["noun"] == AGENT]
+    return groups(runs, "agent", lambda name, _: f"kind:{AGENT} {term('agent', name)} {also}".strip(), period)
+
+
+def models(rows: Sequence[Row], period: Period, also: str) -> list[Group]:
+    """Return the table of models by their calls and predictions; `also` as of `agents`."""
+    calls = [row for row in rows if row["calls"] or row["noun"] == PREDICTION]
+    return groups(
+        calls, "model", lambda name, of: of_calls(of, f"{term('answered', name)} {also}".strip()), period
+    )
+
+
+def groups(
+    rows: Iterable[Row], by: str, question: Callable[[str, Sequence[Row]], str], period: Period
+) -> list[Group]:
     """Return the table by one of the columns, those with most spans first.
 
     Args:
         rows: Of `queries/page_totals.sql`.
         by: The column.
-        key: What the language of questions calls it.
+        question: Returns the question that finds the spans of a name with some rows.
         period: Of the page.
-        also: A question that holds for all of it, such as for one service.
     """
     by_name: dict[str, list[Row]] = {}
     for row in rows:
@@ -143,8 +188,8 @@ def groups(rows: Iterable[Row], by: str, key: str, period: Period, also: str = "
     most = max((one.spans for _, one in sums), default=1)
     found = []
     for name, one in sums:
-        question = f"{term(key, name)} {also}".strip()
-        found.append(Group(name, one, one.spans / most, question, links(question, one, period)))
+        asked = question(name, by_name[name])
+        found.append(Group(name, one, one.spans / most, asked, links(asked, one, period)))
     return found
 
 
@@ -154,7 +199,7 @@ def tools(rows: Sequence[Row], period: Period, also: str) -> list[Group]:
     found = []
     for row in rows:
         sums = Sums(row["spans"], row["errors"], None, None, 0, None, 0, _pair(row["durations"]), None)
-        question = f"{term('tool', row['tool'])} {also}"
+        question = f"kind:tool {term('tool', row['tool'])} {also}"
         share = row["spans"] / most
         found.append(Group(row["tool"], sums, share, question, links(question, sums, period)))
     return found
@@ -167,24 +212,37 @@ def links(question: str, sums: Sums, period: Period) -> dict[str, str]:
         return address(TRACES, period.given, q=f"{question} {more}".strip(), sort=sort)
 
     slow, late = sums.took_ms, sums.first_chunk_ms
+    said = f"{CALLS} " if question.startswith(CALLS) else ""
     return {
         "all": to(),
         "errors": to("status:error"),
         "slow": to(f"duration>{slow[1]:.0f}ms" if slow and slow[1] >= 1 else "", "slowest"),
         "middle": to("", "slowest"),
-        "late": to(f"ttfc>{late[1]:.0f}ms" if late and late[1] >= 1 else "ttfc>0s"),
-        "tokens": to("tokens>0"),
-        "cost": to("cost>0", "dearest"),
+        "late": to(f"ttfc>{late[1]:.0f}ms" if late and late[1] >= 1 else "ttfc>=0s"),
+        "tokens": to(TOKENS.removeprefix(said)),
+        "cost": to(COST.removeprefix(said), "dearest"),
     }
 
 
-def pictures(steps: Sequence[Row], period: Period, question: str) -> dict[str, Markup]:
-    """Return the charts by name; `steps` are the rows of `queries/page_steps.sql`."""
-    axis = time_axis(period, question)
+def pictures(
+    steps: Sequence[Row], period: Period, question: str, predictions: Sequence[Row]
+) -> dict[str, Markup]:
+    """Return the charts by name, of which each step leads to the traces behind it.
+
+    Args:
+        steps: The rows of `queries/page_steps.sql`.
+        period: Of the page.
+        question: That holds for all of them.
+        predictions: Those that are no requests.
+    """
     by_time = {row["at_s"] * NS: row for row in steps}
-    rows = [by_time.get(time) for time in axis.times_ns]
+    rows = [by_time.get(time) for time in time_axis(period, question).times_ns]
     took = [None if row is None else _pair(row["durations"]) for row in rows]
     chunks = [None if row is None else _pair(row["first_chunks"]) for row in rows]
+    asked = time_axis(period, of_requests(question, predictions))
+
+    def of(more: str) -> Axis:
+        return time_axis(period, f"{question} {more}".strip())
 
     def values(read: Callable[[Row], float | None], mark: str, name: str) -> Series:
         return Series(name, [0 if row is None else read(row) for row in rows], mark)
@@ -202,12 +260,12 @@ def pictures(steps: Sequence[Row], period: Period, question: str) -> dict[str, M
         values(lambda row: row["output_tokens"], "s3", "output"),
     )
     return {
-        "requests": charts.bars("Requests", axis, requests, told=count),
-        "errors": charts.bars("Failed spans", axis, failed, told=count),
-        "took": charts.lines("Latency of requests", axis, _levels(took), told=duration),
-        "first_chunk": charts.lines("Time to first token", axis, _levels(chunks), told=duration),
-        "tokens": charts.bars("Tokens", axis, tokens, told=count),
-        "cost": charts.bars("Cost", axis, (values(spent, "s4", "cost"),), told=money),
+        "requests": charts.bars("Requests", asked, requests, told=count),
+        "errors": charts.bars("Failed spans", of("status:error"), failed, told=count),
+        "took": charts.lines("Latency of requests", asked, _levels(took), told=duration),
+        "first_chunk": charts.lines("Time to first token", of("ttfc>=0s"), _levels(chunks), told=duration),
+        "tokens": charts.bars("Tokens", of(TOKENS), tokens, told=count),
+        "cost": charts.bars("Cost", of(COST), (values(spent, "s4", "cost"),), told=money),
     }
 
 

@@ -18,7 +18,7 @@ from mlobs.server.pages.links import address, term
 from mlobs.server.pages.period import NAMES, Period, read_period
 from mlobs.server.pages.rendering import render
 from mlobs.server.pages.sessions import asking, statements, view
-from mlobs.server.pages.sessions.turns import turns
+from mlobs.server.pages.sessions.conversation import turns
 from mlobs.server.store import Store
 
 PATH, ONE = "/sessions", "/session"

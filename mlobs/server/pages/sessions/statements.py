@@ -44,7 +44,10 @@ SELECT one AS id,
     sum(CostUsd) AS cost_usd
 FROM {rows("TraceId", _TRACES, _SUMMED)} AS turned INNER JOIN pairs USING TraceId
 GROUP BY id"""
-# How each begins: the text of the first span that has one; messages without a person's come last.
+# How each begins: the text of the first span that has one; messages without a person's come last. Of long
+# traces only the first spans with texts are looked at, which the names of texts tell: these are short.
+TEXTS_LOOKED_AT = 20
+_SPANS = f"FROM otel_traces PREWHERE TraceId IN ({_TRACES})"
 BEGINNINGS = f"""WITH {_PAIRS}
 SELECT one AS id, argMin(
     text, (position(text, '"role"') > 0 AND position(text, '"user"') = 0, ParentSpanId != '', Timestamp)
@@ -54,7 +57,11 @@ FROM (
         Content[arrayFirst(key -> mapContains(Content, key), splitByChar(',', {{keys:String}}))],
         1, {{characters:UInt32}}
     ) AS text
-    FROM otel_traces PREWHERE TraceId IN ({_TRACES}) WHERE {IN_RANGE}
+    {_SPANS} AND cityHash64(TraceId, SpanId) IN (
+        SELECT cityHash64(TraceId, SpanId) {_SPANS}
+        WHERE {IN_RANGE} AND hasAny(Content.keys, splitByChar(',', {{keys:String}}))
+        ORDER BY ParentSpanId != '', Timestamp LIMIT {TEXTS_LOOKED_AT} BY TraceId
+    ) WHERE {IN_RANGE}
 ) AS spans INNER JOIN pairs USING TraceId
 WHERE text != '' GROUP BY id"""
 # The sessions of some traces, whoever they are found by.

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from mlobs._extras import pip_install
+
 ENDPOINT, HEADERS = "@ENDPOINT@", "@HEADERS@"
+INSTALL, INSTALL_WEB = pip_install(), pip_install("web")
 HEADERS_VARIABLE = 'OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20TOKEN"'
 
 
@@ -33,7 +36,7 @@ SNIPPETS = (
     Snippet(
         "python",
         "Python",
-        "pip install mlobs",
+        INSTALL,
         f'''import mlobs
 
 mlobs.init("my-service", endpoint="{ENDPOINT}")
@@ -57,7 +60,7 @@ support("Where is my parcel?")''',
     Snippet(
         "fastapi",
         "FastAPI",
-        "pip install 'mlobs[web]' fastapi uvicorn",
+        f"{INSTALL_WEB} fastapi uvicorn",
         f'''import mlobs
 from fastapi import FastAPI
 
@@ -76,7 +79,7 @@ async def ask(question: str) -> dict[str, str]:
     Snippet(
         "openai",
         "OpenAI",
-        "pip install mlobs openai opentelemetry-instrumentation-genai-openai",
+        f"{INSTALL} openai opentelemetry-instrumentation-genai-openai",
         f'''import mlobs
 from openai import OpenAI
 
@@ -96,7 +99,7 @@ def answer(question: str) -> str | None:
     Snippet(
         "anthropic",
         "Anthropic",
-        "pip install mlobs anthropic opentelemetry-instrumentation-genai-anthropic",
+        f"{INSTALL} anthropic opentelemetry-instrumentation-genai-anthropic",
         f'''import mlobs
 from anthropic import Anthropic
 
@@ -116,7 +119,7 @@ def answer(question: str) -> str:
     Snippet(
         "langchain",
         "LangChain",
-        "pip install mlobs langchain langchain-openai opentelemetry-instrumentation-genai-langchain",
+        f"{INSTALL} langchain langchain-openai opentelemetry-instrumentation-genai-langchain",
         f'''import mlobs
 from langchain.agents import create_agent
 
@@ -137,7 +140,7 @@ with mlobs.session("conversation-1", user="ana"):
     Snippet(
         "unchanged",
         "No change of code",
-        "pip install mlobs",
+        INSTALL,
         f"""{_VARIABLES}
 export OTEL_SERVICE_NAME=my-service
 mlobs run app.py
@@ -188,7 +191,7 @@ BY_NAME = {one.name: one for one in SNIPPETS}
 PROMPT = """\
 Add observability to this project. Its telemetry goes to an mlobs server at {endpoint} (plain OTLP).
 1. Find the entry points, and where the project calls language models, tools, retrieval and other models.
-2. Python: pip install mlobs; call mlobs.init("SERVICE", auto=True) once at the start of each entry point,
+2. Python: {install}; call mlobs.init("SERVICE", auto=True) once at the start of each entry point,
    before other libraries are used. Install the OpenTelemetry GenAI instrumentation of each client library
    that is used (opentelemetry-instrumentation-genai-openai, -anthropic, -langchain ...). Other languages:
    their OpenTelemetry SDK with the GenAI semantic conventions.
@@ -225,4 +228,4 @@ def filled(snippet: Snippet, endpoint: str, *, asks: bool) -> str:
 def prompt(endpoint: str, *, asks: bool) -> str:
     """Return what a coding agent is told."""
     headers = f" and {HEADERS_VARIABLE}" if asks else ""
-    return PROMPT.format(endpoint=endpoint, headers=headers)
+    return PROMPT.format(endpoint=endpoint, headers=headers, install=INSTALL)

@@ -14,6 +14,8 @@ const AMOUNTS = {
   cached_tokens: ["cached_tokens>0"],
   reasoning_tokens: ["reasoning_tokens>1k"],
   status: ["status:error", "status:ok", "status:unset"],
+  root: ["root:yes", "root:no"],
+  call: ["call:yes", "call:no"],
 };
 
 let form, field, list;
@@ -32,10 +34,14 @@ function here(change) {
   return url;
 }
 
-// Shows what an address answers, without loading the page anew.
-async function show(url, { push }) {
+function show(url, { push }) {
   if (push) history.pushState(null, "", url);
   else history.replaceState(history.state, "", url);
+  return load(url);
+}
+
+// Shows what an address answers, without loading the page anew; what is around the list asks the same.
+async function load(url) {
   const live = document.getElementById("live");
   live.classList.add("stale");
   const status = await refresh(url.href, { quiet: false });
@@ -270,10 +276,9 @@ export function begin() {
     field.value = new URL(location.href).searchParams.get("q") ?? "";
     committed = field.value;
     drafting = false;
-    refresh(location.href, { quiet: false });
+    load(new URL(location.href));
   });
   onKey("t", () => document.querySelector("[data-tail]").click());
-  for (const one of document.querySelectorAll("[data-origin]")) one.textContent = location.origin;
   views();
   columns();
 }

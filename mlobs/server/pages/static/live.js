@@ -82,15 +82,22 @@ function put(text, well) {
   }
   const parsed = new DOMParser().parseFromString(text, "text/html");
   const open = [...place.querySelectorAll("details[id][open]")].map((one) => one.id);
-  const row = document.activeElement?.closest?.("[data-row]")?.dataset.row;
+  const held = place.contains(document.activeElement) ? document.activeElement : null;
   place.replaceChildren(...parsed.body.childNodes);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   shown(place);
-  if (row) {
-    const again = place.querySelector(`[data-row="${CSS.escape(row)}"]`);
-    (again?.querySelector("a, button") ?? again)?.focus({ preventScroll: true });
-  }
   place.dispatchEvent(new CustomEvent("refreshed", { bubbles: true }));
+  if (held) same(place, held)?.focus({ preventScroll: true });
+}
+
+// What stands now where the reader was: the element itself, if the page put it back, or one that is the same.
+function same(place, held) {
+  if (held.isConnected) return held;
+  const row = held.closest("[data-row]")?.dataset.row;
+  const again = row && place.querySelector(`[data-row="${CSS.escape(row)}"]`);
+  const link = [...(again || place).querySelectorAll("a[href]")].find((one) => one.href === held.href);
+  if (again) return link ?? again.querySelector("a, button") ?? again;
+  return held.id ? document.getElementById(held.id) : link;
 }
 
 // A question that is not well yet: what is wrong is said above what was found before.

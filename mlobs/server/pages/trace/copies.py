@@ -7,6 +7,7 @@ import orjson
 
 from mlobs.semconv import attributes as a
 from mlobs.semconv.spans import BY_NOUN
+from mlobs.server.pages.documents import document
 from mlobs.server.pages.trace.fold import Folded
 from mlobs.server.pages.trace.messages import content_keys
 from mlobs.server.tree import Node
@@ -127,6 +128,6 @@ def _value(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return document(text)
+    except ValueError:
         return text

@@ -12,6 +12,7 @@ import orjson
 from mlobs.semconv import attributes as a
 from mlobs.server.canonical import OTHER
 from mlobs.server.pages.amounts import count, duration, money, stamp
+from mlobs.server.pages.documents import document
 from mlobs.server.pages.trace.messages import Said, content_keys, said
 
 PAIRS_MAX, EVENTS_MAX, LOGS_MAX, SCORES_MAX = 200, 50, 100, 100
@@ -107,8 +108,8 @@ def pretty(text: str) -> str:
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
-        return orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
-    except orjson.JSONDecodeError:
+        return orjson.dumps(document(text), option=orjson.OPT_INDENT_2).decode()
+    except ValueError:
         return text
 
 

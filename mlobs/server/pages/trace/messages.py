@@ -14,6 +14,7 @@ import orjson
 
 from mlobs.semconv import attributes as a
 from mlobs.semconv.dialects import DIALECTS
+from mlobs.server.pages.documents import document
 from mlobs.server.pages.trace.media import Medium, medium_of
 
 Pairs = Sequence[tuple[str, str, int]]  # Key, text as far as it was read, characters there are.
@@ -120,8 +121,8 @@ def _messages(text: str, role: str, media: _Numbers) -> tuple[Message, ...]:
     if not text.lstrip().startswith(("[", "{")):
         return (Message(role, (Part("text", text),)),) if text.strip() else ()
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = document(text)
+    except ValueError:
         return (Message(role, (Part("text", text),)),)
     if isinstance(value, Mapping):
         for name in ("messages", "input", "output", "choices"):

@@ -1,4 +1,4 @@
-"""Waits for what collectors do in their own time."""
+"""Waits for what others do in their own time: programs, threads, pages."""
 
 import time
 from collections.abc import Callable
