@@ -80,7 +80,7 @@ def measure(mode: str, url: str, rounds: int) -> None:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{url}/v1/traces")))
     if mode == "provider":
         trace.set_tracer_provider(provider)
-    mlobs.init("benchmark", endpoint=url)
+    mlobs.init("benchmark", endpoint=url if mode == "own" else None)
     ways = {
         "mlobs": decorated_ways(mlobs),
         "by hand": handwritten_ways(provider.get_tracer("benchmark")),

@@ -67,6 +67,7 @@ time.sleep(60)
     assert ended(code, told=1) == (-signal.SIGTERM, ["now", "others"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["pass", "with unbroken(): deliver()"])
 def test_a_process_that_delivers_already_finishes_that_first(ending):
     """Pools terminate workers that are about to end, and operators are impatient."""

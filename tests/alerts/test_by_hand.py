@@ -261,6 +261,7 @@ def test_where_there_is_no_room_the_end_is_counted_as_dropped(desk, monkeypatch)
     assert desk.outbox.counts_by_sink()["hook", "dropped"] == 1
 
 
+@pytest.mark.slow
 def test_beside_a_receiver_of_its_own_the_command_line_ends_by_file(tmp_path, monkeypatch, capsys):
     """The receiver, a process that cannot be asked, tells the end."""
     monkeypatch.setenv("TEST_SINK_SECRET", "s" * 32)

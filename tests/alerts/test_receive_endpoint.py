@@ -337,6 +337,7 @@ routes:
 """
 
 
+@pytest.mark.slow
 def test_a_sink_without_room_does_not_keep_others_from_being_told(tmp_path, monkeypatch):
     """Its messages are dropped and counted; the sender could not help by sending again."""
     monkeypatch.setattr("mlobs.alerts.outbox.WAITING_MAX", 3)

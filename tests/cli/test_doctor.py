@@ -101,6 +101,7 @@ def test_an_endpoint_that_refuses(doctor, served, answer, sentence):
     assert any("collector in between" in remark for remark in found["remarks"])
 
 
+@pytest.mark.slow
 def test_a_span_that_something_in_between_keeps_is_looked_for_with_loss(doctor, served, monkeypatch):
     """And a sampler has no leave to drop it."""
     monkeypatch.setattr(steps, "JUDGED_SECONDS", 0.5)

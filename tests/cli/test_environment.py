@@ -36,6 +36,7 @@ def test_over_grpc_the_span_goes_over_grpc(doctor, served):
     assert found["steps"][1]["found"] == "a gRPC server answers"
 
 
+@pytest.mark.slow
 def test_an_open_port_without_grpc_is_not_called_closed(doctor, served):
     found = doctor(served.url, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_ENDPOINT=served.url)
     assert "speaks no gRPC" in found["reason"]

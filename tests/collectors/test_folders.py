@@ -48,6 +48,7 @@ def test_queues_in_memory_have_no_folder(tmp_path):
     assert folders(settings(configured())) == []
 
 
+@pytest.mark.slow
 def test_a_folder_that_another_process_has_stops_the_start(tmp_path):
     """The collector would call it a timeout."""
     (tmp_path / "queue").mkdir()

@@ -79,6 +79,7 @@ def test_the_samplers_of_a_gateway_are_trusted_by_a_variable_of_their_own(secure
     assert sampled(place, MLOBS_SAMPLER_CERTIFICATE=str(certificate.chain)) == [f"{place} answers."]
 
 
+@pytest.mark.slow
 def test_who_speaks_tls_and_no_grpc_is_taken_for_the_http_port(certificate):
     """Not for one without TLS, and not for one that is not trusted."""
     with handshaking(certificate) as port:
@@ -94,6 +95,7 @@ def test_a_certificate_for_another_name_is_no_matter_of_trust(certificate):
     assert line.endswith("Send to a name that the certificate is for.")
 
 
+@pytest.mark.slow
 def test_who_speaks_tls_where_the_collector_does_not_is_told_apart_from_the_wrong_port(secure, certificate):
     """It was taken for a gRPC port."""
     plain = secure.url.replace("https", "http")

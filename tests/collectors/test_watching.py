@@ -129,6 +129,7 @@ def gateway(*samplers, **more):
     return lines
 
 
+@pytest.mark.slow
 def test_samplers_that_nobody_runs_and_ports_without_grpc_are_told_once_each():
     """Eight exporters have them in common."""
     nobody = f"127.0.0.1:{free_port()}"

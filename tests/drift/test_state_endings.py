@@ -68,6 +68,7 @@ def rows(path):
     return 5 * json.loads(path.read_text())["streams"][""]["detector"]["blocks"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switched_on", ["", "mlobs.init('m', endpoint='http://127.0.0.1:9')"])
 def test_a_state_is_saved_at_sigterm(folder, switched_on):
     """Every deployment ends services this way, with or without telemetry."""

@@ -65,6 +65,7 @@ def test_a_property_is_decorated_inside(kind):
         mlobs.tool(kind(lambda self: 1))
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_spans_do_not_go_to_is_a_warning(run_program):
     """Nothing would arrive, and nothing would say why."""
     done = run_program(

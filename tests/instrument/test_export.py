@@ -121,6 +121,7 @@ def test_without_an_endpoint_the_program_runs_as_before(exporter_to, caplog):
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_never_answers_does_not_hold_up_the_end(sink, exporter_to):
     """A hung collector must not hang a deployment."""
     hang = threading.Event()

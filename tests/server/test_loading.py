@@ -324,6 +324,7 @@ def test_two_segments_of_spans_fill_the_tables_at_once(served, tmp_path, monkeyp
     assert count(served, "at once") == 2
 
 
+@pytest.mark.slow
 def test_spans_without_ids_are_stored_while_nobody_else_stores(served, tmp_path, monkeypatch):
     """Were their segment refused, nobody could look for what is stored of it."""
     requests = ExportTraceServiceRequest(), ExportTraceServiceRequest()
@@ -337,6 +338,7 @@ def test_spans_without_ids_are_stored_while_nobody_else_stores(served, tmp_path,
     assert (count(served, "has ids"), count(served, "has none")) == (1, 1)
 
 
+@pytest.mark.slow
 def test_nothing_is_stored_while_loading_pauses(served, tmp_path):
     """A backup is of one moment. It pauses each time one is made."""
     requests = ExportTraceServiceRequest(), ExportTraceServiceRequest()

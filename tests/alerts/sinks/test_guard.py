@@ -215,6 +215,7 @@ def test_a_success_whose_body_never_ends_is_a_receipt(monkeypatch, behave):
         listener.close()
 
 
+@pytest.mark.slow
 def test_where_ipv6_leads_nowhere_a_sink_is_reached_by_ipv4():
     """However many addresses of the one it has before the other."""
     with webhook() as sink:

@@ -137,6 +137,7 @@ def test_how_it_ends_says_whether_to_try_again(script, outcome, text):
     assert text in answer.text
 
 
+@pytest.mark.slow
 def test_after_its_time_it_and_all_it_started_are_killed(tmp_path, monkeypatch):
     """Also what does not listen to SIGTERM."""
     monkeypatch.setattr(module, "MERCY_SECONDS", 0.2)

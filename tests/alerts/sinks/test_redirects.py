@@ -61,6 +61,7 @@ def test_what_a_stranger_calls_its_host_is_cut_and_has_no_control_characters():
     assert found.isprintable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [301, 307])
 def test_once_the_address_is_right_the_dead_letter_is_put_back_and_arrives(
     tmp_path, monkeypatch, capsys, status

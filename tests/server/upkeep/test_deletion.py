@@ -283,6 +283,7 @@ def test_what_cannot_be_removed_is_an_error_and_is_not_tried_for_ever(served, mo
             connection.run(f"DROP TABLE {table} SYNC")
 
 
+@pytest.mark.slow
 def test_a_client_waits_for_a_deletion_longer_than_for_an_answer():
     class Slow(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
