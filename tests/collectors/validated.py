@@ -6,7 +6,7 @@ from mlobs.cli.collector.reading import Source, read
 GOOD = """\
 extensions:
   file_storage/queue: {directory: /tmp, fsync: true}
-  bearertokenauth/senders: {filename: /tmp/token}
+  bearertokenauth/senders: {filename: token}
 receivers:
   otlp:
     protocols:

@@ -23,7 +23,6 @@ NO_SILENCES = (
     "The server knows nothing of silences: it is of an older release. Upgrade it, or name its file of "
     "deliveries with --file."
 )
-
 NO_ENDS = (
     "The server cannot end alerts by hand: it is of an older release. Upgrade it, or name its file of "
     "deliveries with --file."
@@ -74,9 +73,7 @@ def redrive(arguments: argparse.Namespace, wanted: Mapping[str, Any]) -> dict[st
     if arguments.file is None:
         from mlobs.cli.alerts.desk_routes import REDRIVE
 
-        with _server(arguments.server, MISSING) as server:
-            found: dict[str, Any] = server.post(REDRIVE, dict(wanted), missing=MISSING)
-        return found
+        return _posted(arguments.server, REDRIVE, wanted, MISSING)
     with _Opened(arguments.file) as outbox:
         return _desk(outbox).redrive(json.dumps(wanted).encode())
 
@@ -118,9 +115,7 @@ def silence(arguments: argparse.Namespace, wanted: Mapping[str, Any], end: str =
         from mlobs.cli.alerts.silence_routes import SILENCES
 
         path = f"{SILENCES}/{quote(end, safe='')}/end" if end else SILENCES
-        with _server(arguments.server, NO_SILENCES) as server:
-            found: dict[str, Any] = server.post(path, dict(wanted), missing=NO_SILENCES)
-        return found
+        return _posted(arguments.server, path, wanted, NO_SILENCES)
     with _Opened(arguments.file) as outbox:
         made = _silencing(outbox)
         return made.end(end, str(wanted["who"])) if end else made.silence(wanted)
@@ -138,15 +133,19 @@ def end(arguments: argparse.Namespace, wanted: Mapping[str, Any]) -> dict[str, A
     if arguments.file is None:
         from mlobs.cli.alerts.silence_routes import ENDED
 
-        with _server(arguments.server, NO_ENDS) as server:
-            found: dict[str, Any] = server.post(ENDED, dict(wanted), missing=NO_ENDS)
-        return found
+        return _posted(arguments.server, ENDED, wanted, NO_ENDS)
     with _Opened(arguments.file) as outbox:
         import time
 
         from mlobs.alerts.receive.by_hand import ByHand
 
         return ByHand(outbox, time.time).end(wanted)
+
+
+def _posted(url: str | None, path: str, wanted: Mapping[str, Any], missing: str) -> dict[str, Any]:
+    with _server(url, missing) as server:
+        found: dict[str, Any] = server.post(path, dict(wanted), missing=missing)
+    return found
 
 
 @contextmanager
