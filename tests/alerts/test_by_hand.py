@@ -9,22 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlobs.alerts import history, outbox
-from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.receive import again, changes, ledger
 from mlobs.alerts.receive import inbox as inboxes
 from mlobs.alerts.receive.by_hand import ByHand
-from mlobs.alerts.receive.changes import REORDERED_US_MAX
-from mlobs.alerts.receive.formats import read
-from mlobs.alerts.receive.inbox import Inbox
-from mlobs.alerts.routing import memory
-from mlobs.alerts.routing.config import Route
-from mlobs.alerts.routing.dispatcher import Dispatcher
-from mlobs.alerts.routing.router import Router
 from mlobs.alerts.sinks.pagerduty import for_pagerduty
 from mlobs.alerts.sinks.told import told
 from mlobs.cli import main
 from mlobs.errors import PayloadError
+from tests.alerts import desks
 from tests.alerts.alertmanagers import TOKEN, alertmanager_of
+from tests.alerts.desks import BEGAN_S, BOTH, WINDOW_S
 from tests.alerts.houses import ALARM_ROW, House, Rows
 from tests.alerts.mounted import ADMIN, TOKENS, up
 from tests.alerts.posted import JSON
@@ -34,32 +28,16 @@ from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import alert, alertmanager, at, encoded, grafana, signed
 from tests.examples import examples
 
-NOW_S = 1_700_000_000.0
-BEGAN_S = NOW_S - 3600
-WINDOW_S = REORDERED_US_MAX / 1e6 + 1
 WHY = {"who": "ann", "why": "that Prometheus is gone"}
 SAID = "Ended by hand by ann: that Prometheus is gone."
 
 
-class Desk:
-    """An inbox, who ends by hand, and who looks at what is due, with a clock set by hand."""
+class Desk(desks.Desk):
+    """With somebody who ends by hand, and who looks at what is due."""
 
-    def __init__(self, folder, *routes):
-        self.now_s = NOW_S
-        self.outbox = Outbox(folder / "alerts.sqlite", extra_schema=(memory.SCHEMA, ledger.SCHEMA))
-        router = Router([Route.model_validate(one) for one in routes or [{"sinks": ["hook"]}]])
-        self.dispatcher = Dispatcher(router, ["hook", "chat"], self.outbox)
-        self.inbox = Inbox(self.outbox, self.dispatcher, lambda: self.now_s)
+    def start(self):
+        super().start()
         self.by_hand = ByHand(self.outbox, lambda: self.now_s)
-        self.inbox.start()
-
-    def stop(self):
-        self.inbox.stop()
-        self.outbox.close()
-
-    def hears(self, *alerts, form=alertmanager, after_s=1.0):
-        self.now_s += after_s
-        self.inbox.take(read(encoded(form(*alerts))), None).result(60)
 
     def ends(self, after_s=1.0, **given):
         self.now_s += after_s
@@ -76,14 +54,6 @@ class Desk:
     def firing(self):
         return ledger.firing(self.outbox)
 
-    def bodies(self):
-        return [
-            json.loads(text) for (text,) in self.outbox.read("SELECT body FROM deliveries ORDER BY number")
-        ]
-
-    def told(self):
-        return [(body["status"], body.get("notice")) for body in self.bodies()]
-
 
 @pytest.fixture
 def desk(tmp_path):
@@ -92,7 +62,6 @@ def desk(tmp_path):
     made.stop()
 
 
-BOTH = [("firing", None), ("resolved", None)]
 ONE = alert(starts_s=BEGAN_S)
 
 

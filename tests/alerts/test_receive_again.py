@@ -1,67 +1,37 @@
 """An alert that fires again soon after its end was told, under its former beginning."""
 
-import json
 import time
 
 import pytest
 import requests
 
 from mlobs.alerts import outbox
-from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.receive import again, changes, ledger
 from mlobs.alerts.receive import inbox as inboxes
-from mlobs.alerts.receive.changes import REORDERED_US_MAX
 from mlobs.alerts.receive.formats import read
-from mlobs.alerts.receive.inbox import FullError, Inbox
-from mlobs.alerts.routing import memory
-from mlobs.alerts.routing.config import Route
-from mlobs.alerts.routing.dispatcher import Dispatcher
-from mlobs.alerts.routing.router import Router
+from mlobs.alerts.receive.inbox import FullError
+from tests.alerts import desks
 from tests.alerts.alertmanagers import TOKEN, alertmanager_of
+from tests.alerts.desks import BEGAN_S, BOTH, NOW_S, WINDOW_S
 from tests.alerts.receivers import receiver
 from tests.alerts.sink import webhook
 from tests.alerts.waiting import wait_for
 from tests.alerts.webhooks import alert, alertmanager, at, encoded
 
-NOW_S = 1_700_000_000.0
-BEGAN_S = NOW_S - 3600
-WINDOW_S = REORDERED_US_MAX / 1e6 + 1
 
-
-class Desk:
-    """An inbox with a clock set by hand, which can be started again on its file."""
-
-    def __init__(self, folder):
-        self.folder, self.now_s = folder, NOW_S
-        self.start()
-
-    def start(self):
-        self.outbox = Outbox(self.folder / "alerts.sqlite", extra_schema=(memory.SCHEMA, ledger.SCHEMA))
-        router = Router([Route(sinks=("hook",))])
-        self.inbox = Inbox(self.outbox, Dispatcher(router, ["hook"], self.outbox), lambda: self.now_s)
-        self.inbox.start()
-
-    def stop(self):
-        self.inbox.stop()
-        self.outbox.close()
+class Desk(desks.Desk):
+    """With one alert, which fires and ends."""
 
     def fires(self, *, starts_s=BEGAN_S, after_s=1.0):
-        self._take(alert(starts_s=starts_s), after_s)
+        self.hears(alert(starts_s=starts_s), after_s=after_s)
 
     def ends(self, *, starts_s=BEGAN_S, after_s=1.0, ends_s=None):
-        self._take(alert(starts_s=starts_s, ends_s=self.now_s if ends_s is None else ends_s), after_s)
+        ends_s = self.now_s if ends_s is None else ends_s
+        self.hears(alert(starts_s=starts_s, ends_s=ends_s), after_s=after_s)
 
     def later(self, seconds):
         self.now_s += seconds
         return self.inbox.tell_again()
-
-    def told(self):
-        bodies = self.outbox.read("SELECT body FROM deliveries ORDER BY number")
-        return [(body["status"], body.get("notice")) for body in (json.loads(text) for (text,) in bodies)]
-
-    def _take(self, one, after_s):
-        self.now_s += after_s
-        self.inbox.take(read(encoded(alertmanager(one))), None).result(60)
 
 
 @pytest.fixture
@@ -69,9 +39,6 @@ def desk(tmp_path):
     made = Desk(tmp_path)
     yield made
     made.stop()
-
-
-BOTH = [("firing", None), ("resolved", None)]
 
 
 def test_what_fires_again_and_stays_so_is_told_when_nothing_can_be_on_its_way_any_more(desk):

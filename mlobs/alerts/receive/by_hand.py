@@ -26,8 +26,8 @@ from mlobs.alerts.receive import again, ledger
 from mlobs.alerts.receive.changes import Known
 from mlobs.alerts.receive.formats import Event
 from mlobs.alerts.receive.wording import message
-from mlobs.alerts.routing.by_hand import tell_later
 from mlobs.alerts.routing.memory import Memory
+from mlobs.alerts.routing.waiting_ends import tell_later
 from mlobs.alerts.silencing import WHO_CHARACTERS_MAX, WHY_CHARACTERS_MAX, words
 from mlobs.errors import PayloadError
 

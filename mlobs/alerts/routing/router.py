@@ -20,7 +20,6 @@ from dataclasses import replace
 from typing import Any
 
 from mlobs.alerts.routing import heard, newcomers, spending
-from mlobs.alerts.routing.by_hand import BY_HAND, overtaken
 from mlobs.alerts.routing.config import Route, named
 from mlobs.alerts.routing.matchers import labels_of
 from mlobs.alerts.routing.notices import (
@@ -34,6 +33,7 @@ from mlobs.alerts.routing.plans import Planned, Told, alert_mark, pages, receipt
 from mlobs.alerts.routing.quiet import quiet_until
 from mlobs.alerts.routing.silence import ENDED, HOLDS, HUSHING, LISTED_S, forget, hush, waiting
 from mlobs.alerts.routing.state import State
+from mlobs.alerts.routing.waiting_ends import BY_HAND, overtaken
 
 
 class Router:
