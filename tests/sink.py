@@ -55,6 +55,10 @@ class Sink:
     bodies: list[tuple[str, bytes]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]] | Callable[[Any], None]] = field(default_factory=list)
 
+    def signals(self) -> set[str]:
+        """Return the paths at which something arrived; one with nothing in it only asks for an answer."""
+        return {path for path, body in list(self.bodies) if body}
+
     def spans(self) -> list[SpanSeen]:
         return [seen for path, body in list(self.bodies) if path == "/v1/traces" for seen in read_spans(body)]
 

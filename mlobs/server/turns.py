@@ -20,13 +20,14 @@ MINUTE_S = 60
 SECONDS_MAX = 2**32 - 2 * MINUTE_S  # Of a moment that the engine can tell as a minute.
 KEYS = ("Minute", "UserId", "Session", "TraceId")
 END = end_ns()
+PRICE = "(CostUsd >= 0 AND isFinite(CostUsd))"  # Else one that is none would hide those of its minute.
 _SESSION = f"toString({SESSION})"
 # What there is of each column: for spans that are added up, and for one span.
 SUMS = {
     "FirstNs": (f"min({AT})", AT),
     "EndNs": (f"max({END})", END),
     "Longest": ("max(Duration)", "Duration"),
-    "Dearest": ("maxOrNullIf(CostUsd, CostUsd >= 0)", "if(CostUsd >= 0, CostUsd, NULL)"),
+    "Dearest": (f"maxOrNullIf(CostUsd, {PRICE})", f"if({PRICE}, CostUsd, NULL)"),
     "Spans": ("count()", "toUInt64(1)"),
     "Errors": (f"countIf({FAILED})", f"toUInt64({FAILED})"),
     "Services": ("groupUniqArray(5)(toString(ServiceName))", "[toString(ServiceName)]"),

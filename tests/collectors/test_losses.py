@@ -159,7 +159,7 @@ def test_no_planted_secret_passes_in_any_signal(tmp_path):
             tier.http, "/v1/metrics", {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
         )
         assert post(tier.http, "/v1/logs", {"resourceLogs": [{"scopeLogs": [{"logRecords": [logs]}]}]})
-        until(lambda: {path for path, _ in receiver.bodies} >= {"/v1/traces", "/v1/metrics", "/v1/logs"})
+        until(lambda: receiver.signals() == {"/v1/traces", "/v1/metrics", "/v1/logs"})
     bodies = b"".join(body for _, body in receiver.bodies)
     assert KEY.encode() not in bodies
     assert b"0123456789" not in bodies

@@ -2,7 +2,7 @@
 
 import base64
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
@@ -162,6 +162,24 @@ def test_pages_go_on_behind_any_number(served, ask, sort, fact, filtered):
         cursor = page["next"]
     assert len(seen) == len(set(seen))
     assert set(seen) == (set() if fact.get("mlobs__cost__usd") == float("inf") else sent)
+
+
+@pytest.mark.parametrize("filtered", [True, False])
+def test_what_no_price_can_be_hides_no_price_of_its_trace(served, ask, filtered):
+    service, begin = f"prices-{os.urandom(4).hex()}", datetime.now(UTC).isoformat()
+    request = ExportTraceServiceRequest()
+    trace = os.urandom(16)
+    for cost in (float("inf"), 0.25, -1.0):
+        span(request, "chat", trace=trace, gen_ai__operation__name="chat", mlobs__cost__usd=cost)
+    request.resource_spans[0].resource.attributes[0].value.string_value = service
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    # Whole minutes come from sums.
+    query = {"from_": begin[:17] + "00Z", "to": (datetime.now(UTC) + timedelta(minutes=2)).isoformat()}
+    page = ask(
+        "traces", sort="dearest", limit=200, **query, **({"q": f"service:{service}"} if filtered else {})
+    )
+    assert trace.hex() in [row["trace_id"] for row in page["traces"]]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.server.otlp import post, span
+from tests.server.otlp import long_ago, post, span
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 MIXED, ALONE, SESSION = "told-apart", "only-a-model", "a session of history and words"
@@ -15,8 +15,7 @@ SYSTEM = '{"role":"system","parts":[{"type":"text","content":"You are a shop."}]
 PERSON = '{"role":"user","parts":[{"type":"text","content":"Where is it?"}]}'
 
 
-@pytest.fixture(scope="module", autouse=True)
-def sent(served) -> None:
+def both() -> tuple[ExportTraceServiceRequest, ExportTraceServiceRequest]:
     """Four requests with a call each, of which one is refused by the model; and predictions by themselves."""
     llm = {
         "mlobs__kind": "llm", "gen_ai__operation__name": "chat", "gen_ai__provider__name": "openai",
@@ -42,8 +41,18 @@ def sent(served) -> None:
         for _ in range(200):
             span(request, "predict churn", took_ns=1_000, mlobs__kind="predict", mlobs__model__name="churn")
         request.resource_spans[0].resource.attributes[0].value.string_value = service
+    return mixed, alone
+
+
+def send(served, *made: ExportTraceServiceRequest) -> None:
+    for request in made:
         assert post(served.url, request.SerializeToString()).status_code == 200
     served.drain()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sent(served) -> None:
+    send(served, *both())
 
 
 def text(served, path: str) -> str:
@@ -65,7 +74,11 @@ def test_where_there_are_only_predictions_they_are_the_requests(served):
 
 
 def test_each_service_is_listed_by_its_requests_or_else_its_predictions(served):
-    page = text(served, "/?since=1h")
+    """Only those with most are listed, so in a range of its own."""
+    made = both()
+    within = long_ago(*made)
+    send(served, *made)
+    page = text(served, f"/?{within}")
     assert re.search(rf"{MIXED} 4 ", page)
     assert re.search(rf"{ALONE} 200 ", page)
 
