@@ -6,6 +6,7 @@ each other. One process holds one folder at a time; close every connection to op
 
 import re
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ import orjson
 from mlobs.errors import StoreError
 
 Value = str | int | float
+TIMED_OUT = (
+    "Code: 159. DB::Exception: Timeout exceeded: elapsed {took:.3g} s, "
+    "maximum: {most:g} s. (TIMEOUT_EXCEEDED)"
+)
 
 
 class EngineError(StoreError):
@@ -38,7 +43,13 @@ class Answer:
 
 
 class Connection:
-    """One connection; statements on it run one after the other."""
+    """One connection; statements on it run one after the other.
+
+    Attributes:
+        seconds_max: How long a statement may take. It is the engine that stops one that takes longer, but
+            sometimes it then says nothing, and answers with nothing or a part: an answer that took longer
+            is none.
+    """
 
     far = False  # Whether the engine is on another machine, and cannot read files of this one.
 
@@ -48,6 +59,7 @@ class Connection:
         except RuntimeError as error:
             raise StoreError(f"The store in {folder} cannot be opened: {_shortened(str(error))}") from error
         self._lock = threading.Lock()
+        self.seconds_max = float("inf")
 
     def run(self, statement: str, params: Mapping[str, Value] | None = None) -> list[dict[str, Any]]:
         """Run one statement and return its rows.
@@ -67,20 +79,33 @@ class Connection:
             params: Already written as the engine reads them.
 
         Raises:
-            EngineError: The engine refused it, or the connection is closed.
+            EngineError: The engine refused it, it took too long, or the connection is closed.
         """
         with self._lock:
             if self._connection is None:  # The library would read what is no longer there, and crash.
                 raise EngineError("The store is closed.")
+            began = time.monotonic()
             try:
                 answer = self._connection.query(statement, form, params=dict(params or {}))
             except RuntimeError as error:
                 raise EngineError(str(error)) from error
+            took = time.monotonic() - began
+            if took > self.seconds_max:
+                raise EngineError(TIMED_OUT.format(took=took, most=self.seconds_max))
             if answer is None:
                 return Answer(b"")
             return Answer(
                 answer.bytes(), answer.storage_rows_read(), answer.storage_bytes_read(), answer.elapsed()
             )
+
+    def change(self, settings: Mapping[str, Value]) -> None:
+        """Change settings, all of them or none; with `readonly` they are the last that can be changed.
+
+        Raises:
+            EngineError: The engine refused one.
+        """
+        self.run(f"SET {', '.join(f'{name} = {literal(value)}' for name, value in settings.items())}")
+        self.seconds_max = float(settings.get("max_execution_time") or "inf")
 
     def send(self, statement: str, data: bytes) -> None:
         """Run an INSERT that ends in FORMAT, with the data that belongs to it.

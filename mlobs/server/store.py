@@ -13,7 +13,7 @@ from typing import Any
 
 from mlobs.errors import QueryError
 from mlobs.server.embedded import library
-from mlobs.server.engine import Connection, EngineError, Value, literal
+from mlobs.server.engine import Connection, EngineError, Value
 from mlobs.server.migrations import migrate, newest_version
 from mlobs.server.queries import statement
 
@@ -96,10 +96,9 @@ class Store:
             for line in (
                 "CREATE DATABASE IF NOT EXISTS mlobs",
                 "USE mlobs",
-                *(f"SET {name} = {literal(value)}" for name, value in SETTINGS.items()),
-                f"SET max_memory_usage = {self._memory_bytes_max}",
             ):
                 connection.run(line)
+            connection.change({**SETTINGS, "max_memory_usage": self._memory_bytes_max})
         except BaseException:
             connection.close()
             raise
@@ -120,13 +119,12 @@ class Store:
         """Return a new connection for somebody else's statements, which they close.
 
         Args:
-            settings: As names and values of the engine; "readonly" last, if it is among them.
+            settings: As names and values of the engine.
         """
         connection = Connection(self._engine, self.folder)
         try:
             connection.run(f"USE {self.databases[0]}")
-            for name, value in {**SETTINGS, **settings}.items():
-                connection.run(f"SET {name} = {literal(value)}")
+            connection.change({**SETTINGS, **settings})
         except BaseException:
             connection.close()
             raise
@@ -150,12 +148,12 @@ class Store:
 
     def _reader(self) -> Connection:
         connection = self.connection()
-        for line in (
-            f"SET max_execution_time = {self._query_seconds_max}",
-            f"SET max_result_rows = {ROWS_MAX}",
-            "SET output_format_json_validate_utf8 = 1",
-            "SET date_time_output_format = 'iso'",
-            "SET readonly = 1",
-        ):
-            connection.run(line)
+        reading: dict[str, Value] = {
+            "max_execution_time": self._query_seconds_max,
+            "max_result_rows": ROWS_MAX,
+            "output_format_json_validate_utf8": 1,
+            "date_time_output_format": "iso",
+            "readonly": 1,
+        }
+        connection.change(reading)
         return connection

@@ -1,5 +1,7 @@
 """The embedded engine answers what was asked."""
 
+from contextlib import closing, suppress
+
 import pytest
 
 from mlobs.server.engine import EngineError
@@ -25,6 +27,18 @@ def test_the_highest_rows_of_an_indexed_column_are_the_highest_that_fit(served):
         finally:
             connection.run("DROP TABLE highest SYNC")
     assert found == asked == [3_200_000, 2_200_000, 1_200_000, 200_000, 3_199_000]
+
+
+@pytest.mark.slow
+def test_an_answer_is_whole_or_refused_for_its_time(served):
+    """Stopped by its limit, the engine says nothing once in some hundred times."""
+    whole = str(sum(range(10_000))).encode()
+    answers = set()
+    for _ in range(500):
+        connection = served.store.guest({"max_execution_time": 0.001, "readonly": 1})
+        with closing(connection), suppress(EngineError):
+            answers.add(connection.raw("SELECT sum(number) FROM numbers(10000)", "TSVRaw").body.strip())
+    assert answers <= {whole}
 
 
 def test_a_question_to_a_connection_that_is_closed_is_refused(served):
