@@ -45,6 +45,7 @@ EDGE = {
     "instrument/transport/answers.py",
     "instrument/transport/grpc.py",
     "instrument/transport/http.py",
+    "instrument/transport/sessions.py",
     "instrument/transport/silence.py",
     "instrument/transport/spool.py",
     "instrument/init.py",

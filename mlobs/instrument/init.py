@@ -36,7 +36,7 @@ from mlobs.instrument.sites import settle
 from mlobs.instrument.suppression import watch
 from mlobs.instrument.tallies import observe_records, observe_spans
 from mlobs.instrument.transport.choice import GRPC_ENDPOINT, transport_of
-from mlobs.instrument.transport.http import TrustingSession
+from mlobs.instrument.transport.sessions import OtlpSession
 from mlobs.prices.book import use
 from mlobs.prices.file import load_prices
 from mlobs.semconv import attributes as a
@@ -353,8 +353,8 @@ def _exporter(settings: SdkSettings, module: str, name: str, path: str) -> Any:
     package = "opentelemetry.exporter.otlp.proto.http"
     made = getattr(import_module(f"{package}.{module}"), name)
     trust = {} if file is None else {"certificate_file": str(file)}
-    if settings.certificate is not None and not any(name.endswith(PROVIDER) for name in os.environ):
-        trust["session"] = TrustingSession()
+    if not any(name.endswith(PROVIDER) for name in os.environ):
+        trust["session"] = OtlpSession()
     return made(endpoint=f"{settings.endpoint}{path}", timeout=settings.timeout_s, **trust)
 
 

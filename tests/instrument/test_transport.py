@@ -228,3 +228,23 @@ def test_the_answer_of_requests_to_a_refused_connection_is_known():
     with pytest.raises(requests.ConnectionError) as refused:
         requests.post("http://127.0.0.1:9", timeout=1)
     assert not _was_kept(refused.value)
+
+
+@pytest.mark.slow
+def test_posting_starts_no_threads(run_program):
+    """A library that does would lose what is delivered at a program's end: Python 3.12 starts none then."""
+    sink = sinks.start()
+    done = run_program(
+        """import os, threading
+import mlobs
+
+mlobs.init("quiet", endpoint=os.environ["SINK"], metrics="process")
+mlobs.tool(lambda: 1, name="work")()
+before = set(threading.enumerate())
+assert mlobs.flush()
+print([one.name for one in set(threading.enumerate()) - before])
+""",
+        SINK=sink.url,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+    assert sink.signals() >= {"/v1/traces", "/v1/metrics"}

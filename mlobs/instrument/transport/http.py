@@ -7,7 +7,6 @@ certificates as users expect; a request costs half a millisecond and carries up 
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import requests
 from google.protobuf.message import DecodeError
@@ -17,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from mlobs import _guard
 from mlobs.instrument.transport.answers import WORDS_MAX, Answer
 from mlobs.instrument.transport.compression import compressor
+from mlobs.instrument.transport.sessions import OtlpSession
 from mlobs.instrument.transport.silence import LOOK, WRITE_HTTPS, over_http
 
 ANSWER_BYTES_MAX = 4 << 20
@@ -60,7 +60,7 @@ class HttpTransport:
 
     def renew(self) -> None:
         """Forget every connection."""
-        self._session = requests.Session()
+        self._session = OtlpSession(self._certificate)
         if self._client is not None:
             self._session.cert = self._client
 
@@ -88,7 +88,6 @@ class HttpTransport:
             headers=self._headers,
             timeout=(min(CONNECT_S_MAX, timeout_s), timeout_s),
             stream=True,
-            verify=self._certificate,  # here and not on the session: REQUESTS_CA_BUNDLE would win over that
             allow_redirects=False,
         ) as response:
             try:
@@ -96,15 +95,6 @@ class HttpTransport:
             except requests.RequestException:
                 answer = b""  # the status came whole, and it is what counts
             return answered(response.status_code, response.headers.get("Retry-After", ""), answer)
-
-
-class TrustingSession(requests.Session):
-    """Trusts its own file of certificates, over which REQUESTS_CA_BUNDLE would win."""
-
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Return what a request is sent with."""
-        own = self.verify if verify is None and isinstance(self.verify, str) else verify
-        return super().merge_environment_settings(url, proxies, stream, own, cert)
 
 
 def answered(status: int, retry_after: str, body: bytes) -> Answer:
