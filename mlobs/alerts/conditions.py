@@ -3,6 +3,7 @@
 `sql` makes the sums of the rows of a moment, `replay.shapes` of windows that move; both name them alike.
 """
 
+import math
 from dataclasses import dataclass
 
 from mlobs.alerts.indicators import Absence, BurnRate, Growth, PerCallGrowth, Quantile, Ratio
@@ -70,3 +71,16 @@ def enough(of: Ratio | BurnRate | Quantile | PerCallGrowth) -> dict[str, Value]:
 def used_to(of: Absence) -> float:
     """Return how many calls a service made in the memory before it fell silent if it is to be missed."""
     return of.calls_min * of.memory_s / of.window_s
+
+
+def stretch(at_ms: str, of: Absence) -> str:
+    """Return the number of the stretch in which a moment is; its last one belongs to it, its first does not.
+
+    So it is in the increase that Prometheus says at the end of the stretch.
+    """
+    return f"intDiv({at_ms} - 1, {of.stretch_s * 1000})"
+
+
+def busy_stretches(of: Absence) -> int:
+    """Return in how many stretches of the memory a service made calls if it is to be missed."""
+    return math.ceil(round(of.busy_share * of.stretches, 6))  # 0.55 of 100 are 55, and not 56.

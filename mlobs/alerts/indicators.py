@@ -266,14 +266,23 @@ class PerCallGrowth(OfMetric):
 
 
 class Absence(Choosing):
-    """A service that used to make calls and makes none any more. The value is always 1.
+    """A service that used to make calls all the time and makes none any more. The value is always 1.
+
+    "All the time" is counted in stretches of half a window. A run that takes no longer than one touches at
+    most two of them, and a job that runs every one and a half windows, or less often, has three from one
+    run to the next: it touches two in three of them at most, wherever they begin. Of whole windows, it
+    could touch each.
 
     Args:
         metrics: Durations, derived from spans; any of them is a sign of life.
         window_s: No call for so long is silence.
         memory_s: How far back "used to" goes, from the last call on.
         calls_min: Only a service that made on average so many calls per window, over the
-            memory, is missed. A nightly job or a quiet service is not.
+            memory, is missed. A quiet service is not,
+        busy_share: and one that made calls in a smaller share of the memory's stretches neither: what ran
+            for a while and ended, or runs now and then. It is over two thirds, so that no job of those
+            above is missed: 51 stretches of 72, of six hours and windows of ten minutes. Who began less
+            than four hours ago is not missed then.
         missed_s: How long after its last call a service is missed; then it is given up.
     """
 
@@ -282,9 +291,20 @@ class Absence(Choosing):
     window_s: int = Field(gt=0)
     memory_s: int = Field(gt=0)
     calls_min: int = Field(ge=1)
+    busy_share: float = Field(default=0.7, gt=0, le=1)
     missed_s: int = Field(default=86_400, gt=0)
     by: ClassVar[tuple[Attribute, ...]] = (SERVICE_NAME,)
     unit: ClassVar[Unit] = "number"
+
+    @property
+    def stretch_s(self) -> int:
+        """Return how long a stretch is; they begin at whole multiples of it, since 1970."""
+        return max(self.window_s // 2, 1)
+
+    @property
+    def stretches(self) -> int:
+        """Return how many the memory has."""
+        return max(self.memory_s // self.stretch_s, 1)
 
     @property
     def engines(self) -> tuple[Engine, ...]:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
-from mlobs.alerts.conditions import used_to
+from mlobs.alerts.conditions import busy_stretches, used_to
 from mlobs.alerts.indicators import (
     Absence,
     BurnRate,
@@ -191,24 +191,29 @@ def _per_call_growth(growth: PerCallGrowth, above: str) -> str:
 
 def _absence(name: str, absence: Absence) -> str:
     recorded = f"last_over_time({_busy_name(name, absence)}[{duration(absence.missed_s)}])"
-    return f"max{_by(absence.by)} ({recorded}) > 0\nunless\n{_alive(absence)}"
+    return f"max{_by(absence.by)} ({recorded}) > 0\nunless\n{_alive(absence, absence.window_s)}"
 
 
 def _busy(absence: Absence) -> str:
-    """Return 1 while a service makes so many calls that it would be missed, 0 while it makes fewer.
+    """Return 1 while a service makes calls so often that it would be missed, 0 while it does not.
 
     Only while it makes any, so that the last value is that of before it fell silent. The silence itself
-    has not begun for longer than a window then, which the memory is longer by.
+    has not begun for longer than a window then, which the memory is longer by; one whole stretch of it is
+    silent, which those that are counted are one more by. Steps of a subquery are at multiples of their
+    length, as the ends of stretches are.
     """
     memory_s = absence.memory_s + absence.window_s
     calls = (_calls_of(one, absence.by, memory_s, absence.where) for one in absence.metrics)
     busy = (f"{one} >= {used_to(absence):.12g}" for one in calls)
-    alive = _alive(absence)
-    return f"group{_by(absence.by)} {_any_of(busy)}\nand\n{alive}\nor\n0 * {alive}"
+    alive = _alive(absence, absence.window_s)
+    counted_s = (absence.stretches + 1) * absence.stretch_s
+    steps = f"[{duration(counted_s)}:{duration(absence.stretch_s)}]"
+    often = f"count_over_time({_alive(absence, absence.stretch_s)}{steps}) >= {busy_stretches(absence)}"
+    return f"group{_by(absence.by)} {_any_of(busy)}\nand\n{often}\nand\n{alive}\nor\n0 * {alive}"
 
 
-def _alive(absence: Absence) -> str:
-    calls = (_calls_of(one, absence.by, absence.window_s, absence.where) for one in absence.metrics)
+def _alive(absence: Absence, window_s: int) -> str:
+    calls = (_calls_of(one, absence.by, window_s, absence.where) for one in absence.metrics)
     return _any_of(f"{one} > 0" for one in calls)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlobs.alerts import clauses as c
-from mlobs.alerts.conditions import ABOVE, ENOUGH, Value, condition, enough, used_to
+from mlobs.alerts.conditions import ABOVE, ENOUGH, Value, busy_stretches, condition, enough, stretch, used_to
 from mlobs.alerts.indicators import (
     Absence,
     BurnRate,
@@ -280,7 +280,7 @@ def grown(increase: Increase) -> str:
 
 
 def _absence(absence: Absence, params: dict[str, Value]) -> Question:
-    """Ask who fell silent, and how busy each of those was before its last call.
+    """Ask who fell silent, and how busy, and how often, each of those was before its last call.
 
     Nobody who began a call within the window is silent. That is little to read, and of what is kept service
     by service, only the services that are left are read at all.
@@ -291,6 +291,7 @@ def _absence(absence: Absence, params: dict[str, Value]) -> Question:
     any_of = f"({' OR '.join(f'({c.of(metric)})' for metric in absence.metrics)})"
     counted = f"{any_of}{c.among_calls(absence.where)}"
     names, now_ms = c.names(absence.by), int(params["now_ms"])
+    ended, last = (stretch(f"toUnixTimestamp64Milli({at})", absence) for at in ("ended", "last"))
     columns = ", ".join(one.column for one in absence.by)
     alive = f"""SELECT {columns} FROM otel_traces
         WHERE {counted} AND Timestamp > fromUnixTimestamp64Milli({{from_ms:Int64}})
@@ -311,12 +312,14 @@ FROM (
 WHERE ended > last - toIntervalSecond({absence.memory_s})
 GROUP BY {names}
 HAVING volume >= {{used_to:Float64}}
+    AND uniqExactIf({ended}, {ended} > {last} - {absence.stretches}) >= {{busy_stretches:UInt64}}
 ORDER BY volume DESC LIMIT {{rows_max:UInt32}}""",
         {
             **params,
             "missed_ms": now_ms - absence.missed_s * 1000,
             "memory_ms": now_ms - (absence.missed_s + absence.memory_s) * 1000,
             "used_to": used_to(absence),
+            "busy_stretches": busy_stretches(absence),
         },
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from mlobs.alerts.conditions import busy_stretches
 from mlobs.alerts.indicators import (
     Absence,
     BurnRate,
@@ -125,10 +126,13 @@ def fires_when(rule: Rule) -> str:
         case Expression():
             return f"{' '.join(indicator.promql.split())} is over {limit}, in Prometheus"
         case Absence():
-            memory = duration(indicator.memory_s)
+            often = (
+                f"{busy_stretches(indicator)} of {indicator.stretches} times {duration(indicator.stretch_s)}"
+            )
             return (
-                f"no call{some} in {window}, after {indicator.calls_min} or more per {window} over the "
-                f"{memory} before, until {duration(indicator.missed_s)} after the last"
+                f"no call{some} in {window}, after {indicator.calls_min} or more per {window}, and some in "
+                f"{often}, over the {duration(indicator.memory_s)} before, until "
+                f"{duration(indicator.missed_s)} after the last"
             )
         case Silence():
             return f"no {indicator.metric.name}{some} in {window} although calls go on"

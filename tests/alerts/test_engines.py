@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 TOP = Path(__file__).parents[2]
 FASTER = 30
 TIMES = ("window_s", "memory_s", "long_s", "short_s", "history_s", "hold_s", "keep_firing_s")
+BUSY_SHARE = 0.1  # Nobody waits for most of a memory.
 WINDOW_S_MIN = 10  # Of a series that is scraped each second.
 HOLD_S_MAX = 300
 SECONDS_MAX = 300
@@ -68,9 +69,10 @@ def about_some(rule):
 
 
 def faster(value):
-    """Return a written rule with its times divided."""
+    """Return a written rule with its times divided, by which a service is soon taken to be busy."""
     if not isinstance(value, dict):
         return value
+    value = {**value, **({"busy_share": BUSY_SHARE} if "busy_share" in value else {})}
     return {
         name: max(one // FASTER, WINDOW_S_MIN if "hold" not in name and "keep" not in name else 0)
         if name in TIMES

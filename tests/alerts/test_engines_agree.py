@@ -160,6 +160,19 @@ CASES = {
         ],
         [{"service_name": "shop"}],
     ),
+    "services fall silent that were busy for hours": Case(
+        "MlobsTelemetryAbsent",
+        INFERENCE,
+        [
+            calls(9, 275, 20),  # 51 times five minutes.
+            calls(9, 270, 20, service="new"),
+            # Each run is on both sides of a border of five minutes.
+            *(calls(60, 21 + 15 * run, 19 + 15 * run, service="job") for run in range(28)),
+            *(calls(60, 21 + 10 * run, 19 + 10 * run, service="often") for run in range(40)),
+            calls(1, 445, 440, service="border"),  # So that now is at a border in Prometheus, too.
+        ],
+        [{"service_name": "shop"}, {"service_name": "often"}],
+    ),
 }
 
 

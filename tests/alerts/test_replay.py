@@ -9,7 +9,7 @@ from mlobs.alerts.replay.asking import AbandonedError, Wanted, answered
 from mlobs.alerts.replay.episodes import Broken, episodes
 from mlobs.alerts.replay.grid import grid
 from mlobs.alerts.replay.grouped import grouped
-from mlobs.alerts.replay.replaying import replay
+from mlobs.alerts.replay.replaying import looks_every_s, replay
 from mlobs.alerts.replay.shapes import windows_s
 from mlobs.alerts.sql import question
 from mlobs.alerts.states import advance, finding
@@ -119,6 +119,54 @@ def test_a_replay_is_broken_at_the_moments_at_which_each_question_is(tables, rul
     asked = broken_moments(rule, tables, *span, step_s)
     assert asked, "the traffic must break the rule at least once"
     assert replayed_moments(rule, tables, *span, step_s) == {one[:2] for one in asked}
+
+
+def often(tables, dice):
+    """Store calls of services of which each makes some in another share of the times, or began later."""
+    for service in range(12):
+        share, begun_s = dice.uniform(0.2, 1), dice.choice([900, 900, 450])
+        for ago_s in range(60, begun_s, 30):
+            if dice.random() < share:
+                # On a border, just beside one, or anywhere.
+                after_s = dice.choice([0, 0.001, 29.999, dice.uniform(0, 30)])
+                tables.spans(
+                    1, ago_s=ago_s + after_s, service=f"s{service}", tracestate=dice.choice(["", "ot=th:c"])
+                )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.4, 0.7, 1.0])
+def test_a_replay_knows_how_often_who_fell_silent_had_made_calls(tables, rules, share):
+    """Of the times that the memory had at the last call, whether they were cut by a step or not."""
+    rule = shortened(rules["MlobsTelemetryAbsent"])
+    more = {"memory_s": 300, "busy_share": share}
+    rule = rule.model_copy(update={"indicator": rule.indicator.model_copy(update=more)})
+    often(tables, random.Random(share))
+    span = (NOW_S - 900, NOW_S + 300)
+    asked = broken_moments(rule, tables, *span)
+    assert replayed_moments(rule, tables, *span) == {one[:2] for one in asked}
+    missed = {labels for labels, *_ in asked}
+    any_share = rule.model_copy(update={"indicator": rule.indicator.model_copy(update={"busy_share": 0.01})})
+    assert missed < {labels for labels, _ in replayed_moments(any_share, tables, *span)}
+    assert missed or share == 1
+
+
+@pytest.mark.slow
+def test_of_jobs_and_a_service_that_end_only_the_service_is_missed(tables, rules):
+    """The jobs run for a minute across a border of five, every fifteen and twenty minutes, for half a day."""
+    rule = rules["MlobsTelemetryAbsent"]
+    for minutes in (15, 20):
+        runs = 12 * 60 // minutes
+        for ago_s in (7230, 7170):
+            begun_s = ago_s + (runs - 1) * minutes * 60
+            facts = {"service": f"every {minutes}", "tracestate": "ot=th:ff", "step_ms": minutes * 60_000}
+            tables.spans(runs, ago_s=begun_s, **facts)
+    tables.spans(1440, ago_s=7200 + 1439 * 15, step_ms=15_000)
+    found = replay(rule, tables.store.query, from_s=NOW_S - 12 * 3600, to_s=NOW_S, interval_s=15)
+    (episode,) = found.episodes
+    assert episode.labels == {"service_name": "shop"}
+    late_s = episode.firing_s - (NOW_S - 7200 + 600 + rule.hold_s)
+    assert 0 <= late_s <= 2 * looks_every_s(rule, 15)
 
 
 @pytest.mark.slow

@@ -92,6 +92,9 @@ def test_an_indicator_that_does_not_fit_its_metric_is_refused():
         burn_rate(long_s=60, short_s=60)
     with pytest.raises(ValidationError, match="is a counter, this indicator needs a histogram"):
         Absence(metrics=(m.COST,), window_s=60, memory_s=600, calls_min=1)
+    for share in (0, 1.01):
+        with pytest.raises(ValidationError, match="busy_share"):
+            Absence(metrics=(m.TOOL_DURATION,), window_s=60, memory_s=600, calls_min=1, busy_share=share)
 
 
 def test_an_unknown_field_is_refused():
@@ -161,7 +164,8 @@ def test_every_condition_can_be_said_in_words(rules):
     said = {name: fires_when(one) for name, one in rules.items()}
     assert said["MlobsErrorRatioHigh"] == "over 5% of at least 20 calls in 5m failed"
     assert said["MlobsTelemetryAbsent"] == (
-        "no call in 10m, after 20 or more per 10m over the 6h before, until 1d after the last"
+        "no call in 10m, after 20 or more per 10m, and some in 51 of 72 times 5m, over the 6h before, until "
+        "1d after the last"
     )
     assert said["MlobsWatchdog"] == "always"
     assert said["MlobsAvailabilityBurn1h"] == (

@@ -159,40 +159,78 @@ def test_deltas_are_added_up(tables, rules):
     assert [row["value"] for row in tables.answer(rules["MlobsTelemetryDropped"])] == [6]
 
 
+def for_hours(tables, count, *, ago_s=660, **facts):
+    """Add spans evenly over six hours, the last of which ended so long ago."""
+    step_s = 21_600 // count
+    tables.spans(count, ago_s=ago_s + (count - 1) * step_s, step_ms=step_s * 1000, **facts)
+
+
 def test_a_busy_service_that_falls_silent_is_missed(tables, rules):
-    """And since when: its last call."""
-    tables.spans(800, ago_s=660, trace="aa")
-    tables.spans(800, ago_s=660, service="alive", kind="predict", operation="")
-    tables.spans(1, ago_s=30, service="alive", operation="execute_tool")
-    (row,) = tables.answer(rules["MlobsTelemetryAbsent"])
+    """Ten minutes after its last call, and since when: that call."""
+    for_hours(tables, 800, trace="aa")
+    for_hours(tables, 800, service="alive", kind="predict", operation="")
+    tables.spans(1, ago_s=90, service="alive", operation="execute_tool")
+    rule = rules["MlobsTelemetryAbsent"]
+    (row,) = tables.answer(rule)
     assert (row["service_name"], row["volume"], row["trace_ids"]) == ("shop", 800, ["aa"])
     assert row["since_s"] == pytest.approx(NOW_S - 660, abs=1)
+    assert len(tables.answer(rule, now_s=NOW_S - 59)) == 1
+    assert tables.answer(rule, now_s=NOW_S - 61) == []
 
 
 @pytest.mark.parametrize("hours", [1, 8, 23])
 def test_a_service_is_missed_for_a_day(tables, rules, hours):
     """However few calls it had: twenty in ten minutes are enough, and it is still missed hours later."""
-    tables.spans(720, ago_s=hours * 3600, per_step=1, step_ms=1)
+    for_hours(tables, 720, ago_s=hours * 3600)
     assert len(tables.answer(rules["MlobsTelemetryAbsent"])) == 1
 
 
 def test_a_service_that_has_been_silent_for_more_than_a_day_is_given_up(tables, rules):
     """Nobody is woken for ever."""
-    tables.spans(5000, ago_s=25 * 3600)
+    for_hours(tables, 5000, ago_s=25 * 3600)
     assert tables.answer(rules["MlobsTelemetryAbsent"]) == []
 
 
 def test_a_service_that_was_busy_long_before_its_last_call_is_not_missed(tables, rules):
     """What counts are the hours before the silence."""
-    tables.spans(5000, ago_s=10 * 3600)
+    for_hours(tables, 5000, ago_s=10 * 3600)
     tables.spans(5, ago_s=3600)
     assert tables.answer(rules["MlobsTelemetryAbsent"]) == []
 
 
 def test_a_quiet_service_is_not_missed(tables, rules):
-    """A nightly job ends every night."""
-    tables.spans(500, ago_s=3000)
+    """It may well make no call for ten minutes."""
+    for_hours(tables, 700)
     assert tables.answer(rules["MlobsTelemetryAbsent"]) == []
+
+
+def test_a_service_is_missed_that_made_calls_most_of_the_time(tables, rules):
+    """In 51 times five minutes of 72; what ran for an hour and ended is not, however busy it was."""
+    tables.spans(5000, ago_s=4500, step_ms=720, service="hour")
+    for times, service in ((51, "shop"), (50, "new")):
+        ago_s = 900 + (times - 1) * 300  # Calls on a border belong to the time that ends there.
+        tables.spans(times, ago_s=ago_s, step_ms=300_000, service=service, tracestate="ot=th:f")
+    assert [row["service_name"] for row in tables.answer(rules["MlobsTelemetryAbsent"])] == ["shop"]
+
+
+@pytest.mark.parametrize("run_s", [60, 299])
+def test_a_job_that_runs_every_quarter_of_an_hour_or_less_often_is_not_missed(tables, rules, run_s):
+    """Wherever its runs begin; each of these is missed by a rule that asks for less."""
+    every = (15, 16, 17, 18, 20, 30, 60)
+    services = {f"{minutes}-{place}" for minutes in every for place in range(5)}
+    for minutes in every:
+        runs = 7 * 60 // minutes + 1
+        for place in range(5):
+            facts = {"service": f"{minutes}-{place}", "step_ms": minutes * 60_000, "tracestate": "ot=th:ff"}
+            begun_s = (
+                1230 + 60 * place + (runs - 1) * minutes * 60
+            )  # At place 0 half a minute before a border.
+            for ago_s in (begun_s, begun_s - run_s):
+                tables.spans(runs, ago_s=ago_s, **facts)
+    rule = rules["MlobsTelemetryAbsent"]
+    assert tables.answer(rule) == []
+    looser = rule.model_copy(update={"indicator": rule.indicator.model_copy(update={"busy_share": 0.05})})
+    assert {row["service_name"] for row in tables.answer(looser)} == services
 
 
 def test_the_watchdog_asks_the_store_nothing(rules):

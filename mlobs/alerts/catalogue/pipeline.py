@@ -33,7 +33,7 @@ def pipeline(settings: Thresholds) -> tuple[Rule, ...]:
             component="pipeline",
             summary=f"Nothing arrives from {SERVICE} any more.",
             description=(
-                f"{SERVICE} was busy within the last hours, and then for {{window}}, and {{hold}} more, not "
+                f"{SERVICE} was busy most of six hours, and then for {{window}}, and {{hold}} more, not "
                 "one of its calls arrived: it is down, nobody reaches it, or its telemetry does not get "
                 "through. Until it is back, no alert about its calls can fire. First: is the service up? "
                 "Then: mlobs traces list --service NAME"

@@ -6,7 +6,7 @@ The conditions are those of `sql`, on sums over windows instead of rows.
 from dataclasses import dataclass, field
 
 from mlobs.alerts import clauses as c
-from mlobs.alerts.conditions import ABOVE, ENOUGH, Value, condition, enough, used_to
+from mlobs.alerts.conditions import ABOVE, ENOUGH, Value, busy_stretches, condition, enough, stretch, used_to
 from mlobs.alerts.indicators import (
     Absence,
     BurnRate,
@@ -77,7 +77,7 @@ def windows_s(rule: Rule) -> tuple[int, ...]:
         case PerCallGrowth() | Growth():
             return (of.window_s, of.window_s + of.memory_s)
         case Absence():
-            return (of.window_s, of.memory_s, of.missed_s, of.missed_s + of.memory_s)
+            return (of.window_s, of.stretch_s, of.memory_s, of.missed_s, of.missed_s + of.memory_s)
         case Silence():
             return (of.window_s, of.memory_s)
     return (of.window_s,)
@@ -229,7 +229,12 @@ def _per_call_growth(of: PerCallGrowth, params: dict[str, Value]) -> Shape:
 
 
 def _absence(of: Absence, params: dict[str, Value], step_s: int) -> Shape:
-    """Remember how busy a service was at the step of its last call."""
+    """Remember how busy a service was, and how often, at the step of its last call."""
+    when = stretch("({from_ms:Int64} + bucket * {step_ms:Int64})", of)
+    lately = (
+        f"(PARTITION BY {c.names(of.by)} ORDER BY {when} "
+        f"RANGE BETWEEN {of.stretches - 1} PRECEDING AND CURRENT ROW)"
+    )
     counts = {f"calls_{place}": c.spans_if(c.of(metric)) for place, metric in enumerate(of.metrics)}
     most = f"greatest(0, {', '.join(f'memory_{name}' for name in counts)})"
     return Shape(
@@ -237,17 +242,18 @@ def _absence(of: Absence, params: dict[str, Value], step_s: int) -> Shape:
         f"AND {c.between('from_ms')}{c.among_calls(of.where)}",
         labels=c.columns(of.by),
         ended=c.ENDED,
-        counts={"anything": "count()", **counts},
+        counts={"anything": "count()", "stretches": f"uniqExact({when}) OVER {lately}", **counts},
         windows=(
             Window("calling", "anything", step_s),
+            Window("busy_at", "stretches", step_s),
             Window("alive", "anything", of.window_s),
             Window("missed", "anything", of.missed_s),
             *(Window(f"memory_{name}", name, of.memory_s) for name in counts),
         ),
-        last={"busy": (most, "calling")},
+        last={"busy": (most, "calling"), "often": ("busy_at", "calling")},
         value="1",
-        broken="alive = 0 AND missed > 0 AND busy >= {used_to:Float64}",
-        params={**params, "used_to": used_to(of)},
+        broken="alive = 0 AND missed > 0 AND busy >= {used_to:Float64} AND often >= {busy_stretches:UInt64}",
+        params={**params, "used_to": used_to(of), "busy_stretches": busy_stretches(of)},
     )
 
 

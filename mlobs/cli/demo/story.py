@@ -194,9 +194,6 @@ class Story:
             self._say(f"{stage.server_url}{path}  {about}")
         # Predictions are most of what there is, of one span each: the newest trace is one of them.
         self._say(f"mlobs traces list --noun agent --server {stage.server_url}")
-        self._say(
-            "The traffic has ended: in some minutes the server tells of that too (MlobsTelemetryAbsent)."
-        )
         self._say("Ctrl-C stops everything.")
         try:
             while True:
