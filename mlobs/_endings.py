@@ -5,6 +5,7 @@
   after the fork.
 * SIGTERM, where nobody handles it: the default action would end the process at once. Ours
   delivers, then lets the default action end it, so that the exit status is that of the signal.
+  The first process of a container has no default action: SIGTERM does nothing to it, and neither do we.
   Servers handle it and end by themselves; of uvicorn see `_uvicorn`.
 * A function that is frozen between two invocations (AWS Lambda): its export thread is frozen too,
   so what it recorded must be out when its outermost call returns (`frozen_between_calls`).
@@ -43,6 +44,7 @@ from mlobs._uvicorn import after_sigterm
 
 LOOK_S = 0.1
 PATIENCE_S = 10.0  # after which another SIGTERM waits for nothing any more
+FIRST = 1  # the process that a container begins with
 
 
 class _Delivery:
@@ -75,6 +77,7 @@ class _Ends:
         self.busy = 0  # the process whose main thread must not be ended now
         self.told = 0  # the process that was told to end
         self.told_s = 0.0  # and when
+        self.put_off = 0  # the process whose end our handler has put off until what keeps it busy is done
 
     def mine(self) -> list[_Delivery]:
         """Return what this process has to deliver."""
@@ -105,7 +108,7 @@ def at_the_end(deliver: Callable[[], object], *, within_s: float, last: bool = F
     if threading.current_thread() is not threading.main_thread():
         return
     handler = signal.getsignal(signal.SIGTERM)
-    if handler is signal.SIG_DFL:
+    if handler is signal.SIG_DFL and os.getpid() != FIRST:
         signal.signal(signal.SIGTERM, _terminate)
         if parent_process() is not None:
             _waker.start()
@@ -125,7 +128,7 @@ def unbroken() -> Iterator[None]:
         yield
     finally:
         _ends.busy = 0
-        if _ends.told == here:
+        if _ends.put_off == here:
             _terminate(signal.SIGTERM, None)
 
 
@@ -234,6 +237,7 @@ def _terminate(number: int, _: FrameType | None) -> None:
     _tell()
     busy = _ends.busy == here
     if busy and time.monotonic() - _ends.told_s < PATIENCE_S:
+        _ends.put_off = here
         return  # to the one that delivers, which comes here when it is done
     _ends.busy = here
     try:

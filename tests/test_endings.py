@@ -141,6 +141,38 @@ os.register_at_fork(before=note)  # hooks before a fork run in the reverse order
     assert (status, said) == (0, ["True", "False", "False"])
 
 
+def test_the_first_process_of_a_container_goes_on_as_it_would():
+    """The kernel keeps the default action from it; switched off, it would go on without telemetry."""
+    code = """
+import mlobs._endings
+mlobs._endings.FIRST = os.getpid()
+at_the_end(lambda: None, within_s=9)
+tell(repr(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL))
+"""
+    assert ended(code) == (0, ["True"])
+
+
+@pytest.mark.slow
+def test_a_program_that_handles_the_signal_itself_ends_by_itself():
+    """A server of uvicorn hands the signal back to who handled it before, whose it is then."""
+    code = """
+import uvicorn
+signal.signal(signal.SIGTERM, lambda *_: tell("handled"))
+async def app(scope, receive, send):
+    await receive()
+    at_the_end(lambda: tell("delivered"), within_s=9)
+    await send({"type": "lifespan.startup.complete"})
+    os.kill(os.getpid(), signal.SIGTERM)
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+uvicorn.run(app, port=0, log_level="error")
+with unbroken(): tell("cleaned up")
+sys.exit(7)
+"""
+    said = ["delivered", "handled", "cleaned up", "delivered", "delivered"]  # the last two as ever at the end
+    assert ended(code) == (7, said)
+
+
 @pytest.mark.parametrize("forks", [0, 1])
 def test_a_signal_does_not_wait_for_what_a_child_of_multiprocessing_waits_for(forks):
     """It may come right before the main thread begins to wait in C, and then nothing interrupts it.

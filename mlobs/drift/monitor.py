@@ -10,12 +10,14 @@ import threading
 import time as clock
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager as Lock
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlobs._endings import unbroken
 from mlobs._guard import failed
 from mlobs.drift import lifetime, meter
 from mlobs.drift.floors import FLOOR, Floor
@@ -33,8 +35,6 @@ from mlobs.drift.streams.watch import Counted, Watch
 from mlobs.errors import DataError
 
 log = logging.getLogger("mlobs")
-
-Lock = AbstractContextManager[Any]
 
 
 class Monitor:
@@ -262,6 +262,7 @@ class Monitor:
         if self._state is not None:
             self._save(self._state)
 
+    @unbroken()  # a signal's handler would find it closed, and end the process before it is saved
     def close(self) -> None:
         """Count what waits and stop. Later rows are dropped."""
         if self._closed:
@@ -345,7 +346,7 @@ class Monitor:
         given = Beside(predictions=outputs, ids=None, time=None, trace=trace)
         return [watch for found in self._count_batch(data, given, nullcontext()) for watch in found]
 
-    def _count_batch(self, data: Any, given: Beside, lock: Lock) -> Iterator[list[Watch]]:
+    def _count_batch(self, data: Any, given: Beside, lock: Lock[Any]) -> Iterator[list[Watch]]:
         """Count a batch, piece by piece, each inside `lock`; yield what `Live.add` returns."""
         live, counted = self._live, 0
         try:

@@ -14,12 +14,14 @@ from mlobs.instrument.context import CALL_KEY, close_scope, current, current_cal
 from mlobs.instrument.describe import without_secrets
 from mlobs.instrument.recorders import active, discover
 from mlobs.instrument.sites import Site, Value
+from mlobs.instrument.usage import is_whole
 from mlobs.instrument.values import as_text, frozen
 from mlobs.semconv import attributes as a
 from mlobs.semconv import spans
 from mlobs.semconv.events import HANDOFF
 
 TOLD_MAX = 64
+UNREAD_MAX = 128  # while more calls wait, answers are read at once, and not kept for the export thread
 
 
 def usage(given: object) -> None:
@@ -46,6 +48,8 @@ def usage(given: object) -> None:
         call.told.append(given)
     else:
         call.told[-1] = given  # a stream that tells with every chunk tells most at its end
+    if len(active.waiting) > UNREAD_MAX and is_whole(given):
+        call.counted = call.usage  # read now: answers by the thousand would fill the memory
 
 
 def set(attributes: Mapping[str, Value]) -> None:  # noqa: A001 # read as mlobs.set

@@ -25,12 +25,13 @@ from mlobs.instrument.content.snapshots import weight
 from mlobs.instrument.context import CALL_KEY, SPAN_KEY, Session
 from mlobs.instrument.sites import Site, Value
 from mlobs.instrument.usage import Usage, latest, read_tier, read_usage
-from mlobs.instrument.values import CHARACTERS_MAX, as_text, freeze, frozen, pairs
+from mlobs.instrument.values import CHARACTERS_MAX, as_text, freeze, frozen, legible, pairs
 from mlobs.semconv import attributes as a
 from mlobs.semconv.context import SESSION_KEY
 from mlobs.semconv.events import EXCEPTION
 
 FRAMES_MAX = 64
+FAILURES_MAX = 8  # told of with another: causes, and the members of a group
 MESSAGE_CHARACTERS_MAX = 8192
 EVENTS_MAX = LINKS_MAX = 128
 NO_STREAM, UNCOUNTED = -1, -2  # instead of a number of items
@@ -46,21 +47,40 @@ now_ns = time.perf_counter_ns  # monotonic: a clock that is set back makes no ne
 
 
 class Failure:
-    """An exception that left a call, without the frames that would keep its objects alive."""
+    """An exception that left a call, without the frames that would keep its objects alive.
 
-    __slots__ = ("frames", "message", "type")
+    With it the one it came from, and those of a group: `left` says how many more there may be.
+    """
 
-    def __init__(self, error: BaseException) -> None:
+    __slots__ = ("caused", "earlier", "frames", "inside", "message", "type")
+
+    def __init__(self, error: BaseException, left: list[int] | None = None) -> None:
         kind = type(error)
         self.type = (
             kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         )
         try:
-            self.message = str(error)[:MESSAGE_CHARACTERS_MAX]
+            self.message = legible(str(error)[:MESSAGE_CHARACTERS_MAX])
         except Exception:  # noqa: BLE001 # a broken __str__ is the user's; its call goes on as before
             self.message = "<the exception's text could not be made>"
         frames = [(f.f_code.co_filename, line, f.f_code.co_name) for f, line in walk_tb(error.__traceback__)]
         self.frames = frames[-FRAMES_MAX:]
+        self.inside: list[Failure] = []
+        self.earlier: Failure | None = None
+        self.caused = error.__cause__ is not None
+        earlier = error.__cause__ if self.caused or error.__suppress_context__ else error.__context__
+        members: Any = error.exceptions if issubclass(kind, BaseExceptionGroup) else ()  # type: ignore[attr-defined] # it is a group
+        if members or earlier is not None:
+            left = left or [FAILURES_MAX]
+            self.inside = [Failure(one, left) for one in members if _take(left)]
+            if earlier is not None and _take(left):
+                self.earlier = Failure(earlier, left)
+
+
+def _take(left: list[int]) -> bool:
+    """Return whether there is room for another failure, and take it."""
+    left[0] -= 1
+    return left[0] >= 0
 
 
 class Call(Span):
@@ -96,6 +116,7 @@ class Call(Span):
     extra: dict[str, Value] | None = None
     events: list[tuple[str, int, Mapping[str, Any]]] | None = None
     links: list[tuple[SpanContext, Mapping[str, Value]]] | None = None
+    dropped: dict[str, int] | None = None  # attributes, events and links that were too many
     name: str | None = None
     span: Span | None = None
     sampled: bool = True
@@ -188,6 +209,8 @@ class Call(Span):
                     key, kept = as_text(key), freeze(value)
                 if len(extra) < ATTRIBUTES_MAX or key in extra:
                     extra[key] = kept
+                else:
+                    self._drop("attributes")
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("setting attributes")
 
@@ -197,7 +220,9 @@ class Call(Span):
             if self.events is None:
                 self.events = []
                 self.extra = self.extra or {}  # what is told of a call is weighed where there is such
-            if len(self.events) < EVENTS_MAX:
+            if len(self.events) >= EVENTS_MAX:
+                self._drop("events")
+            else:
                 about = frozen(attributes, "adding an event")
                 told = type(timestamp) is int and 0 < timestamp < TIME_NS_END
                 self.events.append((as_text(name), timestamp if told else time.time_ns(), about))  # type: ignore[arg-type] # it is an int
@@ -209,10 +234,16 @@ class Call(Span):
         try:
             if self.links is None:
                 self.links = []
-            if context.is_valid and len(self.links) < LINKS_MAX:
+            if len(self.links) >= LINKS_MAX:
+                self._drop("links")
+            elif context.is_valid:
                 self.links.append((context, frozen(attributes, "adding a link")))
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("adding a link")
+
+    def _drop(self, what: str) -> None:
+        self.dropped = self.dropped or {}
+        self.dropped[what] = self.dropped.get(what, 0) + 1
 
     def update_name(self, name: str) -> None:
         """Change the span's name."""

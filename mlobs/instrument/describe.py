@@ -7,6 +7,7 @@ of the call.
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from textwrap import indent
 from traceback import FrameSummary, StackSummary
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mlobs.instrument.sites import Value
 
 _CONVERSING = {"agent", "workflow", "tool", "llm"}  # where the conventions define the conversation
+_CAUSE = "The above exception was the direct cause of the following exception"
+_CONTEXT = "During handling of the above exception, another exception occurred"
 _OURS = str(Path(__file__).parent)  # frames of the decorators say nothing about the program
 
 
@@ -97,11 +100,16 @@ def exception(failure: "Failure") -> "dict[str, Value]":
 
 
 def stacktrace(failure: "Failure") -> str:
-    """Return the text Python would print for the exception."""
+    """Return what Python would print for the exception, those it came from first."""
     theirs = [frame for frame in failure.frames if not frame[0].startswith(_OURS)]
     frames = StackSummary.from_list([FrameSummary(*frame, lookup_line=False) for frame in theirs])
     head = "Traceback (most recent call last):\n"
-    return f"{head}{''.join(frames.format())}{failure.type}: {failure.message}"
+    text = f"{head}{''.join(frames.format())}{failure.type}: {failure.message}"
+    for number, one in enumerate(failure.inside, 1):
+        text += "\n" + indent(f"[{number}] {stacktrace(one)}", "  | ")
+    if failure.earlier is None:
+        return text
+    return f"{stacktrace(failure.earlier)}\n\n{_CAUSE if failure.caused else _CONTEXT}:\n\n{text}"
 
 
 def _content(capture: "Capture", call: "Call", found: "dict[str, Value]") -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlobs.instrument.content.redaction import redact_secrets
 from mlobs.instrument.describe import dynamic, exception, is_error, status_message, without_secrets
-from mlobs.instrument.values import freeze
+from mlobs.instrument.values import as_text, freeze
 from mlobs.semconv.events import EXCEPTION
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _ids = struct.Struct(">BB16sBBQ").pack  # trace_id (1) and span_id (2)
 _parent = struct.Struct(">BBQ").pack  # parent_span_id (4)
 _times = struct.Struct("<BQBQ").pack  # start_time_unix_nano (7) and end_time_unix_nano (8)
 _STATUS_CODE_ERROR = b"\x18\x02"
+_DROPPED = {"attributes": b"\x50", "events": b"\x60", "links": b"\x70"}  # dropped_*_count (10, 12, 14)
 _FLAGS = b"\x85\x01" + _fixed32(SAMPLED | HAS_IS_REMOTE)
 _FLAGS_REMOTE = b"\x85\x01" + _fixed32(SAMPLED | HAS_IS_REMOTE | IS_REMOTE)
 SHORT = 65  # characters; longer texts are not the same again and again
@@ -79,6 +80,8 @@ def span(call: "Call", epoch_ns: int, day: date) -> bytes:
         parts.append(_events(call, epoch_ns))
     if call.links is not None:
         parts += [_link(*link) for link in call.links]
+    if call.dropped is not None:
+        parts += [_DROPPED[what] + varint(count) for what, count in call.dropped.items()]
     if is_error(call):
         parts.append(_block(15, _text(2, status_message(call)) + _STATUS_CODE_ERROR))
     return b"".join(parts)
@@ -103,7 +106,7 @@ def any_value(value: object) -> bytes:
         return b"\x10\x01" if value else b"\x10\x00"
     if isinstance(value, int):
         if not -(1 << 63) <= value < 1 << 63:
-            return _text(1, str(value))
+            return _text(1, as_text(value))  # which may have too many digits for a text
         return b"\x18" + varint(value & 0xFFFFFFFFFFFFFFFF)
     if isinstance(value, float):
         return b"\x21" + _double(value)

@@ -136,6 +136,8 @@ class Exporter:
 
     def flush(self, timeout_s: float) -> bool:
         """Post everything queued so far; return whether all of it was taken within `timeout_s`."""
+        if not self._thread.is_alive():  # after `shutdown` there is nobody to wait for
+            return not len(self.outbox) and not self._spooled()
         lost = sum(self.dropped.values())
         reached = threading.Event()
         self._flushes.append(reached)  # the thread sets it when it has posted what is queued now

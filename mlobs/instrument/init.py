@@ -56,7 +56,7 @@ log = logging.getLogger("mlobs")
 PROVIDER = "_CREDENTIAL_PROVIDER"  # variables that end in it name a session of the program's own
 WAIT_S_MAX = 86_400.0  # of "as long as it takes", which threads cannot be told
 ENDING_S_MAX = 6.0  # what `shutdown` may take where SIGTERM ends the process
-UNREACHED_S_MAX = 1.0  # what a program's end may wait for an endpoint that never answered
+UNREACHED_S_MAX = 1.0  # what a program may be held up for an endpoint that nobody answers at
 
 
 class Telemetry:
@@ -263,12 +263,18 @@ def _install_tracing(settings: SdkSettings, resource: "Resource") -> None:
         if not active.closed:
             active.recorder = _tracing()
 
-    provider = Provider(resource, Forwarding(exporter.outbox, exporter.flush), joined)
+    def flush_root() -> None:
+        """Deliver what a function recorded before it is frozen; where nobody answers, do not hold it up."""
+        if not exporter.flush(UNREACHED_S_MAX) and exporter.reachable is not False:
+            exporter.flush(settings.timeout_s)
+
+    at_root = flush_root if frozen_between_calls() else None
+    provider = Provider(resource, Forwarding(exporter.outbox, exporter.flush, at_root), joined)
     _telemetry.exporter, _telemetry.tracers = exporter, provider
+    active.waiting = exporter.outbox.waiting
     absorb(provider)
     trace.set_tracer_provider(provider)
-    flush_root = (lambda: exporter.flush(settings.timeout_s)) if frozen_between_calls() else None
-    active.recorder = OwnRecorder(exporter.outbox, _unless_always_on(provider.sampler), flush_root)
+    active.recorder = OwnRecorder(exporter.outbox, _unless_always_on(provider.sampler), at_root)
 
 
 def _tracing() -> TracerRecorder:

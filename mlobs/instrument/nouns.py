@@ -18,7 +18,7 @@ from mlobs.instrument.content.policy import policy_of
 from mlobs.instrument.describe import without_secrets
 from mlobs.instrument.shells import After, Function, called, wrap
 from mlobs.instrument.sites import Observer, Value, site_of
-from mlobs.instrument.values import frozen
+from mlobs.instrument.values import frozen, scalar
 from mlobs.semconv import attributes as a
 from mlobs.semconv import spans
 from mlobs.semconv.rows import Span
@@ -186,7 +186,7 @@ def _judging(row: Span) -> After | None:
 
 def _verdict(call: Call | None, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
     """A guardrail that returns a truth value lets pass what is true; others set the verdict themselves."""
-    if call is not None and isinstance(result, bool):
+    if call is not None and isinstance(result := scalar(result), bool):
         call.set_attribute(a.GUARDRAIL_VERDICT.name, "pass" if result else "block")
 
 
@@ -194,6 +194,7 @@ def _score(call: Call | None, args: tuple[Any, ...], kwargs: dict[str, Any], res
     """An evaluator that returns a number, a truth value or a word has given a score or a label."""
     if call is None:
         return
+    result = scalar(result)
     if isinstance(result, bool):
         call.set_attribute(a.EVALUATION_LABEL.name, "pass" if result else "fail")
     if isinstance(result, int | float):

@@ -57,7 +57,9 @@ class Outbox:
         """Note what one of the spans holds that are weighed, for the others as well."""
         if len(self.waiting) >= self.room:
             return  # it was not queued, or is among the last that were
-        self.held_bytes += WEIGHED * held_bytes
+        # A single large one must not count as so many: it would cost all others their place.
+        like_it = min(held_bytes, BYTES_MAX // (4 * WEIGHED))
+        self.held_bytes += held_bytes + (WEIGHED - 1) * like_it
         if self.held_bytes > BYTES_MAX:
             self.room = 0
 

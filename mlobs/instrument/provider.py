@@ -26,11 +26,18 @@ class Forwarding(SpanProcessor):
     Args:
         outbox: Where they wait for export.
         flush: Delivers what waits within a number of seconds.
+        flush_root: Called when an outermost span has ended, where the process may be frozen right after.
     """
 
-    def __init__(self, outbox: Outbox, flush: Callable[[float], bool]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        flush: Callable[[float], bool],
+        flush_root: Callable[[], object] | None = None,
+    ) -> None:
         self._outbox = outbox
         self._flush = flush
+        self._flush_root = flush_root
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Do nothing: only finished spans are delivered."""
@@ -43,6 +50,8 @@ class Forwarding(SpanProcessor):
             self._outbox.offer(span, keep=failed or kept)
             if not span.context.span_id % WEIGHED:
                 self._outbox.weigh(_weight(span))
+            if self._flush_root is not None and (span.parent is None or span.parent.is_remote):
+                self._flush_root()
 
     def shutdown(self) -> None:
         """Do nothing: the exporter is shut down by `mlobs.shutdown`."""

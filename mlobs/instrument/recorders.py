@@ -9,7 +9,7 @@ nowhere on the call, so that call and context form no cycle and are freed withou
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sized
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,7 +23,8 @@ from mlobs.instrument.content.policy import Defaults, defaults_of
 from mlobs.instrument.context import CALL_KEY, SPAN_KEY, switch
 from mlobs.instrument.describe import dynamic, exception, status_message, without_secrets
 from mlobs.instrument.outbox import WEIGHED, Outbox
-from mlobs.instrument.sites import Site, settle
+from mlobs.instrument.sites import Site, Value, settle
+from mlobs.instrument.values import legible
 from mlobs.semconv import attributes as a
 from mlobs.semconv.events import EXCEPTION
 
@@ -95,7 +96,7 @@ class OwnRecorder:
                 outbox.offer(call, keep=_important(call))
             if (extra is not None or capture is not None) and not call.span_id % WEIGHED:
                 outbox.weigh(call.weight())
-            if self._flush is not None and not call.parent_id:
+            if self._flush is not None and (not call.parent_id or call.remote_parent):
                 self._flush()
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("ending a call")
@@ -136,15 +137,17 @@ class TracerRecorder:
         assert span is not None
         try:
             call.ended_ns = now_ns()
+            if error is not None:
+                _note(call, error)  # also where the span is not sampled: metrics count all calls
             if span.is_recording():
-                if error is not None:
-                    _note(call, error)
-                span.set_attributes(dynamic(call, datetime.now(UTC).date()))
+                span.set_attributes(_legible(dynamic(call, datetime.now(UTC).date())))
                 for name, when_ns, about in call.events or ():
-                    span.add_event(name, without_secrets(about), when_ns)
+                    span.add_event(name, _legible(without_secrets(about)), when_ns)
                 if call.failure is not None and error is not None and call.state is None:
-                    span.add_event(EXCEPTION.name, exception(call.failure))
+                    span.add_event(EXCEPTION.name, _legible(exception(call.failure)))
                     span.set_status(Status(StatusCode.ERROR, status_message(call)))
+            else:
+                call.sampled = False  # nobody can follow an exemplar to it
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("describing a call")
         try:
@@ -164,6 +167,7 @@ class Active:
 
     recorder: Recorder | None = None
     closed: bool = False
+    waiting: Sized = ()  # finished calls that our exporter has not taken yet
 
     def __init__(self) -> None:
         self.streams: set[Call] = set()  # begun and not yet read to their end
@@ -218,6 +222,11 @@ def _shed(call: Call) -> None:
     """Drop the content of a call, and keep the call: prompts by the thousand would fill the memory."""
     call.arguments = call.result = call.items = None
     call.set_attribute(a.CONTENT_DROPPED.name, value=True)
+
+
+def _legible(attributes: Mapping[str, Value]) -> dict[str, Value]:
+    """Return attributes such that the exporters of others leave none out."""
+    return {key: legible(value) if type(value) is str else value for key, value in attributes.items()}
 
 
 def _important(call: Call) -> bool:

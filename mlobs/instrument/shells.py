@@ -40,7 +40,7 @@ def wrap(function: Function, site: Site, after: After | None) -> Function:
     Args:
         function: What was decorated.
         site: What is known about it.
-        after: Told of each call that returned, with its arguments and its result.
+        after: Told of each call that returned, with its arguments and its result, before its span ends.
     """
     if isinstance(function, staticmethod | classmethod):
         return type(function)(wrap(function.__func__, site, after))
@@ -90,9 +90,9 @@ def _plain(function: Function, site: Site, after: After | None) -> Function:
         restore(outer)
         if capture is not None:
             call.result = capture.result(result)
-        recorder.finish(call)
         if after is not None:
             _tell(after, call, args, kwargs, result)
+        recorder.finish(call)
         return result
 
     return calling
@@ -123,9 +123,9 @@ def _coroutine(function: Function, site: Site, after: After | None) -> Function:
         restore(outer)
         if capture is not None:
             call.result = capture.result(result)
-        recorder.finish(call)
         if after is not None:
             _tell(after, call, args, kwargs, result)
+        recorder.finish(call)
         return result
 
     return calling
@@ -279,6 +279,7 @@ def _leave(inside: object, outer: Any, error: BaseException) -> None:
 def _tell(
     after: After, call: Call | None, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 ) -> None:
+    """Tell of a call that returned and has not ended: what `after` says of it belongs on its span."""
     try:
         after(call, args, kwargs, result)
     except Exception:  # noqa: BLE001 # never into the user's program

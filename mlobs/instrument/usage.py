@@ -5,6 +5,7 @@ the provider's own total.
 """
 
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 from mlobs.errors import SettingError
 from mlobs.instrument.counts import facts_of, find_counts
@@ -77,7 +78,27 @@ def read_tier(given: object) -> str | None:
     return None
 
 
+def is_whole(given: object) -> bool:
+    """Return whether an object is a whole answer, which may be large, and not only the usage in it.
+
+    >>> is_whole({"prompt_tokens": 7}), is_whole({"usage": {"prompt_tokens": 7}, "choices": []})
+    (False, True)
+    """
+    kind = type(given)
+    if kind is dict:
+        return not _HOLDERS.isdisjoint(given)  # type: ignore[arg-type] # it is a dict
+    try:
+        whole = _whole.get(kind)
+        if whole is None:
+            whole = _whole[kind] = any(getattr(given, name, None) is not None for name in _HELD)
+    except Exception:  # noqa: BLE001 # whatever it is, it is no provider's usage
+        return True
+    return whole
+
+
+_whole: WeakKeyDictionary[type, bool] = WeakKeyDictionary()  # what its objects are, by class
 _HELD = (
     "usage", "usage_metadata", "usageMetadata", "meta", "message", "response", "data", "delta", "metadata",
     "context_wrapper", "amazon-bedrock-invocationMetrics",
 )  # fmt: skip
+_HOLDERS = frozenset(_HELD)

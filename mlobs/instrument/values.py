@@ -76,20 +76,30 @@ def freeze(value: object) -> Value:
 def _frozen(value: Any, kind: type, room: _Room, depth: int) -> Value:
     if issubclass(kind, str):
         return room.text(value)
-    if issubclass(kind, bool | int | float):
-        return value  # type: ignore[no-any-return] # it is one of these
+    if kind is bool:
+        return value  # type: ignore[no-any-return] # it is one
+    if issubclass(kind, int | float):  # as the base reads it: a class of the program's own may do otherwise
+        return int.__index__(value) if issubclass(kind, int) else float.__float__(value)
     if issubclass(kind, _BYTES):
         return bytes(value[:CHARACTERS_MAX])
     if issubclass(kind, _LISTS):
         return _tuple(value, room, depth)
     if issubclass(kind, Mapping):
         return room.text(json.dumps(_plain(value, _Room(), depth)))
-    as_scalar = getattr(value, "item", None)
-    if callable(as_scalar) and getattr(value, "ndim", None) == 0:
-        scalar = as_scalar()
-        if type(scalar) in _KEYS and scalar is not None:
-            return scalar  # type: ignore[no-any-return] # it is one of these
+    found = scalar(value)
+    if type(found) in _KEYS and found is not None:
+        return found  # type: ignore[no-any-return] # it is one of these
     return room.text(repr(value))
+
+
+def scalar(value: Any) -> Any:
+    """Return a number or truth value of numpy and the like as Python's, and all else as it is.
+
+    Raises:
+        Exception: Whatever an object does that is asked.
+    """
+    item = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "ndim", None) == 0 else value
 
 
 def _tuple(value: Any, room: _Room, depth: int) -> Value:
@@ -138,9 +148,14 @@ def as_text(value: object) -> str:
     ('12', 'name')
     """
     try:
-        return str(freeze(str(value)))
+        return legible(str(freeze(str(value))))
     except Exception as error:  # noqa: BLE001 # a __str__ that raises
         return f"<{type(value).__name__} that cannot be written: {type(error).__name__}>"
+
+
+def legible(text: str) -> str:
+    """Return a text as UTF-8 can write it: half a character would cost a whole batch of spans."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def pairs(given: Any) -> Iterable[tuple[Any, Any]]:

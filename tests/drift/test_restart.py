@@ -57,6 +57,16 @@ def straight(profile):
     return live
 
 
+def test_half_a_character_does_not_keep_a_state_from_being_saved(profile):
+    """Ids are made of the names of files, and those need not be UTF-8."""
+    live, again = fresh(profile), fresh(profile)
+    rows = [({"x": 0.0, "c": "a"}, value, name, None) for name, value in (("\udce9", 1.0), ("b", "\udce9"))]
+    live.add(rows, 1e9)
+    assert again.restore(live.save().model_dump_json())
+    again.add_labels([("\udcea", 1.0, None), ("\udce9", 1.0, None), ("b", 1.0, None)], 1e9)
+    assert (again.joiner.outcomes["joined"], again.joiner.outcomes["unknown"]) == (2, 1)
+
+
 def told(live):
     return json.loads(live.save().model_dump_json())
 

@@ -78,6 +78,22 @@ def test_a_state_is_saved_at_sigterm(folder, switched_on):
 
 
 @pytest.mark.slow
+def test_a_state_is_saved_where_the_program_closes_its_monitor_already(folder):
+    """Pools and servers clean up when they are told to end, and are told twice."""
+    code = """
+from mlobs.drift.streams import statefile
+replace = statefile.replace
+def told_meanwhile(*given):
+    os.kill(os.getpid(), signal.SIGTERM)
+    replace(*given)
+statefile.replace = told_meanwhile
+watch().close()
+"""
+    assert run(folder, code, "m.state").wait(60) == -signal.SIGTERM
+    assert rows(folder / "m.state") == 10
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["spawn", "fork"])
 def test_a_state_is_saved_when_a_child_of_multiprocessing_ends(folder, kind):
     """It ends without `atexit`."""

@@ -5,7 +5,7 @@ import json
 from mlobs.instrument.content.policy import Defaults, policy_of
 from mlobs.semconv import spans
 
-CALL = type("CallSeen", (), {"arguments": None, "result": None, "items": None})
+CALL = type("CallSeen", (), {"arguments": None, "result": None, "items": None, "chunks": -1})
 
 
 def recorded(noun, function, *args, result=None, items=None, mode="full", defaults=None, **options):
@@ -19,7 +19,7 @@ def recorded(noun, function, *args, result=None, items=None, mode="full", defaul
     call.arguments = capture.arguments(args, {})
     call.result = capture.result(result)
     if items is not None:
-        call.items = capture.items()
+        call.items, call.chunks = capture.items(), len(items)
         for item in items:
             call.items.append(item)
     found = capture.attributes(call)

@@ -3,6 +3,7 @@
 import pytest
 
 import mlobs
+from mlobs.instrument.content import capture
 from tests.instrument.recorded import chat, recorded
 
 TOOL_CALL = {"type": "tool_call", "id": "c1", "name": "refund", "arguments": {"order": "A-17"}}
@@ -28,6 +29,17 @@ SENT_TO_OPENAI = [
     },
     {"role": "tool", "tool_call_id": "c1", "content": "paid"},
 ]
+
+
+def test_a_stream_too_long_to_be_kept_says_that_it_is_cut(monkeypatch):
+    """Answers of more words than that look whole and are not."""
+    monkeypatch.setattr(capture, "STREAM_ITEMS_MAX", 2)
+    for words, cut in ((["a"], None), (["a", "b"], None), (["a", "b", "c"], True)):
+        found = recorded("llm", chat, "hi", items=words)
+        assert found["gen_ai.output.messages"][0]["parts"][0]["content"] == "".join(words[:2])
+        assert found.get("mlobs.content.truncated") == cut
+    off = recorded("llm", chat, "hi", items=["a", "b", "c"], capture={"messages": "full", "return": "off"})
+    assert "mlobs.content.truncated" not in off
 
 
 def test_messages_of_openai_are_written_as_the_conventions_have_them():

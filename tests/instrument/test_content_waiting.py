@@ -1,6 +1,7 @@
 """Content that waits for an endpoint which is away: it has a limit in number and in weight."""
 
 import contextlib
+import weakref
 from datetime import date
 
 import pytest
@@ -11,6 +12,7 @@ from mlobs.instrument import recorders
 from mlobs.instrument.describe import dynamic
 from mlobs.instrument.outbox import Outbox
 from mlobs.instrument.provider import Forwarding
+from mlobs.instrument.usage import Usage
 
 
 @pytest.fixture
@@ -75,6 +77,40 @@ def test_one_of_a_few_calls_is_weighed_for_all(outbox, monkeypatch):
     for _ in range(4000):
         work("x" * 50)
     assert outbox.held_bytes == pytest.approx(4000 * 100, rel=0.3)
+
+
+def test_answers_are_not_kept_for_the_tokens_they_tell_of(outbox, monkeypatch):
+    """An answer with embeddings is megabytes, and its usage three numbers."""
+    monkeypatch.setattr(recorders.active, "waiting", outbox.waiting)
+    monkeypatch.setattr("mlobs.instrument.annotate.UNREAD_MAX", 1)
+    answers = []
+
+    class Answer:
+        usage = Usage(input=7)
+
+    @mlobs.embedding(model="m")
+    def embed():
+        answer = Answer()
+        answers.append(weakref.ref(answer))
+        mlobs.usage(answer)
+
+    for _ in range(5):
+        embed()
+    assert [answer() is None for answer in answers] == [False] * 2 + [True] * 3
+    assert [call.usage for call in outbox.take(5)] == [Usage(input=7)] * 5
+
+
+def test_a_single_large_one_costs_no_other_its_place():
+    """One photograph is no memory full of them, though it is weighed for others as well."""
+    made = Outbox(100)
+    made.offer("photograph", keep=False)
+    made.weigh(48 << 20)
+    made.offer("small", keep=False)
+    assert (len(made), made.dropped) == (2, {})
+    for _ in range(5):
+        made.weigh(48 << 20)
+    made.offer("small", keep=False)
+    assert made.dropped == {"queue_heavy": 1}
 
 
 def test_spans_that_wait_are_limited_by_what_they_weigh(outbox, monkeypatch):

@@ -81,6 +81,61 @@ os.kill(os.getpid(), 9)
     assert {span.name for span in sink.spans()} == {"execute_tool inner", "invoke_agent handler"}
 
 
+OUTERMOST = {
+    "a call that another program's belongs to": """
+with mlobs.extract({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}):
+    check("x")
+""",
+    "a span of another instrumentation": """
+with trace.get_tracer("web").start_as_current_span("GET /"):
+    check("x")
+""",
+    "in a provider with a processor of the program's": """
+trace.get_tracer_provider().add_span_processor(SpanProcessor())
+check("x")
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outermost", OUTERMOST.values(), ids=OUTERMOST)
+def test_where_processes_freeze_whatever_is_outermost_delivers(sink, run_program, outermost):
+    """A gateway sends its trace along, and frameworks make the request's span; what it found is there."""
+    begin = """
+import os, mlobs
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor
+mlobs.init("frozen", endpoint=os.environ["SINK"])
+@mlobs.guardrail
+def check(text): return True
+"""
+    done = run_program(
+        f"{begin}{outermost}os.kill(os.getpid(), 9)\n",
+        SINK=sink.url,
+        AWS_LAMBDA_FUNCTION_NAME="f",
+        MLOBS_EXPORT_INTERVAL_S="30",
+    )
+    assert (done.returncode, done.stderr) == (-9, "")
+    [span] = sink.named("guardrail check")
+    assert span.attributes["mlobs.guardrail.verdict"] == "pass"
+
+
+@pytest.mark.slow
+def test_where_processes_freeze_an_endpoint_that_is_away_does_not_hold_them_up(run_program):
+    """Whoever waited for it would pay for every second of it at every call."""
+    done = run_program(
+        """
+import mlobs
+mlobs.init("frozen", endpoint="http://127.0.0.1:9")
+for _ in range(3): mlobs.agent(len)("x")
+""",
+        timeout_s=60,
+        AWS_LAMBDA_FUNCTION_NAME="f",
+        MLOBS_TIMEOUT_S="300",
+    )
+    assert done.returncode == 0
+
+
 def test_streams_that_are_still_open_at_the_end_are_abandoned(sink, run_program):
     """A reader that stopped half-way and kept the stream is seen, not forgotten."""
     done = run_program(

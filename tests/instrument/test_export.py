@@ -136,6 +136,13 @@ def test_an_endpoint_that_never_answers_does_not_hold_up_the_end(sink, exporter_
     hang.set()
 
 
+def test_nobody_is_waited_for_after_the_end(sink, exporter_to):
+    """What a program does at its exit comes in any order."""
+    exporter = exporter_to(sink.url)
+    assert exporter.shutdown(60)
+    assert exporter.flush(86_400)
+
+
 def test_rejected_spans_of_a_partial_success_are_counted(sink, exporter_to):
     """An endpoint may take a request and not all of its spans."""
 

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 
 import mlobs
@@ -200,6 +201,25 @@ def test_links_of_a_call_arrive_without_secrets(span_of):
     seen = span_of(inside)
     assert seen.links == [f"{0xCD:016x}"]
     assert seen.link_attributes == [{"url": "postgres://app:[removed: password]@db/x"}]
+
+
+def test_what_is_too_much_for_a_span_is_counted_on_it(sink):
+    """Else it looks as if that were all."""
+
+    @mlobs.step
+    def work():
+        for number in range(130):
+            mlobs.note("again", number=number)
+            trace.get_current_span().add_link(SpanContext(1, 2, is_remote=True))
+        mlobs.set({f"key {number}": number for number in range(260)})
+
+    work()
+    assert mlobs.flush()
+    [body] = [body for path, body in sink.bodies if path == "/v1/traces" and body]
+    [span] = ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans
+    assert (len(span.events), span.dropped_events_count) == (128, 2)
+    assert (len(span.links), span.dropped_links_count) == (128, 2)
+    assert span.dropped_attributes_count == 4
 
 
 def test_secrets_do_not_leave_by_whatever_way_they_are_said(sink):

@@ -6,13 +6,15 @@ from datetime import date
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import mlobs
 from mlobs.instrument import encode, measures
 from mlobs.instrument.content.policy import Defaults, policy_of
 from mlobs.instrument.measures import Measures
 from mlobs.instrument.outbox import Outbox
-from mlobs.instrument.recorders import OwnRecorder, active
+from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, active
 from mlobs.instrument.shells import wrap
 from mlobs.instrument.sites import Site
 from mlobs.semconv import attributes as a
@@ -130,6 +132,28 @@ def test_an_explosion_of_labels_ends_in_one_series_and_one_warning(calls, caplog
     assert sum(one["gen_ai.tool.name"] == "__overflow__" for one in series) == 1
     [record] = caplog.records
     assert "gen_ai.tool.name has 5 values, is it an id?" in record.getMessage()
+
+
+def test_calls_that_are_not_sampled_fail_as_well(telemetry, monkeypatch):
+    """Metrics count all calls; the ratio of errors is not that of the sampler."""
+    reader = InMemoryMetricReader()
+    provider = TracerProvider(sampler=ALWAYS_OFF)
+    measure = Measures(MeterProvider([reader]).get_meter("test"))
+    monkeypatch.setattr(active, "recorder", TracerRecorder(provider.get_tracer("test"), measure.record))
+    work()
+    found = points(reader)
+    tool = {
+        dict(labels).get("error.type") for name, labels in found if name == "gen_ai.execute_tool.duration"
+    }
+    assert tool == {None, "KeyError"}
+    data = reader.get_metrics_data()
+    assert data is None or not any(
+        point.exemplars
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    )  # nobody can follow one to a trace that is not there
 
 
 @pytest.mark.slow

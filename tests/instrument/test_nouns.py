@@ -10,6 +10,8 @@ import pytest
 import mlobs
 from mlobs.errors import SettingError
 from mlobs.instrument import describe
+from mlobs.instrument.calls import FAILURES_MAX, Failure
+from mlobs.instrument.describe import stacktrace
 from mlobs.semconv import spans
 
 NOUNS = [row.noun for row in spans.SPANS]
@@ -94,6 +96,40 @@ def test_an_exception_leaves_as_the_same_object(sink):
     assert event == "exception"
     assert about["exception.stacktrace"].endswith("LookupError: order 7")
     assert "shells.py" not in about["exception.stacktrace"]
+
+
+def test_an_exception_tells_what_it_came_from_and_what_is_in_it():
+    """That it failed is known; what is looked for is the first that went wrong."""
+
+    def told(*, cause):
+        try:
+            try:
+                {}["first"]
+            except KeyError as first:
+                if cause:
+                    raise ValueError("it failed") from first
+                raise ValueError("it failed")  # noqa: B904 # as programs do
+        except ValueError as last:
+            return stacktrace(Failure(last))
+
+    for cause, words in (
+        (True, "The above exception was the direct"),
+        (False, "During handling of the above"),
+    ):
+        first, between, last = told(cause=cause).split("\n\n")
+        assert first.endswith("\nKeyError: 'first'")
+        assert between.startswith(words)
+        assert last.endswith("\nValueError: it failed")
+    group = ExceptionGroup("of two", [OSError("a"), ExceptionGroup("inner", [OSError("b")])])
+    shown = stacktrace(Failure(group))
+    assert [line.strip(" |") for line in shown.splitlines() if "Error: " in line] == [
+        "OSError: a",
+        "OSError: b",
+    ]
+    endless = OSError("again")
+    endless.__context__ = ValueError("other")
+    endless.__context__.__context__ = endless
+    assert stacktrace(Failure(endless)).count("Traceback") == FAILURES_MAX + 1
 
 
 def test_a_cancelled_call_is_not_an_error(sink):

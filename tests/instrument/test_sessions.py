@@ -1,13 +1,20 @@
 """For whom, under which experiment, handed over by whom, and what was worth a note."""
 
+import asyncio
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import mlobs
 from mlobs.instrument import context
+from mlobs.instrument.recorders import TracerRecorder, active
 
 
 @mlobs.tool
@@ -115,6 +122,60 @@ def test_guardrails_and_evaluators_say_what_they_found(sink):
     assert sorted(verdicts) == ["block", "pass"]
     about = one(sink, "evaluator length").attributes
     assert (about["gen_ai.evaluation.name"], about["gen_ai.evaluation.score.value"]) == ("length", 4.0)
+
+
+def test_what_guardrails_and_evaluators_find_by_numpy_is_found(sink):
+    """What is compared with a number of numpy is no truth value of Python's."""
+
+    @mlobs.guardrail
+    def sure(score):
+        return score > 0.5
+
+    @mlobs.evaluator
+    def near(score):
+        return score
+
+    sure(np.float64(0.7))
+    near(np.float32(0.5))
+    assert one(sink, "guardrail sure").attributes["mlobs.guardrail.verdict"] == "pass"
+    assert one(sink, "evaluator near").attributes["gen_ai.evaluation.score.value"] == 0.5
+
+
+def test_what_guardrails_and_evaluators_find_is_on_spans_of_the_programs_provider(telemetry, monkeypatch):
+    """Such a span takes nothing once it has ended."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(active, "recorder", TracerRecorder(provider.get_tracer("test")))
+
+    @mlobs.guardrail
+    def polite(text):
+        return "please" in text
+
+    @mlobs.evaluator
+    async def length(text):
+        return len(text)
+
+    polite("now")
+    asyncio.run(length("four"))
+    first, second = exporter.get_finished_spans()
+    assert first.attributes["mlobs.guardrail.verdict"] == "block"
+    assert second.attributes["gen_ai.evaluation.score.value"] == 4.0
+
+
+def test_half_a_character_costs_no_batch_of_the_programs_exporter(telemetry, monkeypatch):
+    """Names of files have such, and answers that are cut in the middle of an emoji."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(active, "recorder", TracerRecorder(provider.get_tracer("test")))
+    with contextlib.suppress(OSError), mlobs.span("read \udce9"):
+        mlobs.set({"path": "a\udce9"})
+        mlobs.note("b\udce9")
+        raise OSError("no such file: c\udce9")
+    [resource] = encode_spans(exporter.get_finished_spans()).resource_spans
+    [span] = resource.scope_spans[0].spans
+    assert (span.name, span.status.message) == ("read ?", "no such file: c?")
+    assert "a?" in [pair.value.string_value for pair in span.attributes]
+    assert "b?" in [pair.value.string_value for event in span.events for pair in event.attributes]
 
 
 def test_memory_operations_have_the_conventions_names(sink):

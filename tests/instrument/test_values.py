@@ -47,13 +47,32 @@ def test_what_explodes_is_named():
         def __repr__(self):
             raise RuntimeError
 
+    class Number(int):
+        def __and__(self, other):
+            raise RuntimeError
+
     cyclic: dict[str, object] = {}
     cyclic["me"] = cyclic
     endless: list[object] = []
     endless.append(endless)
     assert str(freeze(cyclic)).count("me") == DEPTH_MAX
+    assert type(freeze(Number(5))) is int
     assert freeze(Bomb()) == "<Bomb that cannot be written: RuntimeError>"
     assert str(freeze(endless)).count("(") == DEPTH_MAX
+
+
+def test_a_number_of_any_size_costs_no_span(sink):
+    """Python refuses to write one of more than 4,300 digits."""
+
+    @mlobs.step
+    def count(number):
+        mlobs.set({"number": number})
+
+    count(10**30)
+    count(10**5000)
+    assert mlobs.flush()
+    found = [span.attributes["number"] for span in sink.named("step count", count=2)]
+    assert found == [str(10**30), "<int that cannot be written: ValueError>"]
 
 
 def test_what_is_long_is_cut_with_a_mark():

@@ -160,9 +160,11 @@ def name_of(key: object) -> str:
         text = str(key)
     except Exception:  # noqa: BLE001 an id that has no text joins nothing, and costs no other row its place
         return f"?{type(key).__name__}"
+    if not text.isascii():  # half a surrogate pair cannot be written, and would keep the whole state from it
+        text = text.encode("utf-8", "backslashreplace").decode()
     if len(text) <= ID_CHARACTERS_MAX:
         return text
-    whole = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    whole = sha256(text.encode()).hexdigest()
     return f"{text[: ID_CHARACTERS_MAX - len(whole)]}{whole}"
 
 
@@ -187,7 +189,7 @@ def _small(value: Any) -> Prediction:
     """Return a prediction in a form that takes little memory and can be saved."""
     kind = type(value)
     if issubclass(kind, str):
-        return value if len(value) <= ID_CHARACTERS_MAX else shortened(value)
+        return value if value.isascii() and len(value) <= ID_CHARACTERS_MAX else shortened(value)
     if value is None or kind is bool:
         return value  # type: ignore[no-any-return]
     try:

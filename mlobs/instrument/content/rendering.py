@@ -48,7 +48,7 @@ class Rendering:
         }
         answer = None if self._terms.of(RESULT) == "off" else self._allowed(RESULT, result)
         found: dict[str, Value] = {}
-        cut = False
+        cut = answer is not None and call.items is not None and call.chunks > len(call.items)
         for attribute, value in self._named(shown, answer).items():
             if isinstance(value, tuple):  # finish reasons
                 found[attribute] = value
