@@ -26,11 +26,12 @@ from mlobs.instrument.baggage import allow
 from mlobs.instrument.calls import Call
 from mlobs.instrument.carrying import patch_executors
 from mlobs.instrument.content.policy import defaults_of
+from mlobs.instrument.content.redaction import Queries
 from mlobs.instrument.describe import Dialect
 from mlobs.instrument.export import Exporter
 from mlobs.instrument.failures import emit_failures
 from mlobs.instrument.measures import Measures
-from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, abandon_open_streams, active
+from mlobs.instrument.recorders import OwnRecorder, TracerRecorder, active, end_open_calls
 from mlobs.instrument.records import Records, counted_logs, counted_metrics
 from mlobs.instrument.sites import settle
 from mlobs.instrument.suppression import watch
@@ -144,6 +145,7 @@ def _start(service: str | None, settings: SdkSettings, endpoint: str | None) -> 
     content = defaults_of(settings)
     _telemetry.events = settings.events
     Dialect.older = settings.semconv == "compat"
+    Queries.mode = content.mode
     scraped = None if settings.metrics_port is None else _scraped(settings.metrics_port)
     _telemetry.media = content.media
     full = content.nouns.get("llm", content.mode) == "full"
@@ -208,7 +210,7 @@ def shutdown(timeout_s: float = 5.0) -> bool:
 
 
 def _close(timeout_s: float) -> bool:
-    abandon_open_streams()
+    end_open_calls()
     active.recorder, active.closed = None, True
     ours = _telemetry.exporter
     timeout_s = min(timeout_s, WAIT_S_MAX)

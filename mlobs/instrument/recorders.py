@@ -7,6 +7,7 @@ Why `start` also makes the call current: the context lives in a local variable o
 nowhere on the call, so that call and context form no cycle and are freed without the collector.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sized
@@ -20,6 +21,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 from mlobs import _guard
 from mlobs.instrument.calls import Call, Failure, begin, now_ns
 from mlobs.instrument.content.policy import Defaults, defaults_of
+from mlobs.instrument.content.redaction import Queries
 from mlobs.instrument.context import CALL_KEY, SPAN_KEY, switch
 from mlobs.instrument.describe import dynamic, exception, status_message, without_secrets
 from mlobs.instrument.outbox import WEIGHED, Outbox
@@ -167,14 +169,20 @@ class Active:
 
     recorder: Recorder | None = None
     closed: bool = False
+    born_ns: int = 0  # when the process was forked; calls that were open then are its parent's
     waiting: Sized = ()  # finished calls that our exporter has not taken yet
 
     def __init__(self) -> None:
         self.streams: set[Call] = set()  # begun and not yet read to their end
 
+    def renew(self) -> None:
+        """Leave what is open to the parent, in a child that was forked."""
+        self.streams.clear()
+        self.born_ns = now_ns()
+
 
 active = Active()
-os.register_at_fork(after_in_child=active.streams.clear)  # those that are open are the parent's
+os.register_at_fork(after_in_child=active.renew)
 
 
 def discover() -> Recorder | None:
@@ -205,17 +213,30 @@ def _settle() -> None:
         from mlobs.settings import SdkSettings, load  # pydantic costs 0.1 s
 
         defaults = defaults_of(load(SdkSettings))
+    Queries.mode = defaults.mode
     settle(content=lambda policy: policy.resolved(defaults))
 
 
-def abandon_open_streams() -> None:
-    """End the streams that nobody has read to their end, because the process ends."""
-    for call in active.streams.copy():
-        active.streams.discard(call)
+def end_open_calls() -> None:
+    """End what is open, because the process ends: streams are abandoned, calls that still run cancelled."""
+    streams = active.streams.copy()
+    active.streams.clear()
+    for call in [*streams, *_running(streams)]:
         if active.recorder is not None:
-            call.state = "abandoned"
+            call.state = "abandoned" if call in streams else "cancelled"
             active.recorder.finish(call)
-        call.sampled = False  # whoever goes on reading it does not end it a second time
+        call.sampled = False  # whoever goes on with it does not end it a second time
+
+
+def _running(streams: set[Call]) -> list[Call]:
+    """Return the calls of this process that have begun and not ended.
+
+    They are looked for among all objects, once: to be on a list while they run would cost every call.
+    """
+    found = [one for one in gc.get_objects() if type(one) is Call]  # `__class__` may be code of the program
+    return [
+        one for one in found if one.started_ns > active.born_ns and not one.ended_ns and one not in streams
+    ]
 
 
 def _shed(call: Call) -> None:

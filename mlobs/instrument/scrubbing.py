@@ -1,4 +1,4 @@
-"""Writes spans of other instrumentations, without secrets. Edge: OpenTelemetry's spans and messages.
+"""Writes spans of others, without secrets and what was typed into URLs. Edge: OpenTelemetry's messages.
 
 Clients and frameworks put URLs with passwords, headers and exception texts on their spans.
 """
@@ -70,7 +70,7 @@ def _utf8(value: Any) -> Any:
 
 
 def scrub(request: ExportTraceServiceRequest) -> None:
-    """Remove secrets from every text of every span, in place."""
+    """Remove secrets from every text of every span, and from URLs what content may not have, in place."""
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             for span in scope.spans:

@@ -4,10 +4,21 @@ Both hold for every call inside, and travel to other programs as far as MLOBS_BA
 """
 
 from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.context import Context
 
 from mlobs import _guard
-from mlobs.instrument.baggage import opened
-from mlobs.instrument.context import Session, close_scope, current, current_call, open_scope, switch
+from mlobs.instrument.baggage import opened, session_in
+from mlobs.instrument.context import (
+    CALL_KEY,
+    Session,
+    close_scope,
+    current,
+    current_call,
+    open_scope,
+    switch,
+)
 from mlobs.instrument.describe import without_secrets
 from mlobs.instrument.values import as_text, frozen
 
@@ -75,3 +86,29 @@ class experiment(_Scope):  # noqa: N801 # read as a verb: with mlobs.experiment(
         self._session = Session(
             experiments={as_text(name): as_text(arm)}, prompt=(base, version or None) if base else None
         )
+
+
+def placed(made: Context, outer: Context) -> Context:
+    """Return what is around a stream: its reader's context, in the session that the stream was made in.
+
+    A web server reads what an endpoint returned after the endpoint left its session. A reader who is in a
+    session that says otherwise keeps it. The parent is the reader's: the call that made it may have ended.
+
+    Args:
+        made: What was current when the stream was called.
+        outer: What is current when it is first read.
+    """
+    try:
+        theirs, here = _session_of(made), _session_of(outer)
+        if theirs is None or theirs is here or (here is not None and here.within(theirs) != theirs):
+            return outer
+        return opened(theirs, outer)
+    except Exception:  # noqa: BLE001 # never into the user's program
+        _guard.failed("finding a stream's session")
+        return outer
+
+
+def _session_of(context: Context) -> Session | None:
+    """Return the session of a call that begins in `context`."""
+    call: Any = context.get(CALL_KEY)
+    return session_in(context) or (None if call is None else call.session)

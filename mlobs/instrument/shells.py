@@ -18,12 +18,14 @@ import functools
 import inspect
 from collections.abc import Callable
 from contextvars import copy_context
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from mlobs import _guard
 from mlobs.instrument.calls import UNCOUNTED, Call, now_ns
 from mlobs.instrument.context import VARIABLE, current, restore, switch
 from mlobs.instrument.recorders import Recorder, active, discover
+from mlobs.instrument.sessions import placed
 from mlobs.instrument.sites import Site
 from mlobs.instrument.variables import differ, hand_over
 
@@ -46,9 +48,9 @@ def wrap(function: Function, site: Site, after: After | None) -> Function:
         return type(function)(wrap(function.__func__, site, after))
     bare = called(function)
     if inspect.isasyncgenfunction(bare):
-        shell = _async_generator(function, site)
+        shell = _from_its_call(_async_generator(function, site), function, inspect.CO_ASYNC_GENERATOR)
     elif inspect.isgeneratorfunction(bare):
-        shell = _generator(function, site)
+        shell = _from_its_call(_generator(function, site), function, inspect.CO_GENERATOR)
     elif inspect.iscoroutinefunction(bare):
         shell = _coroutine(function, site, after)
     else:
@@ -131,15 +133,31 @@ def _coroutine(function: Function, site: Site, after: After | None) -> Function:
     return calling
 
 
+def _from_its_call(streaming: Function, function: Function, kind: int) -> Function:
+    """Return a function that gives a stream what is current when it is called, not when it is first read.
+
+    It is plain, and marked as the generator function it stands for: frameworks ask `inspect` which it is.
+    """
+    functools.update_wrapper(streaming, function)  # a generator has the name of what made it
+
+    def calling(*args: Any, **kwargs: Any) -> Any:
+        return streaming(current(), args, kwargs)
+
+    code = calling.__code__
+    marked = code.replace(co_flags=code.co_flags | kind)
+    return FunctionType(marked, calling.__globals__, closure=calling.__closure__)
+
+
 def _generator(function: Function, site: Site) -> Function:
-    def streaming(*args: Any, **kwargs: Any) -> Any:
+    def streaming(made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         recorder = active.recorder or discover()
         if recorder is None:
             return (yield from function(*args, **kwargs))
         outer = current()
         room = copy_context()
         run = room.run
-        call = run(recorder.start, site, outer)
+        call = run(recorder.start, site, outer if made is outer else placed(made, outer))
+        del made  # it need not live as long as the stream
         if VARIABLE is None:
             restore(outer)  # a runtime of another kind knows no contexts to run in
         if call is None:
@@ -184,10 +202,12 @@ def _generator(function: Function, site: Site) -> Function:
 
 
 def _async_generator(function: Function, site: Site) -> Function:
-    async def streaming(*args: Any, **kwargs: Any) -> Any:
+    async def streaming(made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         recorder = active.recorder or discover()
         outside = current()
-        call = recorder.start(site, outside) if recorder is not None else None
+        around = outside if made is outside else placed(made, outside)
+        call = recorder.start(site, around) if recorder is not None else None
+        del made, around  # they need not live as long as the stream
         inside = current()
         restore(outside)
         items = None

@@ -50,6 +50,49 @@ def test_sigterm_delivers_and_ends_the_program_as_it_would_have(sink):
     assert [span.name for span in sink.spans()] == ["execute_tool work"]
 
 
+OPEN = """
+import asyncio, os, threading, time
+import mlobs
+mlobs.init("open", endpoint=os.environ["SINK"])
+@mlobs.tool
+def wait(): time.sleep(60)
+@mlobs.llm(model="m")
+async def ask(): await asyncio.sleep(60)
+@mlobs.agent
+async def team():
+    done()
+    await asyncio.gather(ask(), asyncio.to_thread(wait))
+@mlobs.tool
+def done(): return 1
+async def main():
+    asyncio.get_running_loop().call_later(0.5, lambda: print("ready", flush=True))
+    await team()
+asyncio.run(main())
+"""
+
+
+def test_calls_that_are_open_when_sigterm_comes_are_cancelled(sink):
+    """In tasks and threads; whoever looks at the trace sees what the program was at."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", OPEN],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SINK": sink.url},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "ready\n"
+    program.send_signal(signal.SIGTERM)
+    assert program.wait(20) == -signal.SIGTERM
+    states = {span.name: span.attributes.get("mlobs.call.state") for span in sink.spans()}
+    assert states == {
+        "execute_tool done": None,
+        "invoke_agent team": "cancelled",
+        "chat m": "cancelled",
+        "execute_tool wait": "cancelled",
+    }
+    assert len({span.trace_id for span in sink.spans()}) == 1
+
+
 @pytest.mark.slow
 def test_a_programs_own_handler_of_sigterm_stays(sink):
     """Servers drain their requests first."""

@@ -91,6 +91,33 @@ work()
     assert len({span.span_id for span in spans_seen}) == len({span.trace_id for span in spans_seen}) == 4
 
 
+def test_a_call_that_is_open_while_its_process_forks_is_the_parents(sink, run_program):
+    done = run_program(
+        """
+import os, mlobs
+mlobs.init("forks", endpoint=os.environ["SINK"])
+
+@mlobs.tool
+def work(): pass
+
+@mlobs.agent
+def parent():
+    pid = os.fork()
+    if pid == 0:
+        work()
+        assert mlobs.shutdown()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+
+parent()
+""",
+        SINK=sink.url,
+    )
+    assert done.returncode == 0, done.stderr
+    states = [(span.name, span.attributes.get("mlobs.call.state")) for span in sink.spans()]
+    assert states == [("execute_tool work", None), ("invoke_agent parent", None)]
+
+
 def test_spans_are_delivered_when_a_short_script_ends(sink, run_program):
     """Nobody calls flush in a script of five lines."""
     code = "import os, mlobs\nmlobs.init('s', endpoint=os.environ['SINK'])\nmlobs.step(print, name='x')()\n"

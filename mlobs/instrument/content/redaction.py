@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, unquote_plus
 
 NOTE = "[removed: {}]"
+MARK = "REDACTED"  # what the conventions put for a value in a query
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +187,57 @@ def is_secret(key: object) -> bool:
     return isinstance(key, str) and _NAMES.fullmatch(key.rpartition(".")[2]) is not None
 
 
+class Queries:
+    """What is kept of what people type into URLs: the mode of all content, "off", "redacted" or "full"."""
+
+    mode = "off"
+
+
+_URLS = frozenset({"url.full", "url.original", "http.url", "http.target"})
+# The conventions name these, beside what is a secret by its name anyway.
+_SIGNED = {"X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "X-Goog-Signature", "sig"}
+_PARAMETER = re.compile(r"[A-Za-z0-9_.$:%\[\]-]{1,64}")  # a longer or odd name is what somebody typed
+_QUERY = re.compile(r"[?#]")
+
+
+def redact_url(url: str) -> str:
+    """Return a URL with as much of its query and fragment as `Queries.mode` keeps, and without secrets."""
+    url = redact_secrets(url)
+    found = _QUERY.search(url)
+    return url if found is None else url[: found.end()] + redact_query(url[found.end() :])
+
+
+def redact_query(query: str) -> str:
+    """Return a query with its names, and as much of its values as `Queries.mode` keeps.
+
+    >>> redact_query("q=my+card&page=2")
+    'q=REDACTED&page=REDACTED'
+    """
+    return "&".join(_parameter(one) for one in query.split("&"))
+
+
+def _parameter(text: str) -> str:
+    name, equals, _ = text.partition("=")
+    if Queries.mode == "off" or name in _SIGNED:
+        shown = f"{name}={MARK}" if equals and _PARAMETER.fullmatch(name) else MARK
+        return shown if text else text
+    if equals and is_secret(unquote_plus(name)):
+        return f"{name}={NOTE.format('secret')}"
+    plain = unquote_plus(text)
+    clean = redact_text(plain) if Queries.mode == "redacted" else redact_secrets(plain)
+    return text if clean == plain else quote(clean, safe="=[]: /@", errors="replace")
+
+
 def redact_attribute(key: str, value: Any) -> Any:
-    """Return an attribute's value without secrets: the whole of one that is named so, and those in texts."""
+    """Return an attribute's value without secrets, and without what people typed into a URL.
+
+    A secret is the whole of a value that is named so, and what looks like one in texts.
+    """
     if isinstance(value, str):
+        if key in _URLS:
+            return redact_url(value)
+        if key == "url.query":
+            return redact_query(value)
         return NOTE.format("secret") if value and is_secret(key) else redact_secrets(value)
     return tuple(redact_attribute(key, one) for one in value) if isinstance(value, tuple) else value
 

@@ -5,7 +5,8 @@ Where the request has a server span already (FastAPI makes its own, so does
 opentelemetry-instrumentation-fastapi), that one is used.
 
 Why OpenTelemetry's middleware gets a scope of its own: it decodes every header for every one it
-looks for, and raises on some that a stranger may send. It is shown the few it reads, bounded.
+looks for, and raises on some that a stranger may send. It is shown the few it reads, bounded, and of
+the query what may be recorded: the span may be one of a provider whose exporters are not ours.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from opentelemetry.trace import Span, get_current_span
 from mlobs import _guard
 from mlobs._extras import require
 from mlobs.instrument.baggage import session_in
+from mlobs.instrument.content.redaction import redact_query
 from mlobs.instrument.context import Session, current, restore, switch
 from mlobs.instrument.middleware.requests import (
     MARK,
@@ -126,7 +128,8 @@ class asgi:  # noqa: N801 # read as a verb: mlobs.asgi(app)
                 wanted |= {key.decode("latin-1") for key, _ in scope["headers"]}
             headers = bounded(scope["headers"], wanted)
             shown["headers"] = [(key.encode(), text.encode()) for key in headers for text in headers[key]]
-            shown["query_string"] = scope.get("query_string", b"").decode("utf-8", "replace").encode()
+            query = scope.get("query_string", b"").decode("utf-8", "replace")
+            shown["query_string"] = redact_query(query).encode()
         except Exception:  # noqa: BLE001 # never into the user's program
             _guard.failed("reading a request's headers")
             shown["headers"] = []

@@ -15,6 +15,7 @@ from opentelemetry.trace import Span, get_current_span
 
 from mlobs import _guard
 from mlobs._extras import require
+from mlobs.instrument.content.redaction import redact_query, redact_url
 from mlobs.instrument.context import current, restore, switch
 from mlobs.instrument.middleware.requests import (
     MARK,
@@ -223,8 +224,13 @@ def _close(body: object) -> None:
 
 
 def _shown(environ: Environ) -> Environ:
-    """Return the environ for OpenTelemetry's middleware, with bounded trace headers."""
+    """Return the environ for OpenTelemetry's middleware, its trace headers and queries as they may be."""
     shown = dict(environ)
+    if shown.get("QUERY_STRING"):
+        shown["QUERY_STRING"] = redact_query(str(shown["QUERY_STRING"]))
+    for key in ("RAW_URI", "REQUEST_URI"):
+        if shown.get(key):
+            shown[key] = redact_url(str(shown[key]))
     if not str(shown.get("SERVER_PORT", "0")).isdigit():
         shown["SERVER_PORT"] = ""  # the name of a socket, which theirs takes for a number
     propagator = configured()
