@@ -13,6 +13,7 @@ from mlobs.alerts.rules import Rule
 
 FOLDER = "runbooks"
 SUFFIX = ".md"
+NAME_CHARACTERS_MAX = 200  # No file has a name that is much longer.
 
 
 def pages(rules: Path | None = None) -> dict[str, Traversable]:
@@ -37,7 +38,7 @@ def page_of(name: str, rules: Path | None = None) -> Traversable | None:
         name: A rule's, or that of the page it names. What strangers call their rules is no path.
         rules: The file of one's own rules.
     """
-    if not (name.isascii() and name.isalnum()):
+    if not (name.isascii() and name.isalnum() and len(name) <= NAME_CHARACTERS_MAX):
         return None
     found = (folder / f"{name}{SUFFIX}" for folder in _folders(rules))
     return next((page for page in found if page.is_file()), None)

@@ -87,7 +87,7 @@ class Connection:
             began = time.monotonic()
             try:
                 answer = self._connection.query(statement, form, params=dict(params or {}))
-            except RuntimeError as error:
+            except (RuntimeError, UnicodeDecodeError) as error:
                 raise EngineError(str(error)) from error
             took = time.monotonic() - began
             if took > self.seconds_max:

@@ -31,6 +31,7 @@ VIEW, TABLE = "exemplars_view", "exemplars"
 RECENT_S = 300
 ROWS_MAX = 10_000  # The newest; in an answer of /metrics.
 FIRST_CHUNK = TIME_TO_FIRST_CHUNK.measures
+NO_STEP = 2**63  # Of spans without a first chunk.
 # What metrics measure, and as what `queries/metric_exemplars.sql` answers it.
 SHOWN: Mapping[str, str] = {DURATION: "duration_s", FIRST_CHUNK: "first_chunk_s"}
 
@@ -47,7 +48,9 @@ def exemplars_view() -> str:
     """Return the statement that creates the view from spans to exemplars."""
     columns = ", ".join(label_columns().values())
     operations = ", ".join(f"'{one}'" for one in OPERATIONS)
-    chunk = _step(FIRST_CHUNK, f"ifNull({span_value(TIME_TO_FIRST_CHUNK)}, 0)")
+    first = span_value(TIME_TO_FIRST_CHUNK)
+    # Those without one apart: else the newest call would be told with the first chunk of another.
+    chunk = f"if(isNull({first}), {NO_STEP}, {_step(FIRST_CHUNK, f'ifNull({first}, 0)')})"
     newest = {name: f"argMax({name}, Timestamp)" for name in ("TraceId", "SpanId", *SHOWN)}
     # A clock that is ahead must not make a span the newest for long, nor one that is beyond all time fail.
     ended = end_ns("toUnixTimestamp64Nano(started)", f"newest_{DURATION}")

@@ -24,6 +24,7 @@ from mlobs.server.framing import NUMBER_DIGITS, frame, whole_bytes
 OPEN, SEALED, SET_ASIDE = ".open", ".sealed", ".set-aside"
 GROUP_BYTES_MAX = 8 << 20
 LOOK_AGAIN_SECONDS = 0.1  # At whether the loader has caught up.
+FAILURES = (OSError, MemoryError)  # That pass: the thread that writes goes on.
 
 log = logging.getLogger("mlobs.server")
 
@@ -202,17 +203,17 @@ class Journal:
         return max(0.0, self._segment.opened + self._segment_seconds_max - time.monotonic())
 
     def _commit(self, group: list[_Waiting]) -> None:
-        data = b"".join(frame(request.message) for request in group if request.message)
         try:
+            data = b"".join(frame(request.message) for request in group if request.message)
             self._heal()
             if self._segment is None:
                 self._segment = _Segment(self.folder / self._next_name())
             self._segment.append(data)
-        except OSError as error:
+        except FAILURES as error:
             self._failed("write", error)
             self._wounded = self._segment is not None
             self._try_to_heal()
-            refusal = StoreError(f"The journal cannot write to {self.folder}: {error.strerror}.")
+            refusal = StoreError(f"The journal cannot write to {self.folder}: {_why(error)}.")
             for request in group:
                 _finish(request, refusal)
             return
@@ -220,10 +221,10 @@ class Journal:
         for request in group:
             _finish(request, None)
 
-    def _failed(self, what: str, error: OSError) -> None:
+    def _failed(self, what: str, error: Exception) -> None:
         if what not in self._cannot:
             log.error("the journal of %s cannot %s: %s", self.signal, what, error)
-        self._cannot[what] = error.strerror or str(error)
+        self._cannot[what] = _why(error)
 
     def _worked(self, what: str) -> None:
         if self._cannot.pop(what, None) is not None:
@@ -232,7 +233,7 @@ class Journal:
     def _try_to_heal(self) -> None:
         try:
             self._heal()
-        except OSError as still:
+        except FAILURES as still:
             log.warning("a failed write could not be cut off yet: %s", still)
 
     def _heal(self) -> None:
@@ -258,7 +259,7 @@ class Journal:
         try:
             self._heal()
             self._seal()
-        except OSError as error:
+        except FAILURES as error:
             self._failed("seal", error)
             segment.opened = time.monotonic()  # Tried again when it is due again.
             return False
@@ -307,6 +308,10 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _finish(request: _Waiting, error: StoreError | None) -> None:

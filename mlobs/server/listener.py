@@ -16,7 +16,7 @@ import grpc
 import uvicorn
 from starlette.applications import Starlette
 
-from mlobs.errors import MlobsError, ServerError, SettingError
+from mlobs.errors import ServerError, SettingError
 from mlobs.server.receive.grpc import Exports, options
 from mlobs.server.web import STOP_SECONDS, configuration, listen, shown, taken
 from mlobs.settings import ServerSettings
@@ -64,7 +64,7 @@ class Listener:
         )
         ready: Future[int] = Future()
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run(web, exports, ready)), name="listener", daemon=True
+            target=self._listen, args=(web, exports, ready), name="listener", daemon=True
         )
         self._thread.start()
         self.grpc_url = self._address(ready.result())
@@ -75,6 +75,14 @@ class Listener:
             self._web.should_exit = True
             self._thread.join()
         self._socket.close()
+
+    def _listen(self, web: uvicorn.Server, exports: Callable[[], Exports], ready: "Future[int]") -> None:
+        try:
+            asyncio.run(self._run(web, exports, ready))
+        except BaseException as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)  # Raised where it was started, whatever it is: that is waited for.
 
     async def _run(self, web: uvicorn.Server, exports: Callable[[], Exports], ready: "Future[int]") -> None:
         calls = grpc.aio.server(options=options(self._settings.body_bytes_max))
@@ -89,8 +97,6 @@ class Listener:
                 await asyncio.sleep(0.005)
             ready.set_result(port)
             await serving
-        except MlobsError as error:  # Raised where it was started; later ones do not occur.
-            ready.set_exception(error)
         finally:
             await calls.stop(STOP_SECONDS)
 

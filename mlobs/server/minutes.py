@@ -21,7 +21,9 @@ _MODEL = (
 COUNTED = f"{OF_CALLS} AND (InputTokens IS NOT NULL OR OutputTokens IS NOT NULL)"
 PRICED = f"{OF_CALLS} AND ifNull(isFinite(CostUsd) AND CostUsd >= 0, 0)"
 # Also of calls without a price, which may say anything: the engine works it out before it leaves them out.
-_NANOS = f"toInt64(round(greatest(least(assumeNotNull(CostUsd), {UNITS_MAX}), 0) * {PARTS}))"
+_COST = f"toInt64(round(greatest(least(assumeNotNull(CostUsd), {UNITS_MAX}), 0) * {PARTS}))"
+# All calls that one stands for cost no more than one may, or a few of them would be more than a sum can hold.
+_NANOS = f"least({_COST}, toInt64(intDiv({UNITS_MAX * PARTS}, {WEIGHT})))"
 KEYS = ("Minute", "ServiceName", "Kind", "Model", "AgentName", "IsRoot")
 MAPS = ("Durations", "FirstChunks")
 SUMS = (
@@ -104,8 +106,12 @@ def table_for(step_s: int) -> str:
 
 def taken_off(where: str) -> str:
     """Return the statement that takes spans off the minutes that count them."""
-    counted = f"toStartOfMinute(toDateTime(Timestamp, 'UTC')) IN (SELECT Minute FROM {TABLE})"
-    return f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) {selected(f'({where}) AND {counted}', times=-1)}"
+    return _changed(where, -1)
+
+
+def put_back(where: str) -> str:
+    """Return the statement that adds spans again to the minutes that they were taken off."""
+    return _changed(where, 1)
 
 
 def quantiles(buckets: Mapping[str, int], levels: Sequence[float]) -> list[float] | None:
@@ -145,3 +151,8 @@ def added(maps: Sequence[Mapping[str, int]]) -> dict[str, int]:
 def _tokens(name: str) -> str:
     counted = f"toInt64(least(assumeNotNull({name}), {TOKENS_MAX})) * {WEIGHT}"
     return f"sumIf({counted}, {OF_CALLS} AND {name} IS NOT NULL)"
+
+
+def _changed(where: str, times: int) -> str:
+    counted = f"toStartOfMinute(toDateTime(Timestamp, 'UTC')) IN (SELECT Minute FROM {TABLE})"
+    return f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) {selected(f'({where}) AND {counted}', times=times)}"

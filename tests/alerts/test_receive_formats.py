@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mlobs.alerts.message import encode
 from mlobs.alerts.receive.formats import read
 from mlobs.alerts.receive.wording import message
+from mlobs.alerts.runbooks import page_of
 from mlobs.errors import PayloadError
 from tests.alerts.webhooks import alert, alertmanager, encoded, grafana
 
@@ -59,6 +60,28 @@ def test_grafanas_links_and_value_are_kept():
         "dashboard": "http://grafana.example/d/1",
         "silence": "http://grafana.example/silence",
     }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        alertmanager(alert(), truncatedAlerts=10**400),
+        grafana(alert(), truncatedAlerts=2**64),
+        grafana(alert(), orgId=10**400),
+        grafana(alert(), orgId=-(10**400)),
+    ],
+)
+def test_a_count_that_nobody_can_have_counted_is_refused(body):
+    """It once was counted, and /metrics had no number for it."""
+    with pytest.raises(PayloadError, match=r"(truncatedAlerts|orgId): input should be (less|greater) than"):
+        read(encoded(body))
+
+
+def test_the_name_of_a_strangers_rule_can_be_that_of_a_file():
+    """A runbook is looked for under it; a name that no file can have once took all pages of alerts away."""
+    (event,) = read(encoded(alertmanager(alert("a" * 5000)))).events
+    rule = message(event, url="", truncated=0, now_s=1_700_000_100)["rule"]
+    assert (set(rule), page_of(rule)) == ({"a"}, None)
 
 
 def test_two_organisations_of_one_grafana_are_two_sources():

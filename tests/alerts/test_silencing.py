@@ -144,9 +144,10 @@ def test_only_an_admin_silences_over_the_api_and_no_other_site_does(tmp_path):
         assert requests.post(path, json=GIVEN, timeout=60).status_code == 401
         foreign = {**admin, "Sec-Fetch-Site": "cross-site"}
         assert requests.post(path, json=GIVEN, headers=foreign, timeout=60).status_code == 403
-        refused = requests.post(path, data=b"[1]", headers=admin, timeout=60)
-        assert refused.status_code == 400
-        assert "The body is no JSON object" in refused.json()["error"]
+        for body in (b"[1]", b'{"matchers": ["a=\\ud800"], "for": "2h", "why": "x"}'):
+            refused = requests.post(path, data=body, headers=admin, timeout=60)
+            assert refused.status_code == 400
+            assert "The body is no JSON object" in refused.json()["error"]
         made = requests.post(path, json=GIVEN, headers=admin, timeout=60).json()
         assert made["fits"] == 0
         assert 'none has name="a"' in made["doubt"]

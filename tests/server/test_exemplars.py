@@ -99,6 +99,21 @@ def test_first_chunks_have_exemplars(served):
     assert [one.exemplar.value for one in series if one.exemplar] == [0.03, 0.5, 3.0]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_call_without_a_first_chunk_is_behind_no_bucket_of_them(served, together):
+    """The newest call of all once had the first chunk of an older one."""
+    model = {"gen_ai__operation__name": "chat", "gen_ai__request__model": f"mixed-{together}"}
+    streamed, whole = ExportTraceServiceRequest(), ExportTraceServiceRequest()
+    made = span(streamed, **model, gen_ai__response__time_to_first_chunk=0.001, took_ns=4 * 10**9)
+    span(streamed if together else whole, **model, took_ns=4 * 10**9)
+    for request in (streamed, whole):
+        post(served.url, request.SerializeToString())
+        served.drain()
+    series = buckets(served, m.TIME_TO_FIRST_CHUNK, gen_ai_request_model=f"mixed-{together}")
+    shown = [(one.exemplar.value, one.exemplar.labels["trace_id"]) for one in series if one.exemplar]
+    assert shown == [(0.001, made.trace_id.hex())]
+
+
 @pytest.mark.slow
 def test_what_is_long_past_and_what_has_no_ids_is_not_shown(served):
     """Old spans that come late are nothing to look at now."""

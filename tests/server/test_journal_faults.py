@@ -29,6 +29,22 @@ def test_a_full_disk_refuses_with_the_reason_and_recovers(tmp_path, disk):
     assert [read(path) for path in run.stop()] == [[b"m before"], [b"m after"]]
 
 
+def test_a_write_without_memory_is_refused_and_the_next_one_is_taken(tmp_path, disk, monkeypatch):
+    """The thread that writes once ended then, and every sender waited for ever."""
+
+    def write(*_: object) -> None:
+        raise MemoryError
+
+    run = Run(Path(tmp_path))
+    run.append(b"m before")
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "write", write)
+        with pytest.raises(StoreError, match=r"The journal cannot write to .*: MemoryError"):
+            run.append(b"m refused")
+    run.append(b"m after")
+    assert [read(path) for path in run.stop()] == [[b"m before"], [b"m after"]]
+
+
 def test_a_seal_that_failed_is_tried_again_and_then_forgotten(tmp_path, disk, monkeypatch):
     """Readiness must come back by itself, also when no new data comes."""
     monkeypatch.setattr(Folder, "disk", disk, raising=False)

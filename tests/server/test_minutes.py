@@ -9,7 +9,10 @@ import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from mlobs.errors import StoreError
+from mlobs.server.engine import EngineError
 from mlobs.server.minutes import TABLE, TEN, added, quantiles
+from mlobs.server.upkeep.deletion import delete
 from tests.server.otlp import post, span
 
 SUMS = (
@@ -66,6 +69,19 @@ def test_a_cost_that_is_none_is_not_counted(served, cost):
     assert (found["spans"], found["calls"], found["priced"], found["cost"]) == (1, 1, 0, 0)
 
 
+def test_a_cost_that_many_calls_cannot_have_is_no_debt(served):
+    """A sampler's word for a million calls of a million dollars once made the sum of all run over."""
+    service, request = os.urandom(6).hex(), ExportTraceServiceRequest()
+    made = span(request, "chat", gen_ai__operation__name="chat", mlobs__cost__usd=1e6)
+    made.trace_state = "ot=th:ffffffffffffff"
+    for name in ("start_time_unix_nano", "end_time_unix_nano"):  # To where no other test looks.
+        setattr(made, name, getattr(made, name) - 20 * 86_400 * 10**9)
+    request.resource_spans[0].resource.attributes[0].value.string_value = service
+    assert post(served.url, request.SerializeToString()).status_code == 200
+    served.drain()
+    assert sums(served, service)["cost"] == 10**15
+
+
 @pytest.mark.slow
 def test_what_is_deleted_is_taken_off(served):
     """Once, also where the same is asked for again."""
@@ -80,6 +96,33 @@ def test_what_is_deleted_is_taken_off(served):
             found = sums(served, service, table)
             assert (found["spans"], found["errors"], found["cost"]) == (20, 2, 5 * 10**9)
             assert sum(found["durations"].values()) == 20
+
+
+@pytest.mark.slow
+def test_a_deletion_that_failed_when_half_was_gone_takes_the_rest_off_once(served, monkeypatch):
+    """The engine removes part by part, and gives up at one that it cannot rewrite."""
+    service, user = os.urandom(6).hex(), os.urandom(6).hex()
+    send(served, service, 20)
+    for _ in range(2):
+        send(served, service, 15, user__id=user)
+    with served.store.writing() as connection, monkeypatch.context() as patch:
+        run = connection.run
+
+        def broken(statement, params=None):
+            if not statement.startswith("ALTER TABLE otel_traces DELETE"):
+                return run(statement, params)
+            half = "SELECT SpanId FROM otel_traces WHERE UserId = {user:String} LIMIT 15"
+            [*ids] = (row["SpanId"] for row in run(half, {"user": user}))
+            some = ", ".join(f"'{one}'" for one in ids)
+            run(f"ALTER TABLE otel_traces DELETE WHERE SpanId IN ({some}) SETTINGS mutations_sync = 2")
+            raise EngineError("Code: 241. DB::Exception: broken")
+
+        patch.setattr(connection, "run", broken)
+        with pytest.raises(StoreError, match="broken"):
+            delete(connection, "user", user)
+    with served.store.writing() as connection:
+        delete(connection, "user", user)
+    assert [sums(served, service, table)["spans"] for table in (TABLE, TEN)] == [20, 20]
 
 
 OLD = dedent(
@@ -116,6 +159,29 @@ def test_spans_that_were_there_before_are_added_up_once(run_program, crash):
     assert (tens["spans"], tens["tokens"]) == (5_000, 25_000)
     assert tens["at"] in {500, 501}
     assert left == 0
+
+
+@pytest.mark.slow
+def test_what_pages_say_of_calls_does_not_change_when_rows_are_merged(served):
+    """That a call failed and that another told no tokens came in two rows, which become one."""
+    service = os.urandom(6).hex()
+    for failed, used in ((True, {"gen_ai__usage__input_tokens": 5}), (False, {})):
+        request = ExportTraceServiceRequest()
+        span(request, "chat", failed=failed, gen_ai__operation__name="chat", mlobs__kind="llm", **used)
+        request.resource_spans[0].resource.attributes[0].value.string_value = service
+        assert post(served.url, request.SerializeToString()).status_code == 200
+        served.drain()
+    params = {"table": TABLE, "since_s": 0, "until_s": 2**32 - 1, "limit": 100_000, "service": service}
+
+    def told() -> list[dict]:
+        rows = [served.store.named(name, params) for name in ("page_totals", "page_arrivals")]
+        return [row for found in rows for row in found if row["service"] == service]
+
+    before = told()
+    with served.store.writing() as connection:
+        connection.run(f"OPTIMIZE TABLE {TABLE} FINAL")
+    assert len(before) == 2
+    assert told() == before
 
 
 def test_quantiles_lie_where_the_values_lie():

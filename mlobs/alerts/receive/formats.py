@@ -29,6 +29,7 @@ MICROSECOND = timedelta(microseconds=1)
 URL_CHARACTERS_MAX = 2048
 PROBLEMS_SHOWN = 3
 FINGERPRINT_CHARACTERS_MAX = 256
+COUNT_MAX = 2**53  # Of alerts; more cannot be added up and told.
 WANTED = (
     f"a webhook of Alertmanager (version '4'), of Grafana (version '1') or of mlobs (version {VERSION!r})"
 )
@@ -122,12 +123,12 @@ class _GrafanaAlert(_Alert):
 class _Alertmanager(_Body):
     alerts: list[_Alert] | None
     external_url: Text = Field("", alias="externalURL")
-    truncated: int = Field(0, alias="truncatedAlerts", ge=0)
+    truncated: int = Field(0, alias="truncatedAlerts", ge=0, le=COUNT_MAX)
 
 
 class _Grafana(_Alertmanager):
     alerts: list[_GrafanaAlert] | None  # type: ignore[assignment] # each of them is an _Alert
-    org: int = Field(1, alias="orgId")
+    org: int = Field(1, alias="orgId", ge=-(2**63), lt=2**63)
 
 
 class _Ours(_Body):
@@ -142,9 +143,9 @@ class _Ours(_Body):
 
 
 class _OurGroup(_Body):
-    count: int = Field(0, ge=0)
-    parts: int = Field(1, ge=1)
-    truncated: int = Field(0, ge=0)
+    count: int = Field(0, ge=0, le=COUNT_MAX)
+    parts: int = Field(1, ge=1, le=COUNT_MAX)
+    truncated: int = Field(0, ge=0, le=COUNT_MAX)
 
 
 def read(body: bytes) -> Notification:

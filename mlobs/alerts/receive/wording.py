@@ -14,6 +14,7 @@ from mlobs.alerts.receive.formats import Event, address, number
 from mlobs.alerts.states import SECONDS_MAX
 
 NAME_CHARACTERS_MAX = 256
+RULE_CHARACTERS_MAX = 200  # A runbook is looked for under its name, and no file has one of 256.
 LABELS_MAX = 64
 TEXT_CHARACTERS_MAX = 4096
 LINE_CHARACTERS_MAX = 512
@@ -30,7 +31,7 @@ def message(event: Event, *, url: str, truncated: int, now_s: float) -> dict[str
         now_s: When it came.
     """
     labels, notes, ours = event.labels, event.annotations, event.known
-    rule = _line(ours.get("rule") or labels.get("alertname") or "alert")
+    rule = _line(ours.get("rule") or labels.get("alertname") or "alert")[:RULE_CHARACTERS_MAX]
     summary = _line(ours.get("summary") or notes.get("summary") or notes.get("message") or rule)
     ended_s = now_s if event.ends_us is None else event.ends_us / 1e6
     trace_ids = [one for one in _list(ours.get("trace_ids")) if isinstance(one, str) and one.isalnum()]

@@ -38,7 +38,7 @@ def read_cursor(word: str, sort: str) -> Cursor:
     """
     try:
         found = _parsed(word)
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError):
         raise QueryError(
             f"cursor={word[:40]!r} is not one that this server gave; leave it out to see the first page."
         ) from None

@@ -24,7 +24,7 @@ def classes(source: Source) -> str:
     """Return the statement for the classes, the largest first, and for the sums of all calls."""
     in_all = ", ".join(f"sum(n_{name}) OVER () AS all_{name}" for name in BUCKETS)
     return f"""SELECT {", ".join(CLASS)}, {_CLASS_ID}, sum(c.calls) AS calls, sum(c.unused) AS unused,
-    sum(told) AS told_usd, {_TOKENS}, sum(calls) OVER () AS all_calls,
+    sumOrNullIf(told, isFinite(told)) AS told_usd, {_TOKENS}, sum(calls) OVER () AS all_calls,
     sum(unused) OVER () AS all_unused, {in_all}
 FROM ({source.calls()}) AS c
 GROUP BY {", ".join(CLASS)} ORDER BY calls DESC, class LIMIT {CLASSES_MAX}"""

@@ -20,7 +20,7 @@ def duration(milliseconds: float | None) -> str:
     >>> duration(0), duration(60_000)
     ('0', '1 min')
     """
-    if milliseconds is None:
+    if milliseconds is None or not math.isfinite(milliseconds):
         return NONE
     if milliseconds == 0:
         return "0"

@@ -4,20 +4,22 @@
 --
 -- Processes and their starts come and go, and their series stay; so only those are added up that were heard
 -- of since a time. When whoever asks moves that on, to `next`, `kept` is what will be left of the counts.
--- Increases are one series whoever sent them, and are kept whole.
+-- Increases are one series whoever sent them, and are kept whole. What nobody can have counted, as less than
+-- nothing or more than 2^53, is left out, and what is no number.
 WITH
     toDateTime64({since_s:UInt32}, 9, 'UTC') AS since,
     toDateTime64({next_s:UInt32}, 9, 'UTC') AS next,
     points AS (
         SELECT MetricName, ServiceName, Instance, StartTimeUnix, Labels, TimeUnix, Value, 0 AS is_added
         FROM metric_latest
-        WHERE TimeUnix >= since AND MetricName IN (
+        WHERE TimeUnix >= since AND Value BETWEEN 0 AND 9007199254740992 AND MetricName IN (
             {observations:String}, {ratio:String}, {rows:String}, {effect:String}, {floor:String}, {gap:String}
         )
         UNION ALL
         SELECT MetricName, ServiceName, '', min(FirstSeen), Labels, max(Sent), sum(Value), 1 FROM metric_added
         WHERE MetricName = {observations:String}
         GROUP BY MetricName, ServiceName, Labels
+        HAVING sum(Value) BETWEEN 0 AND 9007199254740992
     ),
     series AS (
         SELECT

@@ -9,7 +9,8 @@ SELECT
         argMax(Value, TimeUnix) - argMin(Value, TimeUnix)
     ) AS value, toFloat64(0) AS before
 FROM otel_metrics_sum
-WHERE has(splitByChar(',', {metrics:String}), MetricName) AND TimeUnix >= fromUnixTimestamp64Nano(toInt64({since_s:Float64} * 1e9), 'UTC')
+WHERE has(splitByChar(',', {metrics:String}), MetricName) AND Value BETWEEN 0 AND 9007199254740992
+    AND TimeUnix >= fromUnixTimestamp64Nano(toInt64({since_s:Float64} * 1e9), 'UTC')
 GROUP BY metric, service, instance, signal, reason, StartTimeUnix, AggregationTemporality
 UNION ALL
 SELECT
@@ -17,5 +18,6 @@ SELECT
     toFloat64(max(TimeUnix)), argMax(Value, TimeUnix),
     argMin(Value, TimeUnix)
 FROM otel_metrics_gauge
-WHERE has(splitByChar(',', {metrics:String}), MetricName) AND TimeUnix >= fromUnixTimestamp64Nano(toInt64({since_s:Float64} * 1e9), 'UTC')
+WHERE has(splitByChar(',', {metrics:String}), MetricName) AND Value BETWEEN 0 AND 9007199254740992
+    AND TimeUnix >= fromUnixTimestamp64Nano(toInt64({since_s:Float64} * 1e9), 'UTC')
 GROUP BY MetricName, ServiceName, ResourceAttributes['service.instance.id'], Attributes['mlobs.signal']

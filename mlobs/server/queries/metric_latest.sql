@@ -3,14 +3,19 @@
 -- value are left out, so that a series stays the same one when a release knows another label. Metrics by
 -- bin of a feature have many series each, and so a limit of their own; a new version of a profile has new
 -- ones, so there those that nobody sends any more make room. A gauge that nobody sends has no place at all.
+-- What cannot be counted, as less than nothing or more than 2^53, is left out, and what is no number.
 WITH
     splitByChar(',', {counters:String}) AS counters,
     points AS (
         SELECT MetricName, ServiceName, Instance, StartTimeUnix, Labels, TimeUnix, Value FROM metric_latest
-        WHERE has(counters, MetricName) OR TimeUnix >= now64(9, 'UTC') - toIntervalSecond({stale_s:UInt32})
+        WHERE isFinite(Value) AND if(
+            has(counters, MetricName), Value BETWEEN 0 AND 9007199254740992,
+            TimeUnix >= now64(9, 'UTC') - toIntervalSecond({stale_s:UInt32})
+        )
         UNION ALL
         SELECT MetricName, ServiceName, '', min(FirstSeen), Labels, max(Sent), sum(Value) FROM metric_added
         GROUP BY MetricName, ServiceName, Labels
+        HAVING sum(Value) BETWEEN 0 AND 9007199254740992
     ),
     series AS (
         SELECT

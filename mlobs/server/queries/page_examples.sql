@@ -7,7 +7,7 @@ SELECT
     min(Timestamp) AS started,
     argMin(Duration, (ParentSpanId != '', Timestamp)) / 1e6 AS duration_ms,
     countIf(StatusCode = 'Error') AS errors,
-    sumOrNullIf(CostUsd, has(splitByChar(',', {operations:String}), Operation)) AS cost_usd,
+    sumOrNullIf(CostUsd, isFinite(CostUsd) AND has(splitByChar(',', {operations:String}), Operation)) AS cost_usd,
     -- Messages without a person's come last: those of a root may be instructions alone.
     argMinIf(text, (position(text, '"role"') > 0 AND position(text, '"user"') = 0, ParentSpanId != '', Timestamp), text != '') AS beginning
 FROM (

@@ -16,7 +16,7 @@ SELECT
     arraySort(groupUniqArrayIf(5)(toString(AgentName), AgentName != '')) AS agents,
     sumOrNullIf(InputTokens, has(operations, Operation)) AS input_tokens,
     sumOrNullIf(OutputTokens, has(operations, Operation)) AS output_tokens,
-    sumOrNullIf(CostUsd, has(operations, Operation)) AS cost_usd
+    sumOrNullIf(CostUsd, isFinite(CostUsd) AND has(operations, Operation)) AS cost_usd
 FROM otel_traces
 WHERE Timestamp >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')
     AND Timestamp <= fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')

@@ -9,8 +9,8 @@ SELECT
     sum(Errors) AS errors,
     sum(Calls) AS calls,
     sum(CountedCalls) AS counted,
-    -- Those that failed before anything was counted, as a rate limit does; rows below nought take spans off.
-    sum(if(Calls < 0, greatest(Errors, Calls - CountedCalls), least(Errors, Calls - CountedCalls))) AS failed_untold,
+    -- Those that failed before anything was counted, as a rate limit does. Of sums: rows are others when merged.
+    greatest(least(errors, calls - counted), 0) AS failed_untold,
     sum(InputTokens) AS input_tokens,
     sum(OutputTokens) AS output_tokens,
     sum(CacheReadTokens) AS cached_tokens,

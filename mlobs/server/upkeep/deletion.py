@@ -22,7 +22,7 @@ from mlobs.server.costs.agents import TABLE as AGENTS
 from mlobs.server.costs.summed import TABLE as SUMS
 from mlobs.server.engine import Connection
 from mlobs.server.exemplars import TABLE as EXEMPLARS
-from mlobs.server.minutes import taken_off
+from mlobs.server.minutes import put_back, taken_off
 from mlobs.server.turns import TABLE as TURNS
 from mlobs.server.upkeep.removing import remove
 
@@ -147,7 +147,11 @@ def _removed(connection: Connection, what: str, value: str, of: str) -> dict[str
     remove(connection, others, of)
     if went["otel_traces"]:
         _take_off(connection, spans, f"{what} {value}")
-        remove(connection, {"otel_traces": spans}, of)
+        try:
+            remove(connection, {"otel_traces": spans}, of)
+        except StoreError:
+            _put_back(connection, spans, went["otel_traces"])
+            raise
     return {"traces": traces, **went}
 
 
@@ -165,9 +169,22 @@ def _take_off(connection: Connection, condition: str, about: str) -> None:
     spans = "toString(sum(cityHash64(TraceId, SpanId, Timestamp))) AS sum, count() AS spans"
     same = connection.run(f"SELECT {spans} FROM otel_traces WHERE {condition}")
     token = sha256(f"{about} {same[0]['spans']} {same[0]['sum']}".encode()).hexdigest()
+    connection.run(f"{taken_off(condition)} SETTINGS {_changing(token)}")
+
+
+def _put_back(connection: Connection, condition: str, before: int) -> None:
+    """Add the spans that stayed to the sums again, if some went: the next call takes off what it finds.
+
+    Where all of them stayed, the next call finds the same, and takes nothing off again.
+    """
+    if _count(connection, "otel_traces", "count()", condition) < before:
+        connection.run(f"{put_back(condition)} SETTINGS {_changing(uuid4().hex)}")
+
+
+def _changing(token: str) -> str:
+    """Return the settings of a statement that changes the sums, which is recognised by a token."""
     # They may lie on any number of days, and each is a partition.
-    settings = f"insert_deduplication_token = '{token}', max_partitions_per_insert_block = 0"
-    connection.run(f"{taken_off(condition)} SETTINGS {settings}")
+    return f"insert_deduplication_token = '{token}', max_partitions_per_insert_block = 0"
 
 
 def _count(connection: Connection, table: str, what: str, condition: str) -> int:

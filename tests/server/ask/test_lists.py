@@ -119,7 +119,10 @@ def test_traces_are_sorted_as_asked(ask, shop):
     assert [row["finished"] for row in slowest] == [True, True, True, False]
 
 
-@pytest.mark.parametrize("rank", ["NaN", "Infinity", "-1", "1.5", "true", "null", '"1"', 2**64, "1e400"])
+@pytest.mark.parametrize(
+    "rank",
+    ["NaN", "Infinity", "-1", "1.5", "true", "null", '"1"', 2**64, "1e400", pytest.param(10**400, id="long")],
+)
 @pytest.mark.parametrize("sort", ["newest", "slowest", "dearest"])
 def test_a_cursor_that_nobody_gave_is_refused_in_a_sentence(served, sort, rank):
     """Also on the page, which does not take the store for busy then."""

@@ -78,3 +78,9 @@ def test_an_ended_session_has_no_tables_and_is_not_found_by_who_asks_for_it(ask)
 )
 def test_only_what_is_known_to_leave_nothing_counts_as_such(statement, leaves_nothing):
     assert bool(LEAVES_NOTHING.match(statement)) is leaves_nothing
+
+
+def test_a_statement_that_is_no_text_is_refused(ask):
+    with pytest.raises(ClickHouseError, match="utf-8"):
+        ask("", b"SELECT \xff")
+    assert ask("") == b"1\n"

@@ -121,3 +121,11 @@ def test_numbers_nobody_can_have_counted_are_left_out(served, model):
     [total] = totals(served, model)
     assert total.counts["00"] == 3
     assert total.counts.keys() <= {"00", "01"}
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -4.0, 1e300])
+def test_a_process_that_counts_what_cannot_be_takes_no_bin_from_the_others(served, model, odd):
+    Pod(served, model, "one").send({"00": 3})
+    Pod(served, model, "two").send({"00": odd})
+    [total] = totals(served, model)
+    assert total.counts == {"00": 3}

@@ -80,7 +80,7 @@ def scores(by: str) -> str:
     """
     said = f"Attributes['{SAID[by]}']"
     return f"""WITH {_PAIRS}
-SELECT id, name, avg(value) AS mean, count() AS judged FROM (
+SELECT id, name, avgOrNullIf(value, isFinite(value)) AS mean, count() AS judged FROM (
     SELECT one AS id, Name AS name, Value AS value
     FROM scores INNER JOIN pairs USING TraceId
     WHERE TraceId IN ({_TRACES})
@@ -119,7 +119,8 @@ def first(by: str, where: Condition, order: str) -> str:
     FROM {rows("", "", ("TraceId", column, "CostUsd", "Errors", "EndNs"))}"""
     else:
         said = f"toString({IDENTS[by]})"
-        found = f"""SELECT max({said}) AS id, sumIf(ifNull(CostUsd, 0), {OF_CALLS}) AS cost,
+        found = f"""SELECT max({said}) AS id,
+        sumIf(ifNull(CostUsd, 0), {OF_CALLS} AND isFinite(CostUsd)) AS cost,
         countIf({FAILED}) > 0 AS failed, max(toUnixTimestamp64Nano(Timestamp)) AS last
     FROM otel_traces WHERE {IN_RANGE} AND TraceId != '' AND {where.sql}"""
     return f"""SELECT id FROM (
