@@ -26,10 +26,11 @@ def insist(number: int) -> None:
 
 
 def main(endpoint: str) -> None:
-    """Make a dozen runs, and one in circles."""
+    """Make a dozen runs, half of them of a tenant, and one in circles."""
     mlobs.init("support-bot", endpoint=endpoint)
     for number in range(RUNS):
-        chat = mlobs.session(f"conversation-{number % 3}", user=f"user-{number % 4}", tags={"tenant": "acme"})
+        tags = {"tenant": "acme"} if number % 2 else {}
+        chat = mlobs.session(f"conversation-{number % 3}", user=f"user-{number % 4}", tags=tags)
         with contextlib.suppress(TimeoutError), chat:
             churn(float(number))
             support(f"where is order {number}?", number * 100)

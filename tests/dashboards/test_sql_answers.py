@@ -3,12 +3,14 @@
 The real SDK sent the spans, the real server took them in and answers as a reader is answered.
 """
 
+import dataclasses
 import json
 import math
 import re
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 
 from mlobs.dashboards.boards.traces_clickhouse import board
+from mlobs.dashboards.layout import place
 from mlobs.dashboards.preview.spans import Span
 from mlobs.dashboards.sql import columns
 from mlobs.dashboards.sql import statements as sql
@@ -199,12 +202,66 @@ def test_the_numbers_are_those_of_the_program(asked):
     assert rows("Agent runs") == [{"runs": RUNS + 1}]
     assert [row["Calls"] for row in rows("Calls repeated most in one run")] == [3]
     assert rows("Model calls") == [{"calls": 2 * RUNS}]
-    assert rows("Failed calls")[0]["share"] == pytest.approx(4 / (2 * RUNS))  # every third answer
-    assert [row["Tenant"] for row in rows("Tenants by cost")] == ["acme"]
+    assert rows("Failed model calls")[0]["share"] == pytest.approx(4 / (2 * RUNS))  # every third answer
     assert {row["User"] for row in rows("Users by cost")} == {f"user-{number}" for number in range(4)}
     assert {row["Error"] for row in rows("Errors by type and span")} == {"TimeoutError", "LookupError"}
     evaluations = rows("Evaluations")
     assert {row["Name"]: row["Scores"] for row in evaluations} == dict.fromkeys(NAMES, RUNS)
+
+
+@pytest.mark.parametrize("title", ["Model calls by model", "All failed calls by error", "Tokens by kind"])
+def test_a_count_is_nothing_where_there_were_no_calls(asked, title):
+    """A line from one minute with calls to the next would draw calls in the minutes between."""
+    rows = asked.mlobs.ask(asked.mlobs.written(dict(PANELS)[title]))
+    for name, lines in by_line(rows).items():
+        assert lines["time"] == steps(asked.mlobs.span), name
+        numbers = [values for column, values in lines.items() if column != "time"]
+        assert all(values.count(0) > len(values) / 2 for values in numbers), name
+        assert any(sum(values) > 0 for values in numbers), name
+
+
+@pytest.mark.parametrize("title", ["Model calls, quantiles", "Model calls by model, p95"])
+def test_a_duration_has_a_gap_where_there_were_no_calls(asked, title):
+    rows = asked.mlobs.ask(asked.mlobs.written(dict(PANELS)[title]))
+    for name, lines in by_line(rows).items():
+        assert lines["time"] == steps(asked.mlobs.span), name
+        for values in (values for column, values in lines.items() if column != "time"):
+            assert values.count(None) > len(values) / 2, name
+            assert {value > 0 for value in values if value is not None} == {True}, name
+
+
+@pytest.mark.parametrize(("title", "statement"), PANELS, ids=[title for title, _ in PANELS])
+def test_a_range_shorter_than_a_step_is_answered(asked, title, statement):
+    end = asked.mlobs.span.end_s
+    brief = dataclasses.replace(asked.mlobs, span=Span(end - 5, end))
+    rows = brief.ask(brief.written(statement))
+    assert not any("time" in row for row in rows), title
+
+
+def test_calls_without_a_tenant_are_a_row_that_no_tenant_is_named_like(asked):
+    rows = asked.mlobs.ask(asked.mlobs.written(dict(PANELS)["Tenants by cost"]))
+    assert {row["Tenant"]: row["Calls"] for row in rows} == dict.fromkeys(("acme", ""), 3 * RUNS / 2)
+    [panel] = [panel for row in BOARD.rows for panel in row.panels if panel["title"] == "Tenants by cost"]
+    overrides = panel["fieldConfig"]["overrides"]
+    [properties] = [one["properties"] for one in overrides if one["matcher"]["options"] == "Tenant"]
+    assert [one["value"][0]["options"]["result"]["text"] for one in properties] == ["(no tenant)"]
+
+
+TABLES = [panel for panel in place(BOARD.rows) if panel["type"] == "table"]
+
+
+@pytest.mark.parametrize("panel", TABLES, ids=lambda panel: panel["title"])
+def test_a_table_leaves_room_for_names_on_a_small_screen(asked, panel):
+    """On a page of 1280 pixels; columns that say how wide they are take from those that do not."""
+    looks = {one["matcher"]["options"]: one["properties"] for one in panel["fieldConfig"]["overrides"]}
+    widths = {
+        name: sum(part["value"] for part in parts if part["id"] == "custom.width")
+        for name, parts in looks.items()
+    }
+    [row, *_] = asked.mlobs.ask(asked.mlobs.written(panel["targets"][0]["rawSql"]))
+    names = [name for name in row if not widths.get(name)]
+    room = (1280 - 24) * panel["gridPos"]["w"] / 24 - 26
+    assert room - sum(widths.values()) >= 120 * len(names)
 
 
 def test_a_service_that_never_failed_has_no_last_failure(asked):
@@ -227,6 +284,24 @@ def test_a_reader_may_not_ask_the_exporter_s_database(asked):
     reader = Asker(asked.mlobs.url, asked.mlobs.span, database="exporter_new")
     with pytest.raises(RefusedError, match="is not asked here"):
         reader.ask("SELECT 1")
+
+
+def by_line(rows: list[dict[str, Any]]) -> dict[tuple[str, ...], dict[str, list[Any]]]:
+    """Return the columns of each line: its moments, and its numbers in their order."""
+    found: dict[tuple[str, ...], dict[str, list[Any]]] = {}
+    for row in rows:
+        name = tuple(str(row[column]) for column in ("model", "error") if column in row)
+        lines = found.setdefault(name, {})
+        for column in set(row) - {"model", "error"}:
+            lines.setdefault(column, []).append(row[column])
+    assert found
+    return found
+
+
+def steps(span: Span) -> list[str]:
+    """Return the whole minutes within a range."""
+    first, last = -(-int(span.begin_s) // 60) * 60, int(span.end_s) - 60
+    return [f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}" for at in range(first, last + 1, 60)]
 
 
 def alike(rows: list[dict[str, Any]]) -> list[Any]:

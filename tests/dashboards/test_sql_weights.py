@@ -117,7 +117,8 @@ def told(asker: Asker, statement: str) -> dict[tuple[str, ...], list[float]]:
     for row in asker.ask(asker.written(statement)):
         shown = {name: value for name, value in row.items() if name not in {*UNLIKE, "time"}}
         key = tuple(f"{name}={value}" for name, value in shown.items() if isinstance(value, str))
-        found.setdefault(key, []).append([float(v) for v in shown.values() if isinstance(v, int | float)])
+        if numbers := [float(v) for v in shown.values() if isinstance(v, int | float)]:
+            found.setdefault(key, []).append(numbers)
     return {
         key: [sum(values) / len(rows) for values in zip(*rows, strict=True)] for key, rows in found.items()
     }

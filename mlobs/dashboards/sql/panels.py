@@ -32,12 +32,14 @@ class Look:
         bounds: Where its text turns orange and red.
         links: What its cells lead to.
         width: In pixels; 0 as wide as it needs to be.
+        empty: What stands where its text is empty.
     """
 
     unit: str = ""
     bounds: Bounds | None = None
     links: Sequence[Json] = ()
     width: int = 0
+    empty: str = ""
 
 
 def of_a_trace(pages: str) -> Look:
@@ -170,4 +172,7 @@ def _override(heading: str, look: Look) -> Json:
         found.append({"id": "links", "value": list(look.links)})
     if look.width:
         found.append({"id": "custom.width", "value": look.width})
+    if look.empty:
+        shown = {"match": "empty", "result": {"text": look.empty, "index": 0}}
+        found.append({"id": "mappings", "value": [{"type": "special", "options": shown}]})
     return {"matcher": {"id": "byName", "options": heading}, "properties": found}

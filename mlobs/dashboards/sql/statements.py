@@ -20,6 +20,7 @@ Why not two boards: whoever moves from one table to the other would have to chan
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from mlobs.dashboards.queries import SERIES_MAX, VARIABLES
 from mlobs.dashboards.sql.columns import (
@@ -69,6 +70,13 @@ WHERE_PREDICTOR = chosen("service", "predictor")
 TIME = "$__timeInterval(Timestamp) AS time"
 # Where a bucket is cut by the end of the range, everything would seem to stop.
 WHOLE = "HAVING time >= $__fromTime AND time <= $__toTime - $__interval_s"
+# The buckets that are not cut, whether anything is in them or not.
+STEPS = (
+    "arrayMap(at -> toDateTime(at, 'UTC'), range("
+    "intDiv(toUnixTimestamp($__fromTime) + $__interval_s - 1, $__interval_s) * $__interval_s, "
+    "toUnixTimestamp($__toTime) - $__interval_s + 1, $__interval_s))"
+)
+Missing = Literal["zero", "gap"]  # Of a count nothing is 0; of how long something takes it is nothing.
 PER_MINUTE, PER_HOUR = "* 60 / $__interval_s", "* 3600 / $__interval_s"
 THE_TRACE = f"{WHEN} AND TraceId = decodeURLComponent('${{trace:percentencode}}')"
 
@@ -168,7 +176,9 @@ def quantile(level: float, nanos: str = "Duration") -> str:
     return f"arrayMap(b -> {added}, [sumMap(map({bucket}, toUInt64({WEIGHT})))])[1]"
 
 
-def series(value: str, where: str, *, by: str, named: str, size: str = COUNT) -> str:
+def series(
+    value: str, where: str, *, by: str, named: str, size: str = COUNT, missing: Missing = "zero"
+) -> str:
     """Return the statement of one line for each value of a column: those with the largest `size`.
 
     Args:
@@ -177,20 +187,45 @@ def series(value: str, where: str, *, by: str, named: str, size: str = COUNT) ->
         by: The column.
         named: What the column is called in the answer, by which the lines are named.
         size: An aggregate that adds up over time.
+        missing: What a line has where there are no spans.
     """
     grouped = asked(
         f"{TIME}, toString({by}) AS {named}, {value} AS value, {size} AS size",
         f"{where} AND {by} != ''",
         rest=f"GROUP BY time, {named} {WHOLE}",
     )
-    summed = f"SELECT *, sum(size) OVER (PARTITION BY {named}) AS total FROM ({grouped})"
-    ranked = f"SELECT *, dense_rank() OVER (ORDER BY total DESC, {named}) AS place FROM ({summed})"
-    return f"SELECT time, {named}, value FROM ({ranked}) WHERE place <= {SERIES_MAX} ORDER BY time"
+    largest = f"GROUP BY {named} ORDER BY sum(size) DESC, {named} LIMIT {SERIES_MAX}"
+    return _at_every_step(grouped, ["value"], largest, missing, named)
 
 
-def over_time(values: Mapping[str, str], where: str) -> str:
-    """Return the statement of one line for each aggregate, by its name."""
-    return asked(f"{TIME}, {_named(values)}", where, rest=f"GROUP BY time {WHOLE} ORDER BY time")
+def over_time(values: Mapping[str, str], where: str, *, missing: Missing = "zero") -> str:
+    """Return the statement of one line for each aggregate, by its name.
+
+    Args:
+        values: Aggregates by the name of their line.
+        where: Of which spans.
+        missing: What the lines have where there are no spans.
+    """
+    grouped = asked(f"{TIME}, {_named(values)}", where, rest=f"GROUP BY time {WHOLE}")
+    return _at_every_step(grouped, list(values), "HAVING count() > 0", missing)
+
+
+def _at_every_step(grouped: str, values: Sequence[str], rest: str, missing: Missing, named: str = "") -> str:
+    """Return the statement of lines that have a value at every step, not only where there are rows.
+
+    Between two rows Grafana draws a line, across whatever there was not. WITH FILL would make lines of an
+    empty answer, and refuses a range that is shorter than a step.
+    """
+    begin = f"{named}, " if named else ""
+    points = (
+        f"groupArray(time) AS times, groupArray(tuple({', '.join(f'`{one}`' for one in values)})) AS points"
+    )
+    lines = f"SELECT {begin}{points} FROM ({grouped}) {rest}"
+    # Behind the end of an array, and before it, are zeros.
+    found = [f"points[indexOf(times, time)].{place}" for place in range(1, len(values) + 1)]
+    shown = found if missing == "zero" else [f"if(has(times, time), {one}, NULL)" for one in found]
+    columns = ", ".join(f"{one} AS `{name}`" for one, name in zip(shown, values, strict=True))
+    return f"SELECT time, {begin}{columns} FROM ({lines}) ARRAY JOIN {STEPS} AS time ORDER BY time"
 
 
 def ranked(

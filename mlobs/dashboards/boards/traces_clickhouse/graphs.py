@@ -13,8 +13,8 @@ FIRST_CHUNKS = f"{MODEL_CALLS} AND TimeToFirstChunk >= 0"
 ANEW = "greatest(toInt64(ifNull(InputTokens, 0)) - toInt64(ifNull(CacheReadTokens, 0)), 0)"
 
 
-def _by_model(value: str, where: str, size: str = sql.COUNT) -> str:
-    return sql.series(value, where, by="RequestModel", named="model", size=size)
+def _by_model(value: str, where: str, size: str = sql.COUNT, missing: sql.Missing = "zero") -> str:
+    return sql.series(value, where, by="RequestModel", named="model", size=size, missing=missing)
 
 
 _ANSWERS = (
@@ -25,11 +25,11 @@ _ANSWERS = (
         meaning="Requests to language models in the chosen time.",
     ),
     number(
-        "Failed calls",
+        "Failed model calls",
         sql.asked(f"{sql.FAILED_SHARE} AS share", MODEL_CALLS, rest="HAVING count() > 0"),
         unit="percentunit",
         bounds=Bounds(orange=0.01, red=0.05),
-        meaning="Share of requests to language models that failed in the chosen time.",
+        meaning="Share of requests to language models that failed; tools and agents are not among them.",
     ),
     number(
         "Model calls, p95",
@@ -58,7 +58,7 @@ _ANSWERS = (
 )
 _SYMPTOMS = (
     lines(
-        "Failed calls by error",
+        "All failed calls by error",
         sql.series(
             f"{sql.COUNT} {sql.PER_MINUTE}",
             f"{sql.WHERE} AND {sql.ANY_CALL} AND {columns.FAILED}",
@@ -68,7 +68,7 @@ _SYMPTOMS = (
         unit="cpm",
         named="error",
         stacked=True,
-        meaning="Calls of models, tools and agents that failed, in a minute.",
+        meaning="Calls of models, tools and agents that failed, in a minute; above are model calls only.",
     ),
     lines(
         "Model calls by model",
@@ -78,25 +78,26 @@ _SYMPTOMS = (
         stacked=True,
         meaning="Requests to language models in a minute; a model that is new or gone shows here.",
     ),
-    SERVICES,
 )
 _SLOW = (
     lines(
         "Model calls, quantiles",
-        sql.over_time({f"p{level:g}": sql.quantile(level / 100) for level in (50, 95, 99)}, MODEL_CALLS),
+        sql.over_time(
+            {f"p{level:g}": sql.quantile(level / 100) for level in (50, 95, 99)}, MODEL_CALLS, missing="gap"
+        ),
         unit="s",
         meaning="How long requests to language models take.",
     ),
     lines(
         "Model calls by model, p95",
-        _by_model(sql.quantile(0.95), MODEL_CALLS),
+        _by_model(sql.quantile(0.95), MODEL_CALLS, missing="gap"),
         unit="s",
         named="model",
         meaning="95 of 100 requests to a model take no longer.",
     ),
     lines(
         "First chunk by model, p95",
-        _by_model(sql.quantile(0.95, "assumeNotNull(TimeToFirstChunk) * 1e9"), FIRST_CHUNKS),
+        _by_model(sql.quantile(0.95, "assumeNotNull(TimeToFirstChunk) * 1e9"), FIRST_CHUNKS, missing="gap"),
         unit="s",
         named="model",
         meaning="How long people wait for the first words of a stream.",
@@ -136,7 +137,8 @@ _SPENT = (
 )
 ROWS = (
     Row("", _ANSWERS, width=4, height=4),
-    Row("Is it broken, for whom, since when?", _SYMPTOMS, width=8, height=9),
+    Row("Is it broken, for whom, since when?", _SYMPTOMS, width=12, height=8),
+    Row("", (SERVICES,), width=24, height=6),
     Row("How slow is it?", _SLOW, width=8, height=8),
     Row("What does it spend?", _SPENT, width=8, height=8),
 )

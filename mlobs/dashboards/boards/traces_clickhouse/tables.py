@@ -8,20 +8,20 @@ from mlobs.dashboards.sql.panels import Look, logs, of_a_trace, table, trace
 
 ERRORS = Bounds(red=1)
 FAILURES = Bounds(orange=0.01, red=0.05)
-# Numbers are narrow, so that names have room.
-NARROW, USUAL, WIDE = Look(width=52), Look(width=64), Look(width=80)
+# As wide as the longest number is, or the heading: names have the rest.
+NARROW, USUAL, WIDE = Look(width=56), Look(width=76), Look(width=80)
 SECONDS, DOLLARS, SHARE = (
-    Look("s", width=68),
-    Look("currencyUSD", width=70),
-    Look("percentunit", FAILURES, width=66),
+    Look("s", width=82),  # 0.0123 µs
+    Look("currencyUSD", width=100),  # $0.0000123
+    Look("percentunit", FAILURES, width=80),  # 0.0123%
 )
-AGO = Look("dateTimeFromNow", width=100)
+AGO = Look("dateTimeFromNow", width=120)  # 59 minutes ago
 RUN = {
     "Began": AGO,
     "Duration": SECONDS,
     "Calls": NARROW,
     "Tools": NARROW,
-    "Errors": Look("short", ERRORS, width=55),
+    "Errors": Look("short", ERRORS, width=64),
     "Cost": DOLLARS,
 }
 SPENT_LOOKS = {"Cost": DOLLARS, "Tokens": WIDE, "Calls": WIDE}
@@ -146,7 +146,7 @@ _STEPS = (
             by=["Model", "Version"],
             order="Predictions",
         ),
-        looks={"Version": USUAL, "Predictions": Look(width=90), "Failed": SHARE, "p95": SECONDS},
+        looks={"Predictions": Look(width=95), "Failed": SHARE, "p95": SECONDS},
         meaning="Classical models by version: how often they were asked, how slow, how often in vain.",
     ),
 )
@@ -159,12 +159,9 @@ _WHO = (
     ),
     table(
         "Tenants by cost",
-        sql.ranked(
-            {"Tenant": "Tenant", **SPENT}, f"{PAID_CALLS} AND Tenant != ''", by=["Tenant"], order="Cost"
-        ),
-        looks=SPENT_LOOKS,
-        none="No session has the tag tenant.",
-        meaning="The same by the tag `tenant` of sessions.",
+        sql.ranked({"Tenant": "Tenant", **SPENT}, PAID_CALLS, by=["Tenant"], order="Cost"),
+        looks={**SPENT_LOOKS, "Tenant": Look(empty="(no tenant)")},
+        meaning="The same by the tag `tenant` of sessions; calls that have none are one row.",
     ),
     table(
         "Conversations by cost",
@@ -223,7 +220,7 @@ def _fails(trace_id: Look) -> tuple[Json, ...]:
             looks={
                 "Scores": USUAL,
                 "Mean": USUAL,
-                "Lowest tenth": Look(width=100),
+                "Lowest tenth": Look(width=110),
                 "Lowest": USUAL,
                 "Trace": trace_id,
             },
@@ -255,7 +252,13 @@ _ONE = (
             sql.THE_TRACE,
             rest="ORDER BY Timestamp LIMIT 5000",
         ),
-        looks={"Began": Look("dateTimeAsLocal"), "Took": SECONDS, "Cost": DOLLARS},
+        looks={
+            "Began": Look("dateTimeAsLocal", width=160),
+            "Took": SECONDS,
+            "Read": USUAL,
+            "Written": USUAL,
+            "Cost": DOLLARS,
+        },
         meaning="The spans of the trace in the order in which they began.",
     ),
     logs(
@@ -276,10 +279,10 @@ def rows(pages: str) -> tuple[Row, ...]:
     """
     trace_id = of_a_trace(pages)
     return (
-        Row("Which runs?", _runs(trace_id), width=12, height=8),
-        Row("Which steps, tools and models?", _STEPS, width=8, height=8),
+        Row("Which runs?", _runs(trace_id), width=24, height=7),
+        Row("Which steps, tools and models?", _STEPS, width=12, height=7),
         Row("Who?", _WHO, width=8, height=9),
-        Row("What fails, and what is bad?", _fails(trace_id), width=12, height=9),
+        Row("What fails, and what is bad?", _fails(trace_id), width=24, height=7),
         Row("One trace", _ONE[:1], width=24, height=11),
-        Row("", _ONE[1:], width=12, height=10),
+        Row("", _ONE[1:], width=24, height=10),
     )
