@@ -19,7 +19,7 @@ from mlobs.alerts.contributions import contributions, own, top
 from mlobs.alerts.delivery import Sample
 from mlobs.alerts.desk import Desk, shown
 from mlobs.alerts.evaluator import Evaluator, Health, Transition
-from mlobs.alerts.message import finite, iso, message, peak
+from mlobs.alerts.message import finite, held, iso, message, peak
 from mlobs.alerts.receive import ledger
 from mlobs.alerts.receive.by_hand import ByHand
 from mlobs.alerts.replay.asking import Wanted, answered
@@ -172,7 +172,13 @@ class Alerting:
         )
 
     def snapshot(self) -> dict[str, Any]:
-        """Return what /api/alerts answers."""
+        """Return what /api/alerts answers.
+
+        An alert whose rule no longer holds, and that `keep_firing_s` holds, has `held`: {"since", "until"},
+        since when the rule does not, and until when the alert fires on. Then `summary` begins with the time
+        until which it was true, and `value` is the last of which the rule held. `held` is null while the
+        rule holds, and of alerts from elsewhere.
+        """
         rules, health = self._evaluator.rules, self._evaluator.health
         webhook = self._courier.sinks.get(WEBHOOK)
         alerts = self._alerts()
@@ -325,18 +331,20 @@ class Alerting:
         return known[0]["top"] if known and known[0]["resolved"] is None else None
 
     def _shown(self, alert: Alert, rule: Rule) -> dict[str, Any]:
-        found = alert.finding
+        found, past = alert.finding, held(alert, rule)
+        summary = for_people(rule, rule.summary, found.labels, found.told)
         return {
             "source": OWN,
             "rule": alert.rule,
             "severity": rule.severity,
             "component": rule.component,
             "state": alert.state,
-            "summary": for_people(rule, rule.summary, found.labels, found.told),
+            "summary": summary if past is None else f"Until {past['since'][11:19]} UTC: {summary}",
             "labels": {**found.labels, **rule.labels},
             "value": finite(found.told),
             "value_text": number(found.told, rule.indicator.unit),
             "peak": peak(alert, rule),
+            "held": past,
             "volume": found.volume,
             "since": iso(alert.active_s if found.since_s is None else found.since_s),
             "started": None if alert.firing_s is None else iso(alert.firing_s),

@@ -12,9 +12,10 @@ there is anyway, are
 * of the tool calls of runs that go round in circles: tool calls, by tool;
 * of answers, checks and scores that the server makes figures of: those that are bad, or how far they are
   below what was usual, and all of them;
-* of a service that fell silent: its calls in the last window before, and those earlier;
 * of calls that nobody watches for drift any more: those since it is so, and those before;
 * of gauges and counters that programs send: the value of each series, and series.
+
+Of a service that fell silent nothing is told: what it did last is no part of what it does not do.
 
 Calls are those that happened: one that a sampler kept counts with those it stands for.
 
@@ -49,7 +50,8 @@ from mlobs.semconv.rows import Attribute
 from mlobs.semconv.weights import WEIGHT
 
 EXCESS_MIN = 0.1
-MOST_MIN = 0.5  # A part of a sum that is told although it does not stand out.
+# A part of a sum that is told although it does not stand out; of failures, one that explains them.
+MOST_MIN = 0.5
 VALUES_MAX = 5  # Of each dimension, those with the most trouble.
 CHARACTERS_MAX = 200
 DAY_S = 86_400
@@ -111,7 +113,7 @@ def contributions(
     }
     if "server" not in rule.engines:
         return None
-    if isinstance(of, Absence | Silence):
+    if isinstance(of, Silence):
         parts: Parts | None = _missed(of, now_s, now_s - of.window_s if since_s is None else since_s)
     else:
         parts = _parts(rule, params)
@@ -171,8 +173,11 @@ def top(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     others = [mark for mark in found if mark not in errors]
     # Where two stand out alike, what is said by the label is worth more than which process it was.
     best = max(others, key=lambda mark: (round(excess(mark), 9), mark[0] != _PROCESS), default=None)
+    error = max(errors, key=share, default=None)
     if best is None or excess(best) < EXCESS_MIN:
-        best = max(errors, key=share, default=None)
+        best = error
+    elif error is not None and share(best) < share(error) and excess(best) < MOST_MIN * (1 - anyway(best)):
+        best = error  # Less than half of what other calls have none of: an error that more have says more.
     if best is None and whole.get("is_sum"):
         # What everything is made of says nothing.
         some = [mark for mark in others if share(mark) >= MOST_MIN and anyway(mark) < 1]
@@ -195,6 +200,8 @@ def own(rule: Rule, labels: Mapping[str, str]) -> dict[str, Any] | None:
         rule: The rule that fires.
         labels: The alert's, by Prometheus label name.
     """
+    if isinstance(rule.indicator, Absence):
+        return None
     for one in OWN:
         if one in rule.indicator.by and labels.get(one.label):
             return {"dimension": one.name, "value": labels[one.label][:CHARACTERS_MAX], "share": 1.0}
@@ -256,25 +263,17 @@ def _of_calls(
     return Parts(rows, trouble, anyway, values, fixed, WEIGHT, is_sum, params or {})
 
 
-def _missed(of: Absence | Silence, now_s: float, since_s: float) -> Parts:
-    """Compare the calls around the moment since when something is missed with those before."""
-    if isinstance(of, Absence):
-        rows = " OR ".join(f"({c.of(metric)})" for metric in of.metrics)
-        rows = f"otel_traces WHERE ({rows}) AND {c.between('earlier_ms')}{c.among_calls(of.where)}"
-        turn_s = since_s - of.window_s
-        earlier_s = turn_s - min(of.memory_s, DAY_S)
-    else:
-        rows = c.calls(of.calls, "earlier_ms", of.where)
-        turn_s = since_s
-        earlier_s = turn_s - min(of.memory_s, max(now_s - turn_s, of.window_s))
+def _missed(of: Silence, now_s: float, since_s: float) -> Parts:
+    """Compare the calls since something is missed with those before."""
+    earlier_s = since_s - min(of.memory_s, max(now_s - since_s, of.window_s))
     then = f"{c.ENDED} > fromUnixTimestamp64Milli({{turn_ms:Int64}})"
     return _of_calls(
-        rows,
+        c.calls(of.calls, "earlier_ms", of.where),
         then,
         f"NOT {then}",
         of.by,
         is_sum=True,
-        params={"turn_ms": round(turn_s * 1000), "earlier_ms": round(earlier_s * 1000)},
+        params={"turn_ms": round(since_s * 1000), "earlier_ms": round(earlier_s * 1000)},
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from mlobs.alerts.breaker import Breaker
 from mlobs.alerts.letters import Letter
+from mlobs.alerts.message import iso
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.sinks.answer import ANSWER_CHARACTERS_MAX, Answer, Sink
 from mlobs.semconv import attributes as a
@@ -124,7 +125,11 @@ class Courier:
                 breaker.until_s = 0.0
 
     def now(self) -> list[dict[str, Any]]:
-        """Return what is known of each sink."""
+        """Return what is known of each sink.
+
+        `failures` is how many attempts failed since one arrived, and `next` when the next one is then due,
+        ISO 8601; null where none has failed or nothing waits.
+        """
         held = self._outbox.held()
         names = dict.fromkeys((*self.sinks, *(name for name, _ in held)))
         return [self._shown(name, held, self._steady()) for name in names]
@@ -228,9 +233,19 @@ class Courier:
             "state": state,
             "failures": breaker.failures,
             "again_in_s": max(round(breaker.until_s - steady_s), 0),
+            "next": None if sink is None else self._next(name, breaker, steady_s),
             "waiting": held.get((name, "waiting"), 0),
             "dead": held.get((name, "dead"), 0),
         }
+
+    def _next(self, name: str, breaker: Breaker, steady_s: float) -> str | None:
+        """Return when what waits for a sink that fails is attempted again."""
+        if not breaker.failures:
+            return None
+        query = "SELECT min(next_s) FROM deliveries WHERE state = 'waiting' AND sink = ?"
+        ((due_s,),) = self._outbox.read(query, (name,))
+        left_s = max(breaker.until_s - steady_s, 0.0)
+        return None if due_s is None else iso(max(due_s, self._clock() + left_s))
 
 
 def pause(attempts: int, jitter: float) -> float:

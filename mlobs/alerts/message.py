@@ -112,6 +112,13 @@ def peak(alert: Alert, rule: Rule) -> dict[str, Any] | None:
     }
 
 
+def held(alert: Alert, rule: Rule) -> dict[str, str] | None:
+    """Return since when a rule no longer holds and until when its alert fires on; None while it holds."""
+    if alert.clearing_s is None:
+        return None
+    return {"since": iso(alert.clearing_s), "until": iso(alert.clearing_s + rule.keep_firing_s)}
+
+
 def examples(trace_ids: Sequence[str]) -> list[str]:
     """Return the traces to look at, of those that were found, the newest last: the newest first.
 

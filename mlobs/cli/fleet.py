@@ -6,6 +6,7 @@ alert rules, /metrics and dashboards read it like anything that was sent.
 """
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from mlobs.server.access.routes import GuardedRoute, route
 from mlobs.server.access.scopes import READ
 from mlobs.server.engine import Value
 from mlobs.server.exposition import STALE_SECONDS
+from mlobs.server.pages.drift.watched import watched
 from mlobs.server.points import Point, gauges
 from mlobs.server.serve import Server
 from mlobs.settings import DriftSettings
@@ -119,23 +121,33 @@ class FleetDrift:
         return self._server.store.named("drift_totals", {**ASKED, **times})
 
     def answer(self, request: Request) -> Response:
-        """GET /api/drift: every feature that some process watches, those with most evidence first."""
-        return JSONResponse(self.told(request.query_params.get("model")))
+        """GET /api/drift: every feature that some process watches, those with most evidence first.
 
-    def told(self, model: str | None = None) -> dict[str, Any]:
-        """Return what /api/drift answers, of one model if one is named."""
+        As on the page of drift, what a process by itself is sure of is an alarm too.
+        """
+        model, said = request.query_params.get("model"), self.told()
+        shown = [
+            one | {"reached": min(one["reached"], sys.float_info.max)}  # JSON knows no infinity
+            for one in watched(self._server.store, said["watches"])
+            if model in {None, one["model"], f"{one['model']}@{one['version']}"}
+        ]
+        shown.sort(
+            key=lambda one: (one["alarm"], one["reached"], one["distances"].get("tv") or 0), reverse=True
+        )
+        return JSONResponse(said | {"alarms": sum(one["alarm"] for one in shown), "watches": shown})
+
+    def told(self) -> dict[str, Any]:
+        """Return what is known of all processes of each feature taken together."""
         with self._lock:
             fleet, looked_s = self._fleet, self._looked_s
             watches = [] if fleet is None else fleet.watches(heard_since_s=self._clock() - self._fresh_s)
-        shown = [one for one in watches if model in {None, one.model, f"{one.model}@{one.version}"}]
         return {
             "looked": None if looked_s is None else _iso(looked_s),
             "interval_s": self.settings.interval_s,
             "false_alarms_per_year": self.settings.false_alarms_per_year,
             "failure": self.failure,
             "left_out": 0 if fleet is None else fleet.left_out,
-            "alarms": sum(one.alarm for one in shown),
-            "watches": [one.to_json() for one in shown],
+            "watches": [one.to_json() for one in watches],
         }
 
     def routes(self) -> list[GuardedRoute]:

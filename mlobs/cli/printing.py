@@ -1,8 +1,8 @@
 """Prints rows as a table for people or as JSON for programs.
 
-A terminal is narrow: columns named `spare` are left out, one after the other, until the rest fits;
-those named `whole` (ids, to be pasted) are never shortened; long text is folded. What reads a pipe
-gets everything, one line a row. Control characters are made visible, for names come from strangers.
+A terminal is narrow: what has no room beside the rest is cut, goes below its row or is left out, as
+`mlobs.cli.layout` says. What reads a pipe gets everything, one line a row. Control characters are made
+visible, for names come from strangers.
 
 What draws comes with an extra: it brings a highlighter of source code along, 8 of the 40 MB that a
 service may spend on the core, and a service draws nothing. `mlobs run` and `mlobs doctor` do without.
@@ -11,10 +11,11 @@ service may spend on the core, and a service draws nothing. `mlobs run` and `mlo
 import json
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlobs._extras import require
+from mlobs.cli.layout import Columns, Layout, lay_out
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
 NUMBERS = (int, float)
-FOLDED_CELLS_MIN = 16  # text may be folded down to this many cells before a column is left out
-BETWEEN_CELLS, EDGE_CELLS = 3, 2
+UNDER_CELLS = 4
 GUIDE_CELLS, BRANCH_CELLS_MIN = 4, 40
 PIPE_CELLS = 100_000
 # C0, C1, line and paragraph separators, what turns the direction of text, halves of surrogate pairs.
@@ -44,6 +44,8 @@ def print_rows(
     *,
     as_json: bool,
     whole: Collection[str] = (),
+    ids: Collection[str] = (),
+    under: Sequence[str] = (),
     spare: Sequence[str] = (),
 ) -> None:
     """Print `rows`; the keys of the first are the columns.
@@ -52,25 +54,42 @@ def print_rows(
         rows: The table.
         as_json: Print one JSON document, with every column.
         whole: Columns that are never shortened nor folded.
-        spare: Columns that are left out of a table that is too wide for the terminal, the first first.
+        ids: Columns of ids, of which a table that is too wide for the terminal has the first digits.
+        under: Columns that then go below their row, the first first.
+        spare: Columns that are left out where even that is not enough, the first first.
     """
     if as_json:
         print_json(rows)
         return
+    if not rows:
+        return
     out = console()
-    shown = [dict(row) for row in rows]
-    for name in spare:
-        if not shown or _cells(shown, whole, FOLDED_CELLS_MIN) <= out.width:
-            break
-        shown = [{key: value for key, value in row.items() if key != name} for row in shown]
-    if shown:  # rather lines too long for the terminal than columns of no width, which is what rich makes
-        out.width = max(out.width, _cells(shown, whole, FOLDED_CELLS_MIN))
-    out.print(_table(shown, whole))
+    shown = [{visible(name): _cell(value) for name, value in row.items()} for row in rows]
+    columns = Columns(whole=whole, ids=ids, under=under, spare=spare)
+    found = lay_out(shown, columns, out.width, rich("cells").cell_len)
+    # Rather lines too long for the terminal than columns of no width, which is what rich makes.
+    out.width = max(out.width, found.cells)
+    right = {visible(name) for name in rows[0] if _is_number(row[name] for row in rows)}
+    if not found.under:
+        out.print(_table(found, found.rows, right))
+        return
+    for place, row in enumerate(found.rows):
+        out.print(_table(found, [row], right, head=place == 0))
+        for name in found.under:
+            if row[name]:
+                below = rich("text").Text(f"{name}: {row[name]}", style="dim")
+                out.print(
+                    rich("padding").Padding(below, (0, 0, 0, UNDER_CELLS), expand=False), soft_wrap=False
+                )
 
 
 def fits(rows: Sequence[Mapping[str, object]]) -> bool:
     """Return whether a table of `rows` can be printed with no cell folded."""
-    return not rows or _cells(rows, rows[0], 0) <= console().width
+    if not rows:
+        return True
+    room, shown = console().width, [{name: _cell(value) for name, value in row.items()} for row in rows]
+    found = lay_out(shown, Columns(), room, rich("cells").cell_len)
+    return not found.tight
 
 
 def print_tree(top: "Tree", depth: int) -> None:
@@ -109,34 +128,28 @@ def rich(part: str) -> Any:
     return require(f"rich.{part}", extra="cli", feature="Drawing on a terminal")
 
 
-def _table(rows: Sequence[Mapping[str, object]], whole: Collection[str]) -> "Table":
+def _table(
+    found: Layout, rows: Sequence[Mapping[str, str]], right: Collection[str], *, head: bool = True
+) -> "Table":
     text = rich("text").Text
-    table: Table = rich("table").Table(box=rich("box").SIMPLE_HEAD, pad_edge=False)
-    for name in rows[0] if rows else ():
-        right = all(isinstance(row[name], NUMBERS) or row[name] is None for row in rows)
-        cells = _column_cells(rows, name)
+    table: Table = rich("table").Table(
+        box=rich("box").SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0) if found.tight else (0, 1),
+        show_edge=not found.tight,
+        show_header=head,
+    )
+    for name, width in found.widths.items():
         table.add_column(
-            text(visible(name)),
-            justify="right" if right else "left",
-            no_wrap=name in whole or cells <= FOLDED_CELLS_MIN,
-            overflow="ignore" if name in whole else "fold",
-            min_width=cells if name in whole or cells <= FOLDED_CELLS_MIN else None,
+            text(name), justify="right" if name in right else "left", width=width, overflow="fold"
         )
     for row in rows:
-        table.add_row(*(text(_cell(value)) for value in row.values()))
+        table.add_row(*(text(row[name]) for name in found.widths))
     return table
 
 
-def _cells(rows: Sequence[Mapping[str, object]], whole: Collection[str], folded: int) -> int:
-    """Return how wide a table is whose columns are folded to `folded` cells, if they may be."""
-    cells = {name: _column_cells(rows, name) for name in rows[0]}
-    columns = [cells[name] if name in whole else min(cells[name], folded) for name in cells]
-    return sum(columns) + BETWEEN_CELLS * (len(columns) - 1) + EDGE_CELLS
-
-
-def _column_cells(rows: Sequence[Mapping[str, object]], name: str) -> int:
-    cells: Callable[[str], int] = rich("cells").cell_len
-    return max(cells(visible(name)), *(cells(_cell(row[name])) for row in rows))
+def _is_number(values: Iterable[object]) -> bool:
+    return all(value is None or isinstance(value, NUMBERS) for value in values)
 
 
 def _cell(value: object) -> str:

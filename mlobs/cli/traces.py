@@ -37,7 +37,7 @@ examples:
   mlobs traces export "status:error" --out errors.otlp
   curl --data-binary @errors.otlp -H 'Content-Type: application/x-protobuf' http://127.0.0.1:4318/v1/traces
 """
-SPARE = ("started", "cost", "tokens", "service", "spans", "errors")
+SPARE = ("spans", "tokens", "errors", "cost", "service")
 PREFIX_DIGITS_MIN = 6
 PREFIX_SINCE = "30d"
 SNIPPET_CHARACTERS = 40
@@ -107,7 +107,7 @@ def list_traces(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(traces)
     elif traces:
-        print_rows(_rows(traces), as_json=False, whole=("trace",), spare=SPARE)
+        print_rows(_rows(traces), as_json=False, whole=("started",), ids=("trace",), spare=SPARE)
     else:
         console(stderr=True).print(_nothing(arguments))
     if answer["next"]:
@@ -159,7 +159,7 @@ def grep_traces(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(rows)
     elif rows:
-        print_rows(rows, as_json=False, whole=("trace",), spare=("where",))
+        print_rows(rows, as_json=False, ids=("trace",), spare=("where",))
     else:
         console(stderr=True).print(_nothing(arguments))
     return 0 if rows else 1

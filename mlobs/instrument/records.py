@@ -2,9 +2,15 @@
 
 import os
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-QUEUE_FULL, REJECTED, MISTAKE = "queue_full", "rejected", "mistake"
+from mlobs.instrument.transport.grpc import RETRY
+from mlobs.instrument.transport.http import RETRY_STATUSES
+
+QUEUE_FULL, UNREACHABLE, REJECTED, MISTAKE = "queue_full", "unreachable", "rejected", "mistake"
+LATER = {*RETRY_STATUSES, "UNAVAILABLE", *RETRY}
 
 
 class Records:
@@ -18,7 +24,8 @@ class Records:
         self.signal = signal
         # Why records are lost, each counted from the start: of a series that begins with a loss, nobody can
         # see that it grew. Metric points wait in no queue.
-        self.reasons = (REJECTED, MISTAKE) if signal == "metrics" else (QUEUE_FULL, REJECTED, MISTAKE)
+        told = (UNREACHABLE, REJECTED, MISTAKE)
+        self.reasons = told if signal == "metrics" else (QUEUE_FULL, *told)
         self._begin()
         os.register_at_fork(after_in_child=self._begin)  # what was queued is the parent's
 
@@ -44,13 +51,10 @@ class Records:
         with self._lock:
             self.handed_over += count
 
-    def settle(self, count: int, *, accepted: bool) -> None:
-        """Count what an endpoint said."""
+    def accept(self, count: int) -> None:
+        """Count records that an endpoint took."""
         with self._lock:
-            if accepted:
-                self.exported += count
-            else:
-                self.drop(REJECTED, count)
+            self.exported += count
 
     def waiting(self) -> int:
         """Return how many are in the queue."""
@@ -60,7 +64,7 @@ class Records:
 
 def counted_metrics(exporter: Any, records: Records) -> Any:
     """Return an exporter of metrics that counts points as made, and what became of them."""
-    export = exporter.export
+    export, heard = exporter.export, _Heard(exporter)
 
     def counting(metrics_data: Any, *given: Any, **named: Any) -> Any:
         points = sum(
@@ -70,7 +74,7 @@ def counted_metrics(exporter: Any, records: Records) -> Any:
             for metric in scope.metrics
         )
         records.add(points)
-        return _counted(records, points, lambda: export(metrics_data, *given, **named))
+        return _counted(records, heard, points, lambda: export(metrics_data, *given, **named))
 
     exporter.export = counting
     return exporter
@@ -78,21 +82,53 @@ def counted_metrics(exporter: Any, records: Records) -> Any:
 
 def counted_logs(exporter: Any, records: Records) -> Any:
     """Return an exporter of log records that counts what became of them."""
-    export = exporter.export
+    export, heard = exporter.export, _Heard(exporter)
 
     def counting(batch: Any, *given: Any, **named: Any) -> Any:
         records.hand_over(len(batch))
-        return _counted(records, len(batch), lambda: export(batch, *given, **named))
+        return _counted(records, heard, len(batch), lambda: export(batch, *given, **named))
 
     exporter.export = counting
     return exporter
 
 
-def _counted(records: Records, count: int, export: Any) -> Any:
+def _counted(records: Records, heard: "_Heard", count: int, export: Callable[[], Any]) -> Any:
+    heard.last = None
     try:
         result = export()
     except BaseException:
         records.drop(MISTAKE, count)
         raise
-    records.settle(count, accepted=result.name == "SUCCESS")
+    if result.name == "SUCCESS":
+        records.accept(count)
+    else:
+        records.drop(heard.reason(), count)
     return result
+
+
+class _Heard:
+    """Hears why exports fail: the SDK's exporters tell only their own metrics, whose place it takes."""
+
+    def __init__(self, exporter: Any) -> None:
+        self.last: Any = None
+        operation = getattr(getattr(exporter, "_metrics", None), "export_operation", None)
+        if operation is not None:
+            self._operation: Callable[..., AbstractContextManager[Any]] = operation
+            exporter._metrics = self  # noqa: SLF001 # see above
+
+    @contextmanager
+    def export_operation(self, *given: Any, **named: Any) -> Iterator[Any]:
+        """Pass on what the exporter says of one request."""
+        with self._operation(*given, **named) as self.last:
+            yield self.last
+
+    def reason(self) -> str:
+        """Return why the last export failed. As for spans, whoever wants them later has not refused them."""
+        if self.last is None:
+            return REJECTED
+        answers = dict(self.last.error_attrs or {}).values()
+        if any(answer in LATER for answer in answers):
+            return UNREACHABLE
+        error = self.last.error
+        # Without an answer, one that stopped between two tries has no error; requests' own are OSErrors.
+        return UNREACHABLE if not answers and (error is None or isinstance(error, OSError)) else REJECTED

@@ -7,6 +7,7 @@ may be as deep as it likes.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from mlobs.semconv.attributes import NAME
@@ -97,9 +98,13 @@ def facts(span: Span) -> list[str]:
 def duration(milliseconds: float) -> str:
     """Return a duration as people read it.
 
-    >>> duration(0.25), duration(12.3), duration(2500), duration(150_000)
-    ('0.25 ms', '12.3 ms', '2.50 s', '2 min 30 s')
+    >>> duration(0.0123), duration(0.25), duration(12.3), duration(2500), duration(150_000)
+    ('12 µs', '0.25 ms', '12.3 ms', '2.50 s', '2 min 30 s')
     """
+    if not isfinite(milliseconds):
+        return "unknown"
+    if abs(milliseconds) < 0.1:
+        return f"{milliseconds * 1000:.0f} µs"
     if milliseconds < 1:
         return f"{milliseconds:.2f} ms"
     if milliseconds < 1000:

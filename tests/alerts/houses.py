@@ -52,3 +52,13 @@ class Rows:
             raise self.error
         is_about_parts = "ARRAY JOIN pairs" in sql
         return self.rows if "'mlobs.drift.alarm'" in sql and not is_about_parts else []
+
+
+class Ratio(Rows):
+    """A store that answers the rule of failing tools with one share, and every other rule with none."""
+
+    def __call__(self, sql, params):
+        if "'execute_tool'" not in sql or "ToolName AS gen_ai_tool_name" not in sql or not self.rows:
+            return []
+        labels = {"service_name": "shop", "gen_ai_tool_name": "look"}
+        return [{**labels, "value": self.rows[0], "volume": 50, "trace_ids": [], "since_s": None}]

@@ -11,6 +11,7 @@ import pytest
 
 from mlobs.alerts.breaker import FAILURES_MAX
 from mlobs.alerts.delivery import Courier
+from mlobs.alerts.message import iso
 from mlobs.alerts.outbox import Outbox
 from mlobs.alerts.signature import verify
 from mlobs.alerts.sinks.answer import Answer, judge
@@ -206,7 +207,7 @@ def test_a_sink_that_fails_in_a_row_is_left_alone_and_costs_most_messages_no_att
     assert len(down.sent) == FAILURES_MAX
     assert post.state("down") == {
         "sink": "down", "type": "test", "address": "test", "state": "open", "failures": FAILURES_MAX,
-        "again_in_s": 15, "waiting": 50, "dead": 0,
+        "again_in_s": 15, "next": "2023-11-14T22:13:35.000Z", "waiting": 50, "dead": 0,
     }  # fmt: skip
     assert post.state()["state"] == "closed"
     post.now_s += 15
@@ -223,6 +224,24 @@ def test_a_sink_that_fails_in_a_row_is_left_alone_and_costs_most_messages_no_att
         post.now_s += 1
     assert post.state("down")["waiting"] == 0
     assert post.state("down")["state"] == "closed"
+    post.outbox.close()
+
+
+def test_a_sink_whose_attempts_fail_says_how_many_did_and_when_the_next_is(tmp_path, sink):
+    """Long before there are so many that it is left alone."""
+    down = Says(Answer("failed", "503"))
+    post = Post(tmp_path, sink.url, attempts_max=9, down=down)
+    post.put(sink="down")
+    assert (post.state("down")["failures"], post.state("down")["next"]) == (0, None)
+    for failed in range(1, FAILURES_MAX):
+        post.deliver()
+        (waits,) = post.outbox.recent()
+        shown = post.state("down")
+        assert (shown["state"], shown["failures"], shown["next"]) == ("closed", failed, iso(waits.next_s))
+        post.now_s = waits.next_s
+    down.answer = Answer("delivered", "ok")
+    post.deliver()
+    assert (post.state("down")["failures"], post.state("down")["next"]) == (0, None)
     post.outbox.close()
 
 

@@ -12,23 +12,13 @@ from mlobs.alerts.receive.wording import message
 from mlobs.alerts.sinks.told import told
 from mlobs.alerts.states import Alert, Finding, advance, finding
 from tests.alerts.conftest import NOW_S
-from tests.alerts.houses import ALARM_ROW, House, Rows
+from tests.alerts.houses import ALARM_ROW, House, Ratio, Rows
 from tests.alerts.rounds import record
 from tests.alerts.sink import webhook
 from tests.alerts.sinks.messages import message as ours
 from tests.alerts.webhooks import alert, encoded, grafana
 
 PEAK = {"value": 0.75, "value_text": "75%", "at": "2026-11-26T03:00:00.000Z"}
-
-
-class Ratio(Rows):
-    """A store that answers the rule of failing tools with one share, and every other rule with none."""
-
-    def __call__(self, sql, params):
-        if "'execute_tool'" not in sql or "ToolName AS gen_ai_tool_name" not in sql or not self.rows:
-            return []
-        labels = {"service_name": "shop", "gen_ai_tool_name": "look"}
-        return [{**labels, "value": self.rows[0], "volume": 50, "trace_ids": [], "since_s": None}]
 
 
 def test_the_worst_since_the_trouble_began_is_told_shown_and_remembered(tmp_path):

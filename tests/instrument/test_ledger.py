@@ -5,13 +5,19 @@ import threading
 import time
 
 import pytest
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogs
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
 from mlobs.instrument.calls import begin, now_ns
 from mlobs.instrument.context import Context
 from mlobs.instrument.export import Exporter
 from mlobs.instrument.log_queue import CountingProcessor
-from mlobs.instrument.records import Records, counted_logs
+from mlobs.instrument.records import Records, counted_logs, counted_metrics
 from mlobs.instrument.sites import Site
 from mlobs.instrument.transport.http import HttpTransport
 from mlobs.semconv import spans
@@ -137,3 +143,38 @@ def test_log_records_that_do_not_fit_are_counted():
     provider.shutdown()
     assert records.exported + records.dropped["queue_full"] == 100
     assert records.waiting() == 0
+
+
+def dropped_logs(exporter):
+    """Return why a log record is lost that an exporter cannot deliver."""
+    records = Records("logs")
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(counted_logs(exporter, records)))
+    provider.get_logger("tests").emit(body="x")
+    provider.shutdown()
+    return {reason: count for reason, count in records.dropped.items() if count}
+
+
+@pytest.mark.parametrize(("status", "reason"), [(400, "rejected"), (401, "rejected"), (503, "unreachable")])
+def test_log_records_that_an_endpoint_refuses_are_told_from_those_it_wants_later(status, reason):
+    sink = sinks.start()
+    sink.answers = [(status, {})]
+    assert dropped_logs(OTLPLogExporter(f"{sink.url}/v1/logs", timeout=0.5)) == {reason: 1}
+
+
+def test_log_records_that_nobody_listened_for_were_not_refused():
+    """Over either protocol; the SDK waits a second between tries, so that there is one."""
+    assert dropped_logs(OTLPLogExporter(f"{nowhere()}/v1/logs", timeout=0.5)) == {"unreachable": 1}
+    assert dropped_logs(GrpcLogs(nowhere(), timeout=0.5, insecure=True)) == {"unreachable": 1}
+
+
+def test_metric_points_that_nobody_listened_for_were_not_refused():
+    records = Records("metrics")
+    exporter = counted_metrics(OTLPMetricExporter(f"{nowhere()}/v1/metrics", timeout=0.5), records)
+    meters = MeterProvider([PeriodicExportingMetricReader(exporter)], shutdown_on_exit=False)
+    meters.get_meter("tests").create_counter("c").add(1)
+    meters.force_flush()
+    meters.shutdown()
+    assert set(records.reasons) == {"unreachable", "rejected", "mistake"}
+    assert records.dropped["unreachable"] >= 1
+    assert records.dropped["rejected"] == 0

@@ -131,7 +131,7 @@ def remember(
 def firing(outbox: Outbox) -> list[dict[str, Any]]:
     """Return what is shown of the alerts from elsewhere that fire, the latest to begin first.
 
-    `heard` says when their sender last spoke of them.
+    `heard` says when their sender last spoke of them; whether their rules still hold is not known here.
     """
     rows = outbox.read(
         "SELECT shown, seen_us FROM received_alerts WHERE status = 'firing' AND shown IS NOT NULL "
@@ -141,7 +141,14 @@ def firing(outbox: Outbox) -> list[dict[str, Any]]:
     # What an older release wrote has no component, no words for its value and no worst one.
     older = {"component": "", "value_text": None, "peak": None}
     return [
-        {**older, **json.loads(text), "state": "firing", "volume": None, "heard": iso(seen_us / 1e6)}
+        {
+            **older,
+            **json.loads(text),
+            "state": "firing",
+            "volume": None,
+            "held": None,
+            "heard": iso(seen_us / 1e6),
+        }
         for text, seen_us in rows
     ]
 

@@ -27,8 +27,8 @@ NOTICES = {
 # Reasons of an end after which nobody knows whether all is well.
 UNSURE = ("too_few", "no_data", "given_up", "rule_gone", "unknown")
 OWN = (
-    "rule", "severity", "since", "resolved", "value", "worst", "value now", "most of it", "description",
-    "fingerprint", "delivery", "alerts", "more alerts",
+    "rule", "severity", "since", "resolved", "value", "value when it last held", "worst", "value now",
+    "most of it", "description", "fingerprint", "delivery", "alerts", "more alerts",
 )  # fmt: skip
 _HIDDEN = {"severity", "component", "alertname"}  # Shown elsewhere.
 
@@ -71,7 +71,7 @@ class Told:
         if _text(self.known.get("end"), "reason") == "rule_gone":  # The description says it, too.
             what = ""
         if why and what and not self.field("notice"):
-            what = f"While it fired: {what}"
+            what = f"{'When it last held' if self._now() or self._worst() else 'While it fired'}: {what}"
         told = [why, what]
         return "\n".join(part for part in (*told, NOTICES.get(self.field("notice"), "")) if part)
 
@@ -91,18 +91,25 @@ class Told:
     @property
     def facts(self) -> dict[str, str]:
         """Return names and values for a table; a label with a name of ours is called labels.NAME."""
+        worst, now = self._worst(), self._now()
+        # Beside others, the last value of a trouble that is over has to say which it is.
+        value = "value when it last held" if self.resolved and (worst or now) else "value"
         facts = {
             "rule": self.field("rule"),
             "severity": self.field("severity"),
             "since": self.field("since"),
             "resolved": self.field("resolved"),
-            "value": self.field("value_text") or self.field("value"),
-            "worst": self._worst(),
-            "value now": _text(self.known.get("end"), "value_text") if self.resolved else "",
+            value: self.field("value_text") or self.field("value"),
+            "worst": worst,
+            "value now": now,
             "most of it": self.field("top"),
             **_shown(self.labels),
         }
         return {name: value for name, value in facts.items() if value}
+
+    def _now(self) -> str:
+        """Return what is measured now that it is over, "" where nobody knows."""
+        return _text(self.known.get("end"), "value_text") if self.resolved else ""
 
     def _worst(self) -> str:
         """Return the worst value and when it was measured, where it is another than the value."""

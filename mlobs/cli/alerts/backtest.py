@@ -89,7 +89,7 @@ def _print(answer: dict[str, Any]) -> None:
         for rule in good
     ]
     if rows:
-        print_rows(rows, as_json=False, spare=("looked every", "severity"))
+        print_rows(rows, as_json=False, spare=("looked every", "detected after"))
     episodes = [
         {
             "alert": rule["rule"],
@@ -104,7 +104,14 @@ def _print(answer: dict[str, Any]) -> None:
     ]
     if episodes:
         print()
-        print_rows(episodes, as_json=False, whole=("trace",), spare=("detected after", "resolved"))
+        print_rows(
+            episodes,
+            as_json=False,
+            whole=("started", "resolved"),
+            ids=("trace",),
+            under=("summary",),
+            spare=("detected after", "trace"),
+        )
     talk = console(stderr=True)
     for rule in answer["rules"]:
         if rule["error"]:

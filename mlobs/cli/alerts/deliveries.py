@@ -1,6 +1,7 @@
 """`mlobs alerts deliveries`: who was told of what, and how the sinks are."""
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from mlobs.alerts.letters import STATES
@@ -12,8 +13,9 @@ examples:
   mlobs alerts deliveries
   mlobs alerts deliveries --state dead --sink pager --json | jq -r '.deliveries[].id'
 
-With --json a sink is closed when it is well, open when it failed so often that it is left alone for a while,
-probing when the next message will show, gone when messages wait for one that is no longer configured.
+With --json a sink is closed while messages are attempted at once, open when it failed so often that it is
+left alone for a while, probing when the next message will show, gone when messages wait for one that is no
+longer configured.
 """
 # How a sink is, in words.
 IN_WORDS = {
@@ -56,14 +58,23 @@ def _deliveries(arguments: argparse.Namespace) -> int:
         for one in answer["deliveries"]
     ]
     if rows:
-        print_rows(rows, as_json=False, whole=("id",), spare=("attempts", "made", "status"))
+        print_rows(rows, as_json=False, whole=("made",), ids=("id",), spare=("attempts", "answer", "id"))
     talk = console(stderr=True)
     for sink in answer["sinks"]:
         where = f" ({sink['type']}, {sink['address']})" if sink.get("type") else ""
-        again = f", tried again in {sink['again_in_s']} s" if sink.get("again_in_s") else ""
         waits = f"{sink['waiting']} waiting, {sink['dead']} dead"
-        state = IN_WORDS.get(sink["state"], sink["state"])
-        talk.print(visible(f"{sink['sink']}{where}: {state}{again}; {waits}"), markup=False)
+        talk.print(visible(f"{sink['sink']}{where}: {_how_it_is(sink)}; {waits}"), markup=False)
     if not rows:
         talk.print("no deliveries")
     return 0
+
+
+def _how_it_is(sink: Mapping[str, Any]) -> str:
+    """Return how a sink is, in words; what failed since something arrived is no small thing."""
+    words = str(IN_WORDS.get(sink["state"], sink["state"]))
+    failures = sink.get("failures")
+    if not failures or sink["state"] == "gone":
+        return words
+    tried = f"{failures} attempt{'s' if failures > 1 else ''} failed"
+    following = f", the next is due at {sink['next'].replace('T', ' ')[:19]}" if sink.get("next") else ""
+    return f"{tried}{following}" if sink["state"] == "closed" else f"{words}; {tried}{following}"

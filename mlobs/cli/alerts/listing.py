@@ -27,6 +27,42 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(answer)
         return 0
+    # Of what fires it is known since when; of what is about to, only since when it is bad.
+    waits = ("bad since",) if answer["pending"] else ()
+    if rows := _rows(answer):
+        print_rows(
+            rows,
+            as_json=False,
+            whole=("severity", "state", "fires since", "bad since", "heard of", "silenced until"),
+            ids=("trace", "fingerprint"),
+            under=("summary", "of", "taken by", "silenced until", "heard of", *waits),
+            spare=("bad since",),
+        )
+    talk = console(stderr=True)
+    firing, pending = len(answer["firing"]), len(answer["pending"])
+    fire = "alert fires" if firing == 1 else "alerts fire"
+    talk.print(f"{firing} {fire}, {pending} {'is' if pending == 1 else 'are'} about to")
+    for what, problem in (
+        ("The former rules are evaluated", answer.get("rules_error")),
+        ("The former routes are used", answer.get("routes_error")),
+    ):
+        for line in f"{what}: {problem}".splitlines() if problem else ():
+            talk.print(visible(line), markup=False)
+    for sink in answer.get("sinks", ()):
+        if sink["dead"]:
+            what = "dead letter" if sink["dead"] == 1 else "dead letters"
+            why = f"mlobs alerts deliveries --state dead --sink {sink['sink']} says why"
+            talk.print(visible(f"{sink['sink']} has {sink['dead']} {what}; {why}"), markup=False)
+    for rule in answer["rules"]:
+        if rule["error"]:
+            talk.print(visible(f"{rule['rule']} cannot be evaluated: {rule['error']}"), markup=False)
+        if rule.get("cut"):  # a server of an older release does not say
+            talk.print(f"{rule['rule']} is broken for more than one answer holds; some alerts are not shown.")
+    return 0
+
+
+def _rows(answer: dict[str, Any]) -> list[dict[str, object]]:
+    """Return rows of the table, with columns that some alert has."""
     # A server of an older release says no source.
     foreign = any(alert.get("source", "mlobs") != "mlobs" for alert in answer["firing"])
     shown = [*answer["firing"], *answer["pending"]]
@@ -34,7 +70,7 @@ def _list(arguments: argparse.Namespace) -> int:
     silenced = any(alert.get("silence") for alert in shown)
     taken = any(alert.get("taken") for alert in shown)
     told = any(_labels(alert) for alert in shown)
-    rows = [
+    return [
         {
             "alert": alert["rule"],
             **({"from": alert["source"]} if foreign else {}),
@@ -58,34 +94,6 @@ def _list(arguments: argparse.Namespace) -> int:
         }
         for alert in shown
     ]
-    if rows:
-        print_rows(
-            rows,
-            as_json=False,
-            whole=("trace", "fingerprint"),
-            spare=("bad since", "fires since", "heard of", "severity", "state", "summary"),
-        )
-    talk = console(stderr=True)
-    firing, pending = len(answer["firing"]), len(answer["pending"])
-    fire = "alert fires" if firing == 1 else "alerts fire"
-    talk.print(f"{firing} {fire}, {pending} {'is' if pending == 1 else 'are'} about to")
-    for what, problem in (
-        ("The former rules are evaluated", answer.get("rules_error")),
-        ("The former routes are used", answer.get("routes_error")),
-    ):
-        for line in f"{what}: {problem}".splitlines() if problem else ():
-            talk.print(visible(line), markup=False)
-    for sink in answer.get("sinks", ()):
-        if sink["dead"]:
-            what = "dead letter" if sink["dead"] == 1 else "dead letters"
-            why = f"mlobs alerts deliveries --state dead --sink {sink['sink']} says why"
-            talk.print(visible(f"{sink['sink']} has {sink['dead']} {what}; {why}"), markup=False)
-    for rule in answer["rules"]:
-        if rule["error"]:
-            talk.print(visible(f"{rule['rule']} cannot be evaluated: {rule['error']}"), markup=False)
-        if rule.get("cut"):  # a server of an older release does not say
-            talk.print(f"{rule['rule']} is broken for more than one answer holds; some alerts are not shown.")
-    return 0
 
 
 def _labels(alert: dict[str, Any]) -> str:

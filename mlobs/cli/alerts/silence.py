@@ -104,7 +104,7 @@ def _list(arguments: argparse.Namespace) -> int:
         for one in answer["silences"]
     ]
     if rows:
-        print_rows(rows, as_json=False, whole=("id",), spare=("who", "until"))
+        print_rows(rows, as_json=False, whole=("until", "id"), under=("why", "alerts"), spare=("who",))
     else:
         console(stderr=True).print("no silences")
     return 0

@@ -134,7 +134,10 @@ def _print(found: Account, of: Span, moved: float, guessed: Mapping[Page, bool])
     from mlobs.cli.printing import print_rows, visible
 
     print_rows(
-        [_row(one) for one in found.lines], as_json=False, whole=("hop",), spare=("refused", "elsewhere")
+        [_row(one) for one in found.lines],
+        as_json=False,
+        whole=("waiting",),
+        spare=("processes", "left out", "refused", "elsewhere"),
     )
     *told, last = sentences(found, of, moved)
     for line in told:

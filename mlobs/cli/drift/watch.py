@@ -1,4 +1,4 @@
-"""`mlobs drift watch`: what all processes of a service saw together, as the server judges it."""
+"""`mlobs drift watch`: what the processes of a service saw, together and each alone, as the page /drift."""
 
 import argparse
 import sys
@@ -22,6 +22,7 @@ exit status, with --once or --json:
   1  an alarm stands
   2  the server did not answer, or cannot judge
 """
+SHOWN = 20
 LEGEND = (
     "evidence: of what is needed for an alarm; tv: share of recent values in the wrong bin; "
     "at least: of those since the alarm, or the last one, with 99.9 % confidence"
@@ -47,6 +48,7 @@ def register(verbs: Any) -> None:
     watch.add_argument(
         "--every", metavar="SECONDS", type=float, default=5.0, help="how often to look (default: 5)"
     )
+    watch.add_argument("--all", action="store_true", help=f"every feature, not only the first {SHOWN}")
     watch.add_argument("--once", action="store_true", help="print once; so does a pipe")
     watch.add_argument("--json", action="store_true", help="print the server's whole answer once, as JSON")
     watch.set_defaults(handler=_watch)
@@ -68,7 +70,7 @@ def _watch(arguments: argparse.Namespace) -> int:
                 screen.print(f"mlobs: {error}", markup=False)
             else:
                 screen.clear()
-                _print(answer)
+                _print(answer, every=arguments.all)
             time.sleep(arguments.every)
     except KeyboardInterrupt:
         return 0
@@ -81,7 +83,7 @@ def _once(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(answer)
     else:
-        _print(answer)
+        _print(answer, every=arguments.all)
     if answer["failure"]:
         return 2
     return 1 if answer["alarms"] else 0
@@ -98,15 +100,24 @@ def _ask(arguments: argparse.Namespace) -> Any:
     )
 
 
-def _print(answer: Mapping[str, Any]) -> None:
+def _print(answer: Mapping[str, Any], *, every: bool = False) -> None:
     from mlobs.cli.printing import console, print_rows, visible
 
-    rows = [_row(watch) for watch in answer["watches"]]
+    watches = answer["watches"] if every else answer["watches"][:SHOWN]
+    rows = [_row(watch) for watch in watches]
     if not any(row["segment"] for row in rows):
         rows = [{name: cell for name, cell in row.items() if name != "segment"} for row in rows]
     if rows:
-        print_rows(rows, as_json=False, spare=("psi", "processes", "service", "rows", "since"))
+        print_rows(
+            rows,
+            as_json=False,
+            whole=("since",),
+            under=("what changed most",),
+            spare=("psi", "processes", "rows", "tv", "service", "at least"),
+        )
     talk = console(stderr=True)
+    if left := len(answer["watches"]) - len(rows):
+        talk.print(f"and {left} more with less evidence; --all prints them, too")
     if answer["failure"]:
         talk.print(visible(f"Drift is not judged now: {answer['failure']}"), markup=False)
     elif not rows:
@@ -114,7 +125,7 @@ def _print(answer: Mapping[str, Any]) -> None:
     else:
         alarms = answer["alarms"]
         talk.print(f"{alarms} {'alarm stands' if alarms == 1 else 'alarms stand'}. {LEGEND}.", markup=False)
-        if any(watch["blocks"] < 2 for watch in answer["watches"]):
+        if any(_unjudged(watch) for watch in watches):
             talk.print(f"{FIRST} The server looks every {answer['interval_s']:g} s.", markup=False)
     if answer["left_out"]:
         talk.print(f"{answer['left_out']} features are too many and left out.")
@@ -124,7 +135,7 @@ def _row(watch: Mapping[str, Any]) -> dict[str, object]:
     moves = [
         f"{one['bin']}: {one['reference_ratio']:.1%} → {one['live_ratio']:.1%}" for one in watch["moves"]
     ]
-    since = watch["change_start"]
+    since = watch.get("since", watch["change_start"])
     return {
         "state": "ALARM" if watch["alarm"] else "",
         "feature": watch["feature"],
@@ -132,7 +143,7 @@ def _row(watch: Mapping[str, Any]) -> dict[str, object]:
         "model": f"{watch['model']}@{watch['version']}" if watch["version"] else watch["model"],
         "service": watch["service"],
         "evidence": _evidence(watch),
-        "tv": _digits(watch["distances"]["tv"]),
+        "tv": _digits(watch["distances"].get("tv")),
         "at least": _digits(watch["tv_lower_bound"]),
         "psi": _digits(watch["distances"]["psi"]),
         "rows": watch["rows"],
@@ -142,10 +153,19 @@ def _row(watch: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def _evidence(watch: Mapping[str, Any]) -> str | None:
-    if watch["blocks"] < 2:
-        return "next look"
-    return f"{max(watch['log_e'], 0.0) / watch['threshold']:.0%}" if watch["threshold"] else None
+def _evidence(watch: Mapping[str, Any]) -> str:
+    return "next look" if _unjudged(watch) else f"{_reached(watch):.0%}"
+
+
+def _unjudged(watch: Mapping[str, Any]) -> bool:
+    """Return whether there can be no evidence yet of all processes together, and is none of one alone."""
+    return watch["blocks"] < 2 and not _reached(watch)
+
+
+def _reached(watch: Mapping[str, Any]) -> float:
+    """Return the part of what is needed for an alarm; a server of an older release does not say it."""
+    together = max(watch["log_e"], 0.0) / watch["threshold"] if watch["threshold"] else 0.0
+    return float(watch.get("reached", together))
 
 
 def _silence(answer: Mapping[str, Any]) -> str:

@@ -182,8 +182,23 @@ def test_an_end_says_why_before_what_was_wrong(kind, sink):
         made.send(DELIVERY, body(status="resolved", end=ENDED), now_s=NOW_S)
     shown = json.dumps(there.taken[0], ensure_ascii=False).replace("\\\\", "")
     assert "resolved: It is 2% now, after 12%." in shown
-    assert shown.index("It is 2% now") < shown.index("While it fired: 12% of the calls")
+    assert shown.index("It is 2% now") < shown.index("When it last held: 12% of the calls")
     assert "value now" in shown
+
+
+def test_the_numbers_of_an_end_say_what_each_is():
+    """The last one is neither the worst nor that of now."""
+    peak = {"value": 0.5135, "value_text": "51.35%", "at": "2026-11-26T03:00:00.000Z"}
+    over = told(body(status="resolved", value_text="20.22%", peak=peak, end=ENDED), DELIVERY)
+    numbers = {name: value for name, value in over.facts.items() if "%" in value and name != "most of it"}
+    assert numbers == {
+        "value when it last held": "20.22%",
+        "worst": "51.35% at 2026-11-26T03:00:00.000Z",
+        "value now": "2%",
+    }
+    unknown = told(body(status="resolved", end={**ENDED, "value_text": None}), DELIVERY)
+    assert unknown.text.splitlines()[1].startswith("While it fired: 12%"), "nothing else is beside it"
+    assert told(body(peak=peak), DELIVERY).facts["value"]
 
 
 @pytest.mark.parametrize(("reason", "well"), [("within_limit", True), ("sender", True), ("no_data", False)])

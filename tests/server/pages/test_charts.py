@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from html import unescape
 from xml.etree import ElementTree as ET
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlobs.server.pages import charts
 from mlobs.server.pages.amounts import count, duration
-from mlobs.server.pages.charts.frame import LEFT
+from mlobs.server.pages.charts.frame import LEFT, grid
 from mlobs.server.pages.charts.scales import marks, top_of
 
 AXIS = charts.Axis((0, 60 * 10**9, 120 * 10**9), 0, 180 * 10**9, 60 * 10**9, "/traces?q=a")
@@ -62,3 +63,15 @@ def test_what_a_step_that_begins_before_the_axis_shows_lies_within_the_axis():
     picture = ET.fromstring(charts.lines("Rows", axis, [charts.Series("rows", [1.0, None])], told=count))
     [dot] = (one for one in picture.iter() if one.tag.endswith("circle"))
     assert float(dot.attrib["cx"]) >= LEFT
+
+
+def test_labels_lie_all_beside_the_picture_or_all_upon_their_lines():
+    short, long = (
+        [re.findall(r'x="([^"]*)".*>(.*)</text>', one)[0] for one in grid(labels)]
+        for labels in (
+            {0.0: "$0", 1.0: "$0.0050", 2.0: "$0.10", 3.0: "$1.00"},
+            {0.0: "$0", 1.0: "$0.000021"},
+        )
+    )
+    assert short == [(str(LEFT - 6), label) for label in ("$0", "$0.005", "$0.10", "$1")]
+    assert long == [("0", "$0"), ("0", "$0.000021")]

@@ -135,6 +135,23 @@ def test_what_was_said_before_is_not_said_again():
     ]
 
 
+def test_what_a_tool_gave_is_shown_once_also_where_only_the_message_has_an_id():
+    asked = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+    told = {"role": "tool", "tool_call_id": "c1", "content": '{"day": "Tuesday"}'}
+    other = {"role": "tool", "tool_call_id": "c2", "content": "none"}
+    rows = [
+        row("llm", pairs(gen_ai__output__messages=[asked])),
+        row(
+            "tool",
+            pairs(gen_ai__tool__call__arguments='{"a": 1}', gen_ai__tool__call__result='{"day":"Tuesday"}'),
+        ),
+        row("llm", pairs(gen_ai__input__messages=[asked, told, other])),
+        row("llm", pairs(gen_ai__input__messages=[asked, told, other])),
+    ]
+    found = [part.text for turn in conversation(rows) for part in turn.message.parts if part.kind == "result"]
+    assert found == ['{"day":"Tuesday"}', "none"]
+
+
 def test_a_tool_that_ran_again_is_shown_again_with_its_failure():
     call = row("tool", pairs(gen_ai__tool__call__arguments='{"a":1}'), failed=1, error_type="E", message="no")
     asked = row("llm", pairs(gen_ai__output__messages=[{"role": "assistant", "tool_calls": [CALL]}]))

@@ -167,8 +167,8 @@ def cells(page: str, row: str) -> list[str]:
 def test_costs_come_from_tokens_and_what_has_no_price_is_in_no_sum(served, called):
     page = get(served, "/models/cost", q=called).text
     price = 2 * Book().find("openai", "gpt-4o", datetime.now(UTC).date()).input
-    assert cells(page, "gpt-4o")[-1] == f"${price:,.2f}"
-    assert cells(page, "unheard-of")[-1] == "\N{EN DASH} 1 unpriced"
+    assert cells(page, "gpt-4o")[0] == f"${price:,.2f}"
+    assert cells(page, "unheard-of")[0] == "\N{EN DASH} 1 unpriced"
     assert cells(page, "unpriced 1")[:2] == ["openai", "model"]
     assert "&#34;model&#34;: &#34;unheard-of&#34;" in page
 

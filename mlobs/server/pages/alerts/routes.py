@@ -11,7 +11,7 @@ from mlobs.errors import QueryError
 from mlobs.server.access.scopes import ADMIN, allows
 from mlobs.server.ask.ranges import DAY_NS
 from mlobs.server.pages import prose
-from mlobs.server.pages.alerts import leads, view
+from mlobs.server.pages.alerts import episode, leads, view
 from mlobs.server.pages.amounts import NONE
 from mlobs.server.pages.examples import examples
 from mlobs.server.pages.handling import message, page, parameters, told
@@ -21,7 +21,6 @@ from mlobs.server.pages.rendering import render
 VIEWS = ("now", "history", "deliveries", "silences", "rules")
 STATES = ("waiting", "delivered", "dead", "demoted", "muted")
 LIVE_SECONDS, ONE_LIVE_SECONDS = 10, 30
-ONE_SINCE = "6h"
 VALUES_NS_MAX = 8 * DAY_NS  # A longer range is not asked for values: each costs the whole of it.
 TRACES_SHOWN = 8
 NOT_HERE = "This server evaluates no alerts: it was started without them, or is still starting."
@@ -76,11 +75,14 @@ def show_one(request: Request) -> Response:
     """GET /alerts/{source}/{fingerprint}: one alert, its values, traces, runbook, past and deliveries."""
     given = parameters(request, NAMES)
     now_ns = time.time_ns()
-    period = read_period(given if given else {"since": ONE_SINCE}, now_ns)
     look = told(request, "alert")
     if look is None:
         return message(request, 503, "No alerts", NOT_HERE, again_s=5)
     source, fingerprint = (request.path_params[name] for name in ("source", "fingerprint"))
+    if not given:
+        known = look(source, fingerprint, 0.0, now_ns / 1e9, with_values=False)
+        given = episode.around(known["alert"], now_ns) if known is not None else {}
+    period = read_period(given, now_ns)
     length_ns = period.end_ns - period.range.since_ns
     until_s, long = period.end_ns / 1e9, length_ns > VALUES_NS_MAX
     found = look(source, fingerprint, period.range.since_ns / 1e9, until_s, with_values=not long)

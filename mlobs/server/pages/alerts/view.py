@@ -78,6 +78,7 @@ def row(alert: Row, unit: str, now_ns: int) -> dict[str, Any]:
         "chips_left": max(0, len(labels) - LABELS_SHOWN),
         "told_value": CONDITIONS.get(unit) or measured(alert.get("value"), alert.get("value_text"), unit),
         "condition": unit in CONDITIONS,
+        "held": alert.get("held"),
         **worst(alert.get("peak"), unit),
         "fired": fired,
         "began": began,

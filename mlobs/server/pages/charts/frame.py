@@ -1,7 +1,8 @@
 """What the pictures with axes have in common: the frame, its marks, and what the script is told."""
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -13,7 +14,8 @@ from mlobs.server.pages.charts.scales import Scale, marks, moments
 
 WIDTH, HEIGHT = 420, 150
 LEFT, RIGHT, TOP, BOTTOM = 52, 8, 8, 20
-BESIDE_CHARACTERS = 6
+BESIDE_CHARACTERS = 7
+_NOUGHTS = re.compile(r"(?<=\.[0-9]{2})([0-9]*?)0+$")
 Told = Callable[[float | None], str]
 
 
@@ -108,7 +110,7 @@ class Frame:
 
     def _axes(self) -> str:
         since_ns, until_ns = self.axis.since_ns, self.axis.until_ns
-        parts = [grid(self.y(value), self.told(value)) for value in self.marks]
+        parts = grid({self.y(value): self.told(value) for value in self.marks})
         form = "day" if until_ns - since_ns > 2 * DAY_NS else "minute"
         for moment in moments(since_ns, until_ns):
             at = stamp(moment)
@@ -122,17 +124,19 @@ class Frame:
         return "".join(parts)
 
 
-def grid(y: float, label: str) -> str:
-    """Return a line across a picture with what it stands for.
+def grid(labels: Mapping[float, str]) -> list[str]:
+    """Return lines across a picture, by their places, with what each stands for.
 
-    A label that does not fit beside the picture, where small screens have large letters, lies upon the line.
+    Where one does not fit beside the picture, as small screens have large letters, all lie upon the lines.
     """
-    place, label = number(y), label.removesuffix(".00")
-    x, dy, anchor = (LEFT - 6, ".32em", "end") if len(label) <= BESIDE_CHARACTERS else (0, "-.25em", "start")
-    return (
-        f'<path class="grid" d="M{LEFT} {place}H{WIDTH - RIGHT}"/>'
-        f'<text class="axis" x="{x}" y="{place}" dy="{dy}" text-anchor="{anchor}">{escape(label)}</text>'
-    )
+    short = {y: _NOUGHTS.sub(r"\1", label.removesuffix(".00")) for y, label in labels.items()}
+    beside = all(len(label) <= BESIDE_CHARACTERS for label in short.values())
+    x, dy, anchor = (LEFT - 6, ".32em", "end") if beside else (0, "-.25em", "start")
+    return [
+        f'<path class="grid" d="M{LEFT} {number(y)}H{WIDTH - RIGHT}"/>'
+        f'<text class="axis" x="{x}" y="{number(y)}" dy="{dy}" text-anchor="{anchor}">{escape(label)}</text>'
+        for y, label in short.items()
+    ]
 
 
 def spoken(series: Sequence[Series], told: Told) -> list[dict[str, object]]:

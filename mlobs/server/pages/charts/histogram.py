@@ -40,7 +40,7 @@ def histogram(
     high = marks(top_of([value for one in series for value in one.values]))[-1]
     y = Scale(0, high, HEIGHT - BOTTOM, 8)
     slot = (WIDTH - LEFT - RIGHT) / max(1, len(labels))
-    parts = [grid(y(value), told(value)) for value in marks(high)]
+    parts = grid({y(value): told(value) for value in marks(high)})
     for order, one in enumerate(series):
         inset = slot * (GAP / 2 + order * 0.22)
         paths = [

@@ -13,6 +13,7 @@ from mlobs.semconv import metrics as m
 from mlobs.server.ask.ranges import NS
 from mlobs.server.engine import Value
 from mlobs.server.pages.drift import view
+from mlobs.server.pages.drift.segments import SHOWN, folded, telling
 from mlobs.server.pages.drift.watched import KEYS, watched
 from mlobs.server.pages.examples import examples
 from mlobs.server.pages.handling import message, page, parameters, told
@@ -33,11 +34,12 @@ def show(request: Request) -> Response:
     said = _told(request)
     if said is None:
         return message(request, 503, "No drift", NOT_HERE, again_s=5)
-    watches = watched(request.app.state.store, said["watches"])
+    watches = telling(watched(request.app.state.store, said["watches"]))
     chosen = [one for one in watches if all(one[name] == given[name] for name in view.WHO if name in given)]
     if "moved" in given:
         chosen = [one for one in chosen if one["alarm"]]
     features = view.features(chosen)
+    shown = features[: view.FEATURES_SHOWN]
     monitors = view.monitors(watches)
     return render(
         request,
@@ -53,7 +55,8 @@ def show(request: Request) -> Response:
         watched=len(watches),
         rows=view.together(one["rows"] for one in monitors),
         monitors=monitors,
-        features=features[: view.FEATURES_SHOWN],
+        # Who asks for what moved wants all of it.
+        features=folded(shown, len(shown) if "moved" in given else SHOWN),
         left=max(0, len(features) - view.FEATURES_SHOWN),
         narrowed=any(name in given for name in view.WHO),
     )
@@ -82,8 +85,9 @@ def show_one(request: Request) -> Response:
     labels = {**params, **_label_keys(), "metric": m.DRIFT_REFERENCE_RATIO.name}
     bins = view.bins(store.named("page_drift_reference", labels), counts)
     rows, traces = store.named("page_drift_evidence", params), _traces(store, params, period)
-    same = [one for one in watches if all(one[name] == key[name] for name in (*view.WHO, "feature"))]
-    others = [one for one in watches if all(one[name] == key[name] for name in (*view.WHO, "segment"))]
+    listed = telling(watches)
+    same = [one for one in listed if all(one[name] == key[name] for name in (*view.WHO, "feature"))]
+    others = [one for one in listed if all(one[name] == key[name] for name in (*view.WHO, "segment"))]
     return render(
         request,
         "feature.html",
@@ -109,7 +113,7 @@ def show_one(request: Request) -> Response:
         traces=traces,
         unsaid=any(one["known"] for one in traces) and not any(one.get("preview") for one in traces),
         begins=any(one.begins for one in bins),
-        segments=[one for one in view.features(same) if one["segment"] != key["segment"]],
+        segments=folded([one for one in view.features(same) if one["segment"] != key["segment"]]),
         others=[one for one in view.features(others) if one["feature"] != key["feature"]][:10],
         monitor=view.monitors([found])[0],
     )

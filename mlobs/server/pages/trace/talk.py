@@ -2,7 +2,7 @@
 
 Each call of a model is sent what was said before it, so what was shown once is not shown again: a message
 of a call is new if it comes more often than it was shown. Calls of tools stand where they ran, unless the
-messages have them.
+messages have them; what they gave is shown once, also where only a message has the id of the call.
 """
 
 from collections import Counter
@@ -43,6 +43,7 @@ def conversation(rows: Sequence[Mapping[str, Any]]) -> list[Turn]:
     turns: list[Turn] = []
     shown: Counter[tuple[str, ...]] = Counter()
     called: Counter[tuple[str, str]] = Counter()  # What models asked for, and no tool has run yet.
+    came: Counter[str] = Counter()  # What tools gave under no id, and no model was told yet.
     model_calls = any(row["noun"] == "llm" for row in rows)
     for row in rows:
         if len(turns) >= SHOWN_MAX:
@@ -63,12 +64,18 @@ def conversation(rows: Sequence[Mapping[str, Any]]) -> list[Turn]:
                 if mine[key] <= shown[key]:
                     continue
                 shown[key] = mine[key]
-                asked = (part.name, pretty(part.text))
+                words = pretty(part.text)
+                asked = (part.name, words)
                 if part.kind == "call" and row["noun"] == "tool" and called[asked]:
                     called[asked] -= 1
                     continue
                 if part.kind == "call" and row["noun"] != "tool":
                     called[asked] += 1
+                if part.kind == "result" and row["noun"] != "tool" and came[words]:
+                    came[words] -= 1
+                    continue
+                if part.kind == "result" and row["noun"] == "tool" and not part.id:
+                    came[words] += 1
                 new.append(part)
             if new:
                 turns.append(_turn(row, replace(message, parts=tuple(new))))
