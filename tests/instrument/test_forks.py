@@ -36,6 +36,7 @@ def sink():
     return sinks.start()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pool",
     [

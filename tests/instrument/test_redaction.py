@@ -101,6 +101,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:24])
 def test_no_text_takes_long(text):
     """A megabyte made to be slow must not stop the export: linear, so far from a minute."""

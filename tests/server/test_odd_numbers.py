@@ -24,6 +24,8 @@ from mlobs.server.pages.amounts import duration
 from mlobs.server.queries import statement
 from tests.server.otlp import post, span
 
+pytestmark = pytest.mark.slow
+
 BROWSER = {"Accept": "text/html"}
 CALL = {"gen_ai__operation__name": "chat", "gen_ai__request__model": "odd", "mlobs__kind": "llm"}
 

@@ -72,6 +72,7 @@ def test_a_span_with_deep_json_takes_no_page_away(served, depth):
     assert {path: status(served, path) for path in paths} == dict.fromkeys(paths, 200)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, 1e308, -1e308])
 def test_a_gauge_that_is_no_number_takes_no_page_away(served, monkeypatch, odd):
     """Of one process, which would have hidden the alarms of all features, on the first page as well."""
