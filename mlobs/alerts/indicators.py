@@ -278,11 +278,11 @@ class Absence(Choosing):
         window_s: No call for so long is silence.
         memory_s: How far back "used to" goes, from the last call on.
         calls_min: Only a service that made on average so many calls per window, over the
-            memory, is missed. A quiet service is not,
-        busy_share: and one that made calls in a smaller share of the memory's stretches neither: what ran
-            for a while and ended, or runs now and then. It is over two thirds, so that no job of those
-            above is missed: 51 stretches of 72, of six hours and windows of ten minutes. Who began less
-            than four hours ago is not missed then.
+            memory, is missed. A quiet service is not.
+        busy_share: Only a service that made calls in this share of the memory's stretches is missed. What
+            ran for a while and ended, or runs now and then, is not. The default is over two thirds, so that
+            no job of those above is missed: 51 stretches of 72, of six hours and windows of ten minutes. A
+            service that began less than four hours ago is not missed then.
         missed_s: How long after its last call a service is missed; then it is given up.
     """
 

@@ -4,6 +4,8 @@ import json
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
+import pytest
+
 from mlobs.cli import main
 from tests.alerts.listening import listening
 from tests.yamls import loaded
@@ -29,11 +31,12 @@ ANSWER = {
 
 @contextmanager
 def server(status, body):
-    """Answer every request the same."""
+    """Answer what is asked of alerts the same."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(status if self.path == "/api/alerts" else 404)
+            known = self.path.partition("?")[0] in {"/api/alerts", "/api/alerts/deliveries"}
+            self.send_response(status if known else 404)
             self.end_headers()
             self.wfile.write(body)
 
@@ -174,3 +177,24 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     assert main(["alerts", "build", "-o", str(tmp_path / "file")]) == 2
     assert "file' cannot be written: File exists. Choose another with -o DIR." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("sink", "said"),
+    [
+        ({"state": "closed", "failures": 0, "next": None}, "pager: well; 1 waiting, 0 dead"),
+        (
+            {"state": "closed", "failures": 2, "next": "2027-01-15T07:00:00.000Z"},
+            "pager: 2 attempts failed, the next is due at 2027-01-15 07:00:00; 1 waiting, 0 dead",
+        ),
+        (
+            {"state": "open", "failures": 5, "next": None},
+            "pager: fails, and is left alone for a while; 5 attempts failed; 1 waiting, 0 dead",
+        ),
+    ],
+)
+def test_a_sink_is_well_only_where_nothing_failed_since_something_arrived(sink, said, capsys):
+    answer = {"deliveries": [], "sinks": [{"sink": "pager", "waiting": 1, "dead": 0, **sink}]}
+    with server(200, json.dumps(answer).encode()) as url:
+        assert main(["alerts", "deliveries", "--server", url]) == 0
+    assert said in " ".join(capsys.readouterr().err.split())
