@@ -75,6 +75,7 @@ class Silencing:
         unknown = set(given) - set(FIELDS)
         if unknown:
             raise PayloadError(f"{sorted(unknown)[0][:40]!r} came, which no silence has; {WANTED}.")
+        refuse_halves(given, WANTED)
         made = Silence(
             id=secrets.token_hex(6),
             matchers=_matchers(given.get("matchers")),
@@ -184,6 +185,18 @@ def shown(silence: Silence, *, holds: bool) -> dict[str, Any]:
         "why": silence.why,
         "ended_by": silence.ended_by or None,
     }
+
+
+def refuse_halves(given: Mapping[str, Any], wanted: str) -> None:
+    """Refuse halves of characters, as a shell may give: they would be remembered, and no answer could say it.
+
+    Raises:
+        PayloadError: There are some; `wanted` says what should have come.
+    """
+    try:
+        json.dumps(dict(given), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise PayloadError(f"Halves of characters came, which are no text; {wanted}.") from None
 
 
 def words(given: Mapping[str, Any], name: str, characters_max: int, wanted: str) -> str:

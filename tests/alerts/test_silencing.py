@@ -68,6 +68,8 @@ def test_a_silence_says_who_made_it_why_and_until_when(silencing):
         ({"who": " "}, "who is missing"),
         ({"why": "x" * 501}, "at most 500"),
         ({"what": "x"}, "which no silence has"),
+        ({"why": "half\ud83d"}, "no text"),
+        ({"matchers": ["name=half\ud83d"]}, "no text"),
     ],
 )
 def test_a_silence_that_cannot_be_meant_is_refused_with_a_sentence(silencing, change, sentence):

@@ -13,7 +13,6 @@ PagerDuty opens a new incident when an event comes for one that was resolved. A 
 is told at once. What its sender says of its end after that is a repeat, and told to nobody.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -29,7 +28,7 @@ from mlobs.alerts.receive.formats import Event
 from mlobs.alerts.receive.wording import message
 from mlobs.alerts.routing.memory import Memory
 from mlobs.alerts.routing.waiting_ends import tell_later
-from mlobs.alerts.silencing import WHO_CHARACTERS_MAX, WHY_CHARACTERS_MAX, words
+from mlobs.alerts.silencing import WHO_CHARACTERS_MAX, WHY_CHARACTERS_MAX, refuse_halves, words
 from mlobs.errors import PayloadError
 
 FINGERPRINT_CHARACTERS_MIN = 6
@@ -64,8 +63,7 @@ class ByHand:
         unknown = set(given) - set(FIELDS)
         if unknown:
             raise PayloadError(f"{sorted(unknown)[0][:40]!r} came, which no end has; {WANTED}.")
-        if not _is_text(given):  # It would be told and remembered, and no page could say it.
-            raise PayloadError(f"Halves of characters came, which are no text; {WANTED}.")
+        refuse_halves(given, WANTED)
         mark = words(given, "fingerprint", 256, WANTED)
         if len(mark) < FINGERPRINT_CHARACTERS_MIN:
             raise PayloadError(
@@ -132,14 +130,6 @@ class ByHand:
         )
         tell_later(told, Memory(db), now_s)
         return {name: told[name] for name in ("source", "fingerprint", "rule", "summary", "resolved", "end")}
-
-
-def _is_text(given: Mapping[str, Any]) -> bool:
-    try:
-        json.dumps(dict(given), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def was_ended(db: sqlite3.Connection, event: Event, before: Known | None) -> bool:
